@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+# What gavel's own tests, examples and benchmarks are built with. Nothing here reaches the users of gavel::gavel.
+include_guard()
+
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  message(FATAL_ERROR "gavel: tests, examples and benchmarks need g++ 12 or clang++ 14 or newer")
+endif()
+
+# The strict list every header keeps, as one list that CMake targets and the header checks share.
+set(gavel_strict_warnings -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wdouble-promotion -Wundef)
+set(gavel_warnings ${gavel_strict_warnings})
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  list(APPEND gavel_warnings -Wuseless-cast)
+endif()
+if(PROJECT_IS_TOP_LEVEL)
+  list(APPEND gavel_warnings -Werror)  # a newer compiler must not break a parent project
+endif()
+
+add_library(gavel_developer INTERFACE)
+target_link_libraries(gavel_developer INTERFACE gavel::gavel)
+target_compile_options(gavel_developer INTERFACE ${gavel_warnings})
+target_compile_definitions(gavel_developer INTERFACE "GAVEL_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
+
+# Sets `out` to TRUE if the file or a gavel header it includes, directly or not, includes Eigen.
+function(gavel_uses_eigen file out)
+  get_property(known GLOBAL PROPERTY "gavel_uses_eigen_${file}")
+  if(known STREQUAL "")
+    set(known FALSE)
+    set_property(GLOBAL PROPERTY "gavel_uses_eigen_${file}" FALSE)  # an include cycle ends here
+    file(STRINGS "${file}" includes REGEX "^ *# *include *[<\"](Eigen|unsupported|gavel|support|[a-z_]+\\.hpp)")
+    get_filename_component(folder "${file}" DIRECTORY)
+    foreach(line IN LISTS includes)
+      string(REGEX REPLACE "^ *# *include *[<\"]([^>\"]+)[>\"].*" "\\1" name "${line}")
+      if(name MATCHES "^(Eigen|unsupported)/")
+        set(known TRUE)
+      else()
+        foreach(root "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/tests" "${folder}")
+          if(EXISTS "${root}/${name}" AND NOT IS_DIRECTORY "${root}/${name}")
+            gavel_uses_eigen("${root}/${name}" nested)
+            if(nested)
+              set(known TRUE)
+            endif()
+            break()
+          endif()
+        endforeach()
+      endif()
+    endforeach()
+    set_property(GLOBAL PROPERTY "gavel_uses_eigen_${file}" ${known})
+  endif()
+  set(${out} ${known} PARENT_SCOPE)
+endfunction()
+
+# Without Eigen, removes from the list named `list_name` the files that need it, and says so.
+function(gavel_drop_without_eigen list_name)
+  set(kept "")
+  foreach(file IN LISTS ${list_name})
+    gavel_uses_eigen("${file}" needs_eigen)
+    if(needs_eigen AND NOT TARGET Eigen3::Eigen)
+      file(RELATIVE_PATH name "${PROJECT_SOURCE_DIR}" "${file}")
+      message(STATUS "gavel: ${name} left out, it needs Eigen")
+    else()
+      list(APPEND kept "${file}")
+    endif()
+  endforeach()
+  set(${list_name} "${kept}" PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/numerics.hpp>
+#include <gavel/core/simplex.hpp>
+#include <gavel/core/special_functions.hpp>
+#include <gavel/core/views.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+/// @file
+/// Means with their uncertainty, intervals for a rate, and tests of counts against a law. What is undefined (the mean of nothing, the
+/// variance of one number) is an empty optional, never NaN.
+
+namespace gavel {
+
+/// Count, mean and spread of a stream of numbers, in constant memory; shards are combined with `merge`.
+///
+/// An aggregate: store the three fields and you have stored everything.
+/// @par Source
+/// Welford, "Note on a method for calculating corrected sums of squares and products" (1962); the merge by Chan, Golub, LeVeque,
+/// "Updating formulae and a pairwise algorithm for computing sample variances" (1979), equation 2.1.
+struct moments {
+  std::uint64_t count = 0;          ///< numbers seen
+  double center = 0.0;              ///< their mean; 0 if none
+  double squared_deviations = 0.0;  ///< sum of squared distances to the mean
+
+  /// Adds one number.
+  /// @throws std::domain_error if @p value is NaN or infinite (nothing is changed then)
+  void add(double value) {
+    if (!std::isfinite(value)) domain_error("gavel::moments::add", "value", value, "must be finite");
+    ++count;
+    const double distance = value - center;
+    center += distance / static_cast<double>(count);
+    squared_deviations += distance * (value - center);
+  }
+
+  /// Adds everything that @p other has seen: up to rounding the same as adding its numbers one by one, in any grouping.
+  void merge(const moments& other) {
+    if (other.count == 0) return;
+    if (count == 0) {
+      *this = other;
+      return;
+    }
+    const double mine = static_cast<double>(count);
+    const double theirs = static_cast<double>(other.count);
+    const double distance = other.center - center;
+    count += other.count;
+    center += distance * (theirs / (mine + theirs));
+    squared_deviations += other.squared_deviations + distance * distance * (mine * (theirs / (mine + theirs)));
+  }
+
+  [[nodiscard]] double sum() const { return center * static_cast<double>(count); }
+  /// Empty if nothing was added.
+  [[nodiscard]] std::optional<double> mean() const {
+    if (count == 0) return std::nullopt;
+    return center;
+  }
+  /// The unbiased sample variance (divided by count - 1); empty below two numbers.
+  [[nodiscard]] std::optional<double> variance() const {
+    if (count < 2) return std::nullopt;
+    return squared_deviations / static_cast<double>(count - 1);
+  }
+  /// The standard error of the mean, sqrt(variance / count); empty below two numbers.
+  [[nodiscard]] std::optional<double> standard_error() const {
+    if (count < 2) return std::nullopt;
+    return std::sqrt(squared_deviations / static_cast<double>(count - 1) / static_cast<double>(count));
+  }
+  [[nodiscard]] friend bool operator==(const moments&, const moments&) = default;
+};
+
+/// The combination of two shards.
+[[nodiscard]] inline moments merge(moments a, const moments& b) {
+  a.merge(b);
+  return a;
+}
+
+/// A range of plausible values, both ends included.
+struct interval {
+  double lower = 0.0;
+  double upper = 1.0;
+  [[nodiscard]] friend bool operator==(const interval&, const interval&) = default;
+};
+
+/// How sure one may be of a success rate: the Wilson score interval, which stays inside [0, 1] and works at 0 and n successes.
+/// @param successes  <= trials
+/// @param trials     0 gives [0, 1]: nothing is known
+/// @param confidence in (0, 1), the coverage aimed at
+/// @throws std::invalid_argument if a parameter is out of range
+/// @par Source
+/// Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+[[nodiscard]] inline interval wilson_interval(std::uint64_t successes, std::uint64_t trials, double confidence = 0.95) {
+  constexpr const char* name = "gavel::wilson_interval";
+  if (successes > trials) invalid_argument(name, "successes", successes, "must be <= trials", trials);
+  if (!(confidence > 0.0 && confidence < 1.0)) invalid_argument(name, "confidence", confidence, "must be in (0, 1)");
+  if (trials == 0) return {0.0, 1.0};
+  const double n = static_cast<double>(trials);
+  const double rate = static_cast<double>(successes) / n;
+  const double z = -normal_quantile(0.5 * (1.0 - confidence));
+  const double shrink = 1.0 / (1.0 + z * z / n);
+  const double center = (rate + z * z / (2.0 * n)) * shrink;
+  const double half = z * std::sqrt(rate * (1.0 - rate) / n + z * z / (4.0 * n * n)) * shrink;
+  return {successes == 0 ? 0.0 : (std::fmax)(center - half, 0.0), successes == trials ? 1.0 : (std::fmin)(center + half, 1.0)};
+}
+
+/// Probability that a chi-square variable exceeds @p statistic.
+/// @param statistic          >= 0, infinity allowed (gives 0)
+/// @param degrees_of_freedom > 0; or 0, the constant zero: 1 for a statistic of 0, else 0
+/// @throws std::domain_error if a parameter is negative or NaN
+[[nodiscard]] inline double chi_square_survival(double statistic, double degrees_of_freedom) {
+  constexpr const char* name = "gavel::chi_square_survival";
+  if (!(statistic >= 0.0)) domain_error(name, "statistic", statistic, "must be >= 0");
+  if (!(degrees_of_freedom >= 0.0) || std::isinf(degrees_of_freedom)) {
+    domain_error(name, "degrees_of_freedom", degrees_of_freedom, "must be finite and >= 0");
+  }
+  if (degrees_of_freedom == 0.0) return statistic > 0.0 ? 0.0 : 1.0;
+  return detail::regularised_gamma(name, 0.5 * degrees_of_freedom, 0.5 * statistic).upper;
+}
+
+struct goodness_of_fit_options {
+  double minimum_expectation = 5.0;  ///< cells that expect fewer counts are pooled, >= 0
+};
+
+/// What a test of counts against a law says.
+struct goodness_of_fit {
+  double statistic = 0.0;              ///< >= 0; infinity if something impossible was observed
+  std::size_t degrees_of_freedom = 0;  ///< cells after pooling minus one; 0 if there was nothing to test
+  double p_value = 1.0;                ///< probability of a statistic at least as large under the law; 1 if there was nothing to test
+  [[nodiscard]] friend bool operator==(const goodness_of_fit&, const goodness_of_fit&) = default;
+};
+
+namespace detail {
+
+/// Walks over the cells after pooling and gives each one's observed and expected count to `visit`; returns their number.
+///
+/// Cells with enough expected counts stand alone. The others are gathered in index order until the group expects enough; what is left at
+/// the end joins the last group or, if there is none, the smallest cell that stood alone.
+template <class Counts, class Probs, class Visit>
+inline std::size_t visit_pooled_cells(const Counts& observed, const Probs& probs, double scale, double minimum, Visit&& visit) {
+  struct pooled {
+    double observed = 0.0;
+    double expected = 0.0;
+    bool exists = false;
+  };
+  pooled open, group, smallest;  // `group` and `smallest` wait for the left-over
+  std::size_t cells = 0;
+  const auto close = [&](const pooled& cell) {
+    visit(cell.observed, cell.expected);
+    ++cells;
+  };
+  for (std::size_t i = 0; i < probs.size(); ++i) {
+    const pooled cell{static_cast<double>(observed[i]), static_cast<double>(probs[i]) * scale, true};
+    if (cell.expected <= 0.0) continue;
+    if (cell.expected >= minimum) {
+      if (!smallest.exists || cell.expected < smallest.expected) {
+        if (smallest.exists) close(smallest);
+        smallest = cell;
+      } else {
+        close(cell);
+      }
+      continue;
+    }
+    open = {open.observed + cell.observed, open.expected + cell.expected, true};
+    if (open.expected >= minimum) {
+      if (group.exists) close(group);
+      group = open;
+      open = {};
+    }
+  }
+  pooled& rest = group.exists ? group : smallest;
+  rest = {rest.observed + open.observed, rest.expected + open.expected, rest.exists || open.exists};
+  if (group.exists) close(group);
+  if (smallest.exists) close(smallest);
+  return cells;
+}
+
+template <dense_vector Counts, dense_vector Probs, class Term>
+inline goodness_of_fit test_of_counts(const char* function, const Counts& observed, const Probs& expected,
+                                      const goodness_of_fit_options& options, Term&& term) {
+  static_assert(std::integral<scalar_of<Counts>>, "gavel: observed counts must be integers");
+  const auto counts = as_span(observed);
+  const auto probs = as_span(expected);
+  if (counts.size() != probs.size()) report_size(function, "observed", counts.size(), "must equal expected.size()", probs.size());
+  if (!(options.minimum_expectation >= 0.0)) {
+    invalid_argument(function, "options.minimum_expectation", options.minimum_expectation, "must be >= 0");
+  }
+  check_distribution(function, "expected", expected);
+  double total = 0.0;
+  double impossible = 0.0;
+  double mass = 0.0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if constexpr (std::signed_integral<scalar_of<Counts>>) {
+      if (counts[i] < 0) domain_error_at(function, "observed", i, counts[i], "must be >= 0");
+    }
+    total += static_cast<double>(counts[i]);
+    mass += static_cast<double>(probs[i]);
+    if (!(probs[i] > 0)) impossible += static_cast<double>(counts[i]);
+  }
+  if (impossible > 0.0) return {infinity, 1, 0.0};
+  double statistic = 0.0;
+  const std::size_t cells = visit_pooled_cells(counts, probs, total / mass, options.minimum_expectation,
+                                               [&](double seen, double expectation) { statistic += term(seen, expectation); });
+  if (cells < 2) return {};
+  return {statistic, cells - 1, chi_square_survival(statistic, static_cast<double>(cells - 1))};
+}
+
+}  // namespace detail
+
+/// Do these counts come from this law? Likelihood-ratio (G) test: G = 2 sum O log(O / E), chi-square distributed for large expectations.
+///
+/// Pooling: cells that expect fewer than `minimum_expectation` counts are gathered in index order until a group expects that many; the rest
+/// at the end joins the last group, or the smallest single cell if there is no group. Cells of probability zero are no cells: a count in
+/// one refutes the law (statistic infinity, p-value 0).
+/// @param observed `[n]` counts of each outcome, any integer type, >= 0
+/// @param expected `[n]` the law to test: a distribution (sum 1 within 1e-6), float or double
+/// @return statistic, degrees of freedom and p-value; degrees of freedom 0 and p-value 1 if fewer than two cells are left
+/// @throws std::invalid_argument if sizes differ or are 0, or an option is out of range
+/// @throws std::domain_error if a count is negative or @p expected is not a distribution
+/// @note O(n), no allocation.
+template <dense_vector Counts, dense_vector Probs>
+[[nodiscard]] inline goodness_of_fit g_test(const Counts& observed, const Probs& expected, const goodness_of_fit_options& options = {}) {
+  return detail::test_of_counts("gavel::g_test", observed, expected, options, [](double seen, double expectation) {
+    // O log(O/E) - O + E: the extra terms cancel in the sum and keep each term free of cancellation against the others
+    const double term = seen > 0.0 ? seen * std::log(seen / expectation) - seen + expectation : expectation;
+    return 2.0 * (std::fmax)(term, 0.0);
+  });
+}
+
+/// The same question by Pearson's statistic, sum (O - E)^2 / E. Parameters, pooling, result and errors as for `g_test`.
+template <dense_vector Counts, dense_vector Probs>
+[[nodiscard]] inline goodness_of_fit chi_square_test(const Counts& observed, const Probs& expected,
+                                                     const goodness_of_fit_options& options = {}) {
+  return detail::test_of_counts("gavel::chi_square_test", observed, expected, options, [](double seen, double expectation) {
+    return (seen - expectation) * (seen - expectation) / expectation;
+  });
+}
+
+}  // namespace gavel

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/kernels/row.hpp>
+
+#include <cstddef>
+#include <limits>
+
+/// @file
+/// The normaliser of a row of logits: log sum_i exp(x_i / temperature), in one pass over memory.
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
+#endif
+
+namespace gavel::kernels {
+
+/// What one pass over a row of logits finds. The weights exp((x_i - maximum) / temperature) sum to `sum`.
+struct logits_summary {
+  double maximum = -std::numeric_limits<double>::infinity();  ///< largest logit at or above the cutoff; NaN if any logit is NaN
+  double sum = 0.0;                                           ///< of the weights; 0 when every logit is -inf, NaN unless the maximum is finite
+  double log_normalizer = -std::numeric_limits<double>::infinity();  ///< log sum_i exp(x_i / temperature); inf where that exceeds a double
+};
+
+inline namespace GAVEL_BASE_ISA {
+namespace detail {
+
+/// 1 / temperature, kept finite and positive in the row's type: infinity would turn the maximum, zero a masked logit into NaN.
+template <stored_scalar S>
+[[nodiscard]] constexpr double inverse_temperature_of(double temperature) noexcept {
+  constexpr double least = static_cast<double>(std::numeric_limits<compute_type<S>>::denorm_min());
+  constexpr double most = static_cast<double>((std::numeric_limits<compute_type<S>>::max)());
+  const double inverse = 1.0 / temperature;
+  return inverse < least ? least : inverse > most ? most : inverse;
+}
+
+/// Largest logit and sum of exp((x - largest) / temperature) of one chunk.
+struct chunk_summary {
+  double maximum = -std::numeric_limits<double>::infinity();
+  double sum = 0.0;
+};
+
+/// The largest element of [begin, end), NaN skipped: first walk over a chunk, which leaves it in the first-level cache.
+template <class Isa, stored_scalar S>
+GAVEL_ALWAYS_INLINE compute_type<S> max_range(const S* x, std::size_t begin, std::size_t end) {
+  using T = compute_type<S>;
+  using vec = typename Isa::template vec<T>;
+  constexpr std::size_t lanes = Isa::template lanes<T>;
+  vec largest[Isa::vectors];
+  for (std::size_t j = 0; j < Isa::vectors; ++j) fill(largest[j], -std::numeric_limits<T>::infinity());
+  std::size_t i = begin;
+  for (; i + block_size<T> <= end; i += block_size<T>) {
+    for (std::size_t j = 0; j < Isa::vectors; ++j) {
+      vec v;
+      kernels::load<Isa>(v, x + i + j * lanes);
+      largest[j] = v > largest[j] ? v : largest[j];
+    }
+  }
+  for (std::size_t j = 0; j < Isa::vectors && i < end; ++j, i += lanes) {
+    vec v;
+    kernels::load_part<Isa>(v, x + i, end - i < lanes ? end - i : lanes, -std::numeric_limits<T>::infinity());
+    largest[j] = v > largest[j] ? v : largest[j];
+  }
+  return max_block<Isa, T>(largest);
+}
+
+template <stored_scalar S>
+[[nodiscard]] GAVEL_NOINLINE bool has_nan(const S* x, std::size_t begin, std::size_t end) {
+  bool found = false;
+  for (std::size_t i = begin; i < end; ++i) found |= widen(x[i]) != widen(x[i]);
+  return found;
+}
+
+template <class Isa, stored_scalar S>
+GAVEL_ALWAYS_INLINE chunk_summary summarize_chunk(const S* x, std::size_t begin, std::size_t end, double inverse_temperature,
+                                                  double cutoff) {
+  using T = compute_type<S>;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const T largest = max_range<Isa>(x, begin, end);
+  chunk_summary result;
+  result.maximum = static_cast<double>(largest);
+  if (result.maximum == -infinity || result.maximum < cutoff) {  // no weight here, but NaN must not hide
+    result = {};
+    if (has_nan(x, begin, end)) result.maximum = result.sum = std::numeric_limits<double>::quiet_NaN();
+    return result;
+  }
+  if (cutoff == -infinity) {
+    result.sum = sum_range<Isa>(logits_row<S, false>{x, largest, static_cast<T>(inverse_temperature), T{1}}, begin, end);
+  } else {
+    result.sum = sum_range<Isa>(logits_row<S>{x, largest, static_cast<T>(inverse_temperature), T{1}, static_cast<T>(cutoff)}, begin, end);
+  }
+  // NaN and +inf both make the sum NaN; NaN passes into the maximum, +inf without it stays there.
+  if (result.sum != result.sum && (result.maximum != infinity || has_nan(x, begin, end))) result.maximum = result.sum;
+  return result;
+}
+
+/// Joins chunk summaries into that of the row; @p scales, if given, receives exp((chunk maximum - maximum) / temperature).
+template <class Isa>
+GAVEL_ALWAYS_INLINE logits_summary join(const chunk_summary* chunks, std::size_t count, double inverse_temperature, double* scales) {
+  logits_summary row;
+  for (std::size_t c = 0; c < count; ++c) {
+    if (chunks[c].maximum != chunks[c].maximum) row.maximum = chunks[c].maximum;
+    if (chunks[c].maximum > row.maximum) row.maximum = chunks[c].maximum;
+  }
+  if (row.maximum - row.maximum != 0.0) {
+    if (!(row.maximum < 0.0)) {
+      row.sum = std::numeric_limits<double>::quiet_NaN();
+      row.log_normalizer = row.maximum;
+    }
+    return row;
+  }
+  for (std::size_t c = 0; c < count; ++c) {
+    double gap = (chunks[c].maximum - row.maximum) * inverse_temperature;
+    const double scale = exp_of<Isa>(gap < -1e4 ? -1e4 : gap);
+    if (scales != nullptr) scales[c] = scale;
+    double part = chunks[c].sum * scale;
+    rounded(part);
+    row.sum += part;
+  }
+  double shift = row.maximum * inverse_temperature;
+  rounded(shift);
+  row.log_normalizer = shift + log_of<Isa>(row.sum);
+  return row;
+}
+
+struct summarize_kernel {
+  template <class Isa, stored_scalar S>
+  static GAVEL_ALWAYS_INLINE logits_summary run(const S* x, std::size_t n, double inverse_temperature, double cutoff) {
+    const std::size_t size = chunk_size<compute_type<S>>(n);
+    chunk_summary chunks[max_chunks];
+    std::size_t count = 0;
+    for (std::size_t begin = 0; begin < n; begin += size) {
+      chunks[count++] = summarize_chunk<Isa>(x, begin, n - begin < size ? n : begin + size, inverse_temperature, cutoff);
+    }
+    return join<Isa>(chunks, count, inverse_temperature, nullptr);
+  }
+};
+
+}  // namespace detail
+
+/// One pass over a row of logits: its largest element, the sum of exp((x_i - max) / temperature) and the log-normaliser.
+/// @param logits      [n]; finite or -inf (a masked token). NaN or +inf anywhere gives a `log_normalizer` that is not finite. A logit
+///                    further below the maximum than the row's type can say counts as -inf.
+/// @param temperature > 0; float and 16-bit rows take one outside [3e-39, 7e44], double rows one below 6e-309, for the nearest inside
+/// @param cutoff      a number of the row's type: logits below it count as -inf (see `truncation_cutoff`)
+/// @note No allocation, 8 KiB of stack. Time: two walks over each cache-resident chunk, one read of memory.
+template <stored_scalar S>
+[[nodiscard]] logits_summary summarize(const S* logits, std::size_t n, double temperature = 1.0,
+                                       double cutoff = -std::numeric_limits<double>::infinity()) {
+  return dispatch<detail::summarize_kernel>(logits, n, detail::inverse_temperature_of<S>(temperature), cutoff);
+}
+
+/// log sum_i exp(x_i / temperature). -inf for an empty row or one of -inf only; NaN if any element is NaN; +inf if any is +inf.
+template <stored_scalar S>
+[[nodiscard]] double log_sum_exp(const S* logits, std::size_t n, double temperature = 1.0) {
+  return summarize(logits, n, temperature).log_normalizer;
+}
+
+namespace detail {
+/// log sum_i exp((x_i - maximum) / temperature): what a log-probability needs beside the distance to the maximum. Both stay small where the
+/// logits are large, so nothing cancels. NaN for a row without a distribution.
+[[nodiscard]] inline double log_sum(const logits_summary& summary) {
+  return summary.sum > 0.0 ? kernels::log(summary.sum) : std::numeric_limits<double>::quiet_NaN();
+}
+}  // namespace detail
+
+/// The softmax of a summarised row, as a row of weights that other kernels read without writing it.
+template <stored_scalar S>
+[[nodiscard]] logits_row<S> softmax_row(const S* logits, const logits_summary& summary, double temperature = 1.0,
+                                        double cutoff = -std::numeric_limits<double>::infinity()) {
+  using T = compute_type<S>;
+  return {logits, static_cast<T>(summary.maximum), static_cast<T>(detail::inverse_temperature_of<S>(temperature)), static_cast<T>(1.0 / summary.sum),
+          static_cast<T>(cutoff)};
+}
+
+}  // namespace GAVEL_BASE_ISA
+}  // namespace gavel::kernels
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/kernels/elementary.hpp>
+
+#include <cstddef>
+#include <limits>
+
+/// @file
+/// Rows of weights as the kernels read them, without ever writing them: probabilities as they lie in memory, the softmax of a row of
+/// logits, the residual of two rows. A row is a small value with `load<Isa>(block_vector, index)` and `load_part`; summing and sampling are
+/// written once, here, for all of them.
+///
+/// A row is cut into chunks that fit the first-level cache. Inside a chunk lanes add in their own type (at most 32 additions each in rows of
+/// up to 16,384 blocks, growing with the row beyond), chunks add in double, in index order.
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
+#endif
+
+namespace gavel::kernels {
+
+/// Returned by the samplers when no weight is positive.
+inline constexpr std::size_t not_found = static_cast<std::size_t>(-1);
+
+inline namespace GAVEL_BASE_ISA {
+
+/// Weights as they lie in memory.
+template <stored_scalar T>
+struct weights_row {
+  using compute = compute_type<T>;
+  const T* data = nullptr;
+
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
+    kernels::load<Isa>(v, data + i);
+  }
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
+    kernels::load_part<Isa>(v, data + i, count, compute{0});
+  }
+};
+
+/// scale * exp((x - shift) * inverse_temperature) for the logits x. With shift the largest logit and scale the inverse of the sum this is the
+/// softmax. A truncated row is 0 for logits below the cutoff.
+template <stored_scalar T, bool Truncated = true>
+struct logits_row {
+  using compute = compute_type<T>;
+  const T* data = nullptr;
+  compute shift = 0;
+  compute inverse_temperature = 1;
+  compute scale = 1;
+  compute cutoff = -std::numeric_limits<compute>::infinity();
+
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void transform(typename Isa::template vec<compute>& v) const {
+    using vec = typename Isa::template vec<compute>;
+    vec x = (v - shift) * inverse_temperature;
+    exp_in_place<Isa>(x);
+    x *= scale;
+    rounded(x);
+    if constexpr (Truncated) {
+      v = v < cutoff ? vec{} : x;
+    } else {
+      v = x;
+    }
+  }
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
+    kernels::load<Isa>(v, data + i);
+    transform<Isa>(v);
+  }
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
+    kernels::load_part<Isa>(v, data + i, count, -std::numeric_limits<compute>::infinity());
+    transform<Isa>(v);
+  }
+};
+
+/// max(p - q_scale * q, floor * p): what is left of the target p when the drafts have covered q_scale * q. floor = 0 gives the positive
+/// part. Both rows are computed in the type of P.
+template <class P, class Q>
+struct residual_row {
+  using compute = typename P::compute;
+  static_assert(sizeof(compute) == sizeof(typename Q::compute), "gavel: both rows of a residual must compute in the same type");
+  P p;
+  Q q;
+  compute q_scale = 1;
+  compute floor = 0;
+
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void combine(typename Isa::template vec<compute>& v, const typename Isa::template vec<compute>& q_values) const {
+    using vec = typename Isa::template vec<compute>;
+    vec minus_scale;
+    fill(minus_scale, -q_scale);
+    vec left;
+    Isa::fma(left, minus_scale, q_values, v);
+    vec least = v * floor;
+    rounded(least);
+    v = left > least ? left : least;
+  }
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
+    typename Isa::template vec<compute> q_values;
+    p.template load<Isa>(v, i);
+    q.template load<Isa>(q_values, i);
+    combine<Isa>(v, q_values);
+  }
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
+    typename Isa::template vec<compute> q_values;
+    p.template load_part<Isa>(v, i, count);
+    q.template load_part<Isa>(q_values, i, count);
+    combine<Isa>(v, q_values);
+  }
+};
+
+/// min(p, q_scale * q).
+template <class P, class Q>
+struct overlap_row {
+  using compute = typename P::compute;
+  static_assert(sizeof(compute) == sizeof(typename Q::compute), "gavel: both rows of an overlap must compute in the same type");
+  P p;
+  Q q;
+  compute q_scale = 1;
+
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void combine(typename Isa::template vec<compute>& v, const typename Isa::template vec<compute>& q_values) const {
+    typename Isa::template vec<compute> scaled = q_values * q_scale;
+    rounded(scaled);
+    v = v < scaled ? v : scaled;
+  }
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
+    typename Isa::template vec<compute> q_values;
+    p.template load<Isa>(v, i);
+    q.template load<Isa>(q_values, i);
+    combine<Isa>(v, q_values);
+  }
+  template <class Isa>
+  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
+    typename Isa::template vec<compute> q_values;
+    p.template load_part<Isa>(v, i, count);
+    q.template load_part<Isa>(q_values, i, count);
+    combine<Isa>(v, q_values);
+  }
+};
+
+namespace detail {
+
+/// Elements per chunk for a row of n: 32 blocks, or more where a row would have more than `max_chunks` of them.
+inline constexpr std::size_t max_chunks = 512;
+template <class T>
+[[nodiscard]] constexpr std::size_t chunk_size(std::size_t n) noexcept {
+  const std::size_t blocks = (n + block_size<T> - 1) / block_size<T>;
+  const std::size_t blocks_per_chunk = blocks <= 32 * max_chunks ? 32 : (blocks + max_chunks - 1) / max_chunks;
+  return blocks_per_chunk * block_size<T>;
+}
+
+/// Loads block elements [i, i + count) of a row, zero weight beyond.
+template <class Isa, class Row>
+GAVEL_ALWAYS_INLINE void load_block(const Row& row, std::size_t i, std::size_t count,
+                                    typename Isa::template vec<typename Row::compute> (&block)[Isa::vectors]) {
+  constexpr std::size_t lanes = Isa::template lanes<typename Row::compute>;
+  for (std::size_t j = 0; j < Isa::vectors; ++j) {
+    const std::size_t offset = j * lanes;
+    const std::size_t left = count > offset ? count - offset : 0;
+    if (left >= lanes) {
+      row.template load<Isa>(block[j], i + offset);
+    } else if (left > 0) {
+      row.template load_part<Isa>(block[j], i + offset, left);
+    } else {
+      block[j] = typename Isa::template vec<typename Row::compute>{};
+    }
+  }
+}
+
+/// The sum of the weights [begin, end).
+template <class Isa, class Row>
+GAVEL_ALWAYS_INLINE double sum_range(const Row& row, std::size_t begin, std::size_t end) {
+  using T = typename Row::compute;
+  constexpr std::size_t lanes = Isa::template lanes<T>;
+  typename Isa::template vec<T> sums[Isa::vectors];
+  for (std::size_t j = 0; j < Isa::vectors; ++j) sums[j] = typename Isa::template vec<T>{};
+  std::size_t i = begin;
+  for (; i + block_size<T> <= end; i += block_size<T>) {
+    for (std::size_t j = 0; j < Isa::vectors; ++j) {
+      typename Isa::template vec<T> v;
+      row.template load<Isa>(v, i + j * lanes);
+      sums[j] += v;
+    }
+  }
+  if (i < end) {
+    typename Isa::template vec<T> block[Isa::vectors];
+    load_block<Isa>(row, i, end - i, block);
+    for (std::size_t j = 0; j < Isa::vectors; ++j) sums[j] += block[j];
+  }
+  return sum_block<Isa, T>(sums);
+}
+
+/// The index in [begin, end) where the cumulative weight first exceeds @p target; rounding at the end gives the last positive weight;
+/// `not_found` if there is none.
+template <class Isa, class Row>
+GAVEL_ALWAYS_INLINE std::size_t locate(const Row& row, std::size_t begin, std::size_t end, double target) {
+  using T = typename Row::compute;
+  std::size_t last_positive = not_found;
+  for (std::size_t i = begin; i < end; i += block_size<T>) {
+    const std::size_t count = end - i < block_size<T> ? end - i : block_size<T>;
+    typename Isa::template vec<T> block[Isa::vectors];
+    load_block<Isa>(row, i, count, block);
+    T values[block_size<T>];
+    std::memcpy(values, block, sizeof values);
+    const double sum = sum_block<Isa, T>(block);
+    if (sum > 0.0) {
+      if (target < sum) {
+        double cumulative = 0.0;
+        for (std::size_t k = 0; k < count; ++k) {
+          if (values[k] > T{0}) {
+            last_positive = i + k;
+            cumulative += static_cast<double>(values[k]);
+            if (target < cumulative) return last_positive;
+          }
+        }
+        return last_positive;
+      }
+      for (std::size_t k = count; k-- > 0;) {
+        if (values[k] > T{0}) {
+          last_positive = i + k;
+          break;
+        }
+      }
+    }
+    target -= sum;
+  }
+  return last_positive;
+}
+
+struct row_sum_kernel {
+  template <class Isa, class Row>
+  static GAVEL_ALWAYS_INLINE double run(const Row& row, std::size_t n) {
+    const std::size_t size = chunk_size<typename Row::compute>(n);
+    double total = 0.0;
+    for (std::size_t begin = 0; begin < n; begin += size) total += sum_range<Isa>(row, begin, n - begin < size ? n : begin + size);
+    return total;
+  }
+};
+
+/// What one pass over a row tells a sampler: the drawn index and the sum of the weights.
+struct row_draw {
+  std::size_t index = not_found;
+  double total = 0.0;
+};
+
+struct row_sample_kernel {
+  template <class Isa, class Row>
+  static GAVEL_ALWAYS_INLINE row_draw run(const Row& row, std::size_t n, double u) {
+    const std::size_t size = chunk_size<typename Row::compute>(n);
+    double sums[max_chunks];
+    row_draw draw;
+    std::size_t chunks = 0;
+    for (std::size_t begin = 0; begin < n; begin += size, ++chunks) {
+      sums[chunks] = sum_range<Isa>(row, begin, n - begin < size ? n : begin + size);
+      draw.total += sums[chunks];
+    }
+    if (!(draw.total > 0.0)) return draw;
+    double left = u * draw.total;
+    rounded(left);
+    double target = 0.0;
+    std::size_t chosen = 0;  // the chunk that holds the target, else (rounding) the last one with weight
+    for (std::size_t c = 0; c < chunks; ++c) {
+      if (sums[c] > 0.0) {
+        chosen = c;
+        target = left;
+        if (left < sums[c]) break;
+      }
+      left -= sums[c];
+    }
+    const std::size_t begin = chosen * size;
+    draw.index = locate<Isa>(row, begin, n - begin < size ? n : begin + size, target);
+    return draw;
+  }
+};
+
+}  // namespace detail
+
+/// The sum of a row of @p n weights: one pass, nothing written.
+template <class Row>
+[[nodiscard]] double row_sum(const Row& row, std::size_t n) {
+  return dispatch<detail::row_sum_kernel>(row, n);
+}
+
+/// Draws an index with probability proportional to the row's weights from one uniform @p u in [0, 1), by inverse CDF in index order.
+/// Returns `not_found` (and total 0) when no weight is positive. One pass over the row and a second look at one chunk.
+template <class Row>
+[[nodiscard]] detail::row_draw row_sample(const Row& row, std::size_t n, double u) {
+  return dispatch<detail::row_sample_kernel>(row, n, u);
+}
+
+}  // namespace GAVEL_BASE_ISA
+}  // namespace gavel::kernels
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

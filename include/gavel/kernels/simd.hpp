@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/storage.hpp>
+#include <gavel/kernels/dispatch.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>  // memcpy
+
+/// @file
+/// The vector layer under the kernels: compiler vector types of the width of each instruction set, explicit fused multiply-add, loads that
+/// widen 16-bit storage, and fixed-order sums.
+///
+/// Same bits everywhere: every kernel works on blocks of 256 bytes (64 floats, 32 doubles) whatever the register width, so that lane i of a
+/// block always sees the same additions in the same order. Multiplications that feed an addition are written as `Isa::fma` and nothing else
+/// may be contracted: a product that must round on its own before an addition goes through `rounded`. The portable path has no fused
+/// multiply-add and gives its own bits.
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
+#endif
+
+namespace gavel::kernels {
+
+/// Elements of T in one block.
+template <class T>
+inline constexpr std::size_t block_size = 256 / sizeof(T);
+
+inline namespace GAVEL_BASE_ISA {
+
+#if GAVEL_X86 && !defined(__clang__)
+// g++ makes the builtins of an instruction set known when it first meets a function that targets it.
+GAVEL_TARGET_AVX2 void declare_avx2_builtins();
+GAVEL_TARGET_AVX512 void declare_avx512_builtins();
+#endif
+
+template <class T, int Bytes>
+struct vector_of {
+  typedef T type __attribute__((vector_size(Bytes)));
+};
+
+template <int Bytes>
+struct vector_types {
+  static constexpr int bytes = Bytes;
+  template <class T>
+  using vec = typename vector_of<T, Bytes>::type;
+  template <class T>
+  static constexpr std::size_t lanes = Bytes / sizeof(T);
+  /// Vectors per block.
+  static constexpr std::size_t vectors = 256 / Bytes;
+};
+
+/// Vectors of 16 bytes (SSE2, NEON or whatever the compiler makes of them), product and sum rounded separately.
+struct portable_isa : vector_types<16> {
+  template <class V>
+  static GAVEL_ALWAYS_INLINE void fma(V& result, const V& a, const V& b, const V& c) {
+    const V product = a * b;
+    result = product + c;
+  }
+};
+
+#if GAVEL_X86
+#if defined(__clang__)
+template <int Bytes>
+struct fused_isa : vector_types<Bytes> {
+  template <class V>
+  static GAVEL_ALWAYS_INLINE void fma(V& result, const V& a, const V& b, const V& c) {
+#pragma clang fp contract(on)
+    result = a * b + c;  // one expression: clang emits a fused multiply-add, at -O0 as well, where the target has one
+  }
+};
+using avx2_isa = fused_isa<32>;
+using avx512_isa = fused_isa<64>;
+#else
+struct avx2_isa : vector_types<32> {
+  static GAVEL_ALWAYS_INLINE void fma(vec<float>& result, const vec<float>& a, const vec<float>& b, const vec<float>& c) {
+    result = __builtin_ia32_vfmaddps256(a, b, c);
+  }
+  static GAVEL_ALWAYS_INLINE void fma(vec<double>& result, const vec<double>& a, const vec<double>& b, const vec<double>& c) {
+    result = __builtin_ia32_vfmaddpd256(a, b, c);
+  }
+};
+struct avx512_isa : vector_types<64> {
+  static constexpr int current_rounding = 4;
+  static GAVEL_ALWAYS_INLINE void fma(vec<float>& result, const vec<float>& a, const vec<float>& b, const vec<float>& c) {
+    result = __builtin_ia32_vfmaddps512_mask(a, b, c, -1, current_rounding);
+  }
+  static GAVEL_ALWAYS_INLINE void fma(vec<double>& result, const vec<double>& a, const vec<double>& b, const vec<double>& c) {
+    result = __builtin_ia32_vfmaddpd512_mask(a, b, c, 0xff, current_rounding);
+  }
+};
+#endif
+#endif
+
+/// Keeps g++ from fusing the product in @p value into a later addition; clang fuses inside one expression only, so a product that is a
+/// statement of its own is safe there. Costs no instruction.
+template <class V>
+GAVEL_ALWAYS_INLINE void rounded([[maybe_unused]] V& value) {
+#if GAVEL_X86 && !defined(__clang__)
+  asm("" : "+x"(value));
+#endif
+}
+
+template <class V, class T>
+GAVEL_ALWAYS_INLINE void fill(V& result, T value) {
+  result = V{} + value;
+}
+
+/// Loads one vector of `Isa::lanes<compute_type<T>>` numbers, widened exactly; @p from needs the alignment of T only.
+template <class Isa, stored_scalar T>
+GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute_type<T>>& result, const T* from) {
+  using C = compute_type<T>;
+  constexpr storage_format format = storage_traits<T>::format;
+  if constexpr (format == storage_format::float32 || format == storage_format::float64) {
+    std::memcpy(&result, from, sizeof result);
+  } else {
+    using wide = typename Isa::template vec<std::uint32_t>;
+    typename vector_of<std::uint16_t, Isa::bytes / 2>::type narrow;
+    std::memcpy(&narrow, from, sizeof narrow);
+    const wide bits = __builtin_convertvector(narrow, wide);
+    if constexpr (format == storage_format::bfloat16) {
+      result = __builtin_bit_cast(typename Isa::template vec<C>, bits << 16);
+    } else {  // see gavel::widen
+      const wide magnitude = (bits & 0x7fffu) << 13;
+      const typename Isa::template vec<C> scaled = __builtin_bit_cast(typename Isa::template vec<C>, magnitude) * 0x1p112f;
+      const wide finite = __builtin_bit_cast(wide, scaled);
+      const wide special = magnitude | 0x7f800000u;
+      const wide chosen = magnitude >= 0x0f800000u ? special : finite;
+      result = __builtin_bit_cast(typename Isa::template vec<C>, chosen | (bits & 0x8000u) << 16);
+    }
+  }
+}
+
+/// Loads the first @p count numbers and fills the other lanes with @p padding.
+template <class Isa, stored_scalar T>
+GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute_type<T>>& result, const T* from, std::size_t count,
+                                   compute_type<T> padding) {
+  compute_type<T> lanes[Isa::template lanes<compute_type<T>>];
+  for (std::size_t i = 0; i < Isa::template lanes<compute_type<T>>; ++i) lanes[i] = i < count ? widen(from[i]) : padding;
+  std::memcpy(&result, lanes, sizeof result);
+}
+
+template <class V, class T>
+GAVEL_ALWAYS_INLINE void store(T* to, const V& value) {
+  std::memcpy(to, &value, sizeof value);
+}
+
+template <class V, class T>
+GAVEL_ALWAYS_INLINE void store_part(T* to, const V& value, std::size_t count) {
+  T lanes[sizeof(V) / sizeof(T)];
+  std::memcpy(lanes, &value, sizeof value);
+  for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
+}
+
+/// The sum of one block in a fixed tree: lane l of the upper half is added to lane l of the lower half, until 64 bytes are left; those are
+/// widened to double and summed by the same rule.
+template <class Isa, class T>
+GAVEL_ALWAYS_INLINE double sum_block(typename Isa::template vec<T> (&block)[Isa::vectors]) {
+  for (std::size_t half = Isa::vectors / 2; half * Isa::bytes >= 64; half /= 2) {
+    for (std::size_t j = 0; j < half; ++j) block[j] += block[j + half];
+  }
+  constexpr std::size_t count = 64 / sizeof(T);
+  T lanes[count];
+  std::memcpy(lanes, block, sizeof lanes);
+  double wide[count];
+  for (std::size_t i = 0; i < count; ++i) wide[i] = static_cast<double>(lanes[i]);
+  for (std::size_t half = count / 2; half != 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) wide[i] += wide[i + half];
+  }
+  return wide[0];
+}
+
+/// The largest element of one block. Exact, so the order does not matter; NaN lanes lose.
+template <class Isa, class T>
+GAVEL_ALWAYS_INLINE T max_block(typename Isa::template vec<T> (&block)[Isa::vectors]) {
+  for (std::size_t half = Isa::vectors / 2; half != 0; half /= 2) {
+    for (std::size_t j = 0; j < half; ++j) block[j] = block[j] > block[j + half] ? block[j] : block[j + half];
+  }
+  T lanes[Isa::template lanes<T>];
+  std::memcpy(lanes, block, sizeof lanes);
+  T largest = lanes[0];
+  for (const T lane : lanes) largest = lane > largest ? lane : largest;
+  return largest;
+}
+
+#if GAVEL_X86
+template <class Kernel, class... Args>
+GAVEL_TARGET_AVX512 GAVEL_NOINLINE auto run_avx512(const Args&... args) {
+  return Kernel::template run<avx512_isa>(args...);
+}
+template <class Kernel, class... Args>
+GAVEL_TARGET_AVX2 GAVEL_NOINLINE auto run_avx2(const Args&... args) {
+  return Kernel::template run<avx2_isa>(args...);
+}
+#endif
+
+/// Runs `Kernel::run<Isa>(args...)` for the instruction set in use.
+template <class Kernel, class... Args>
+GAVEL_ALWAYS_INLINE auto dispatch(const Args&... args) {
+#if GAVEL_X86
+  switch (active_path()) {
+    case simd_path::avx512: return run_avx512<Kernel>(args...);
+    case simd_path::avx2: return run_avx2<Kernel>(args...);
+    case simd_path::portable: break;
+  }
+#endif
+  return Kernel::template run<portable_isa>(args...);
+}
+
+}  // namespace GAVEL_BASE_ISA
+}  // namespace gavel::kernels
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

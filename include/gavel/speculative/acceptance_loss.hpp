@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/error.hpp>
+#include <gavel/core/numerics.hpp>
+#include <gavel/core/uniform.hpp>
+#include <gavel/core/views.hpp>
+#include <gavel/speculative/candidate_length.hpp>
+#include <gavel/speculative/types.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+/// @file
+/// Training data and loss for a predictor of acceptance: soft labels from two models' probabilities, token mixing, the rejection-weighted
+/// cross-entropy with its gradient, the bias it causes and how to undo it. No linear algebra: bring any network (`acceptance_head` is one).
+/// @par Source Huang, Guo, Wang, "SpecDec++", 2024, arXiv 2405.19715, training of the acceptance prediction head.
+
+namespace gavel::speculative {
+
+/// Probability that the target accepts a drafted token: min(1, p(Y) / q(Y)).
+/// @param target_prob p(Y) in [0, 1] (1e-6 of rounding above is let pass, here and below)
+/// @param draft_prob  q(Y) in (0, 1]: a token that was drafted has positive draft probability
+/// @throws std::domain_error if either is NaN or outside its range
+[[nodiscard]] inline double soft_label(double target_prob, double draft_prob) {
+  constexpr const char* function = "gavel::speculative::soft_label";
+  if (!(target_prob >= 0.0 && target_prob <= detail::largest_prob)) domain_error(function, "target_prob", target_prob, "must be in [0, 1]");
+  if (!(draft_prob > 0.0 && draft_prob <= detail::largest_prob)) domain_error(function, "draft_prob", draft_prob, "must be in (0, 1]");
+  return target_prob >= draft_prob ? 1.0 : target_prob / draft_prob;
+}
+
+/// The soft label of every draft of a round.
+/// @param target_probs `[>= K, V]` p at the position of each draft (a row for the bonus token may follow)
+/// @param draft_probs  `[K, V]` q
+/// @param drafts       `[K]` drafted tokens, < V
+/// @param labels       `[K]` receives min(1, p_i(Y_i) / q_i(Y_i))
+/// @throws std::invalid_argument for shapes that differ or a token id out of range; std::domain_error if a probability that is read is
+///         NaN or out of range. @p labels is then untouched
+/// @note O(K); no allocation.
+template <std::floating_point P, std::floating_point Q>
+void soft_labels(matrix_view<const P> target_probs, matrix_view<const Q> draft_probs, vector_view<const token_id> drafts,
+                 std::span<double> labels) {
+  constexpr const char* function = "gavel::speculative::soft_labels";
+  const std::size_t length = drafts.size();
+  if (target_probs.rows() < length) invalid_argument(function, "target_probs.rows()", target_probs.rows(), "must be >= drafts.size()", length);
+  if (draft_probs.rows() != length) invalid_argument(function, "draft_probs.rows()", draft_probs.rows(), "must be drafts.size()", length);
+  if (labels.size() != length) invalid_argument(function, "labels.size()", labels.size(), "must be drafts.size()", length);
+  if (draft_probs.cols() != target_probs.cols()) {
+    invalid_argument(function, "draft_probs.cols()", draft_probs.cols(), "must be target_probs.cols()", target_probs.cols());
+  }
+  for (std::size_t i = 0; i < length; ++i) {
+    if (drafts[i] >= target_probs.cols()) invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", target_probs.cols());
+    const auto target = static_cast<double>(target_probs(i, drafts[i]));
+    const auto draft = static_cast<double>(draft_probs(i, drafts[i]));
+    if (!(target >= 0.0 && target <= detail::largest_prob)) domain_error_at(function, "target_probs[i][drafts[i]], i", i, target, "must be in [0, 1]");
+    if (!(draft > 0.0 && draft <= detail::largest_prob)) domain_error_at(function, "draft_probs[i][drafts[i]], i", i, draft, "must be in (0, 1]");
+  }
+  for (std::size_t i = 0; i < length; ++i) {
+    labels[i] = soft_label(static_cast<double>(target_probs(i, drafts[i])), static_cast<double>(draft_probs(i, drafts[i])));
+  }
+}
+
+/// Builds a training sequence whose prefixes look like speculated ones: each position carries the target's token with probability
+/// @p target_rate, else the token the draft model sampled there. Train on the positions that carry a draft.
+/// @param target_tokens `[n]` X, the target's continuation
+/// @param draft_tokens  `[n]` Y, the draft model's sample after the same target prefix
+/// @param rng           source of bits; one uniform per position
+/// @param mixed_tokens  `[n]` receives Z
+/// @param is_draft      `[n]` receives 1 where Z carries Y (the loss counts there), else 0
+/// @param target_rate   r in [0, 1]; the source uses 0.15
+/// @throws std::invalid_argument if sizes differ or the rate is outside [0, 1]; std::domain_error if the rate is NaN
+template <random_bits G>
+void mix_tokens(vector_view<const token_id> target_tokens, vector_view<const token_id> draft_tokens, G& rng, std::span<token_id> mixed_tokens,
+                std::span<std::uint8_t> is_draft, double target_rate = 0.15) {
+  constexpr const char* function = "gavel::speculative::mix_tokens";
+  const std::size_t n = target_tokens.size();
+  if (draft_tokens.size() != n) invalid_argument(function, "draft_tokens.size()", draft_tokens.size(), "must be target_tokens.size()", n);
+  if (mixed_tokens.size() != n) invalid_argument(function, "mixed_tokens.size()", mixed_tokens.size(), "must be target_tokens.size()", n);
+  if (is_draft.size() != n) invalid_argument(function, "is_draft.size()", is_draft.size(), "must be target_tokens.size()", n);
+  detail::check_unit(function, "target_rate", target_rate);
+  for (std::size_t i = 0; i < n; ++i) {
+    const bool keep_target = uniform(rng) < target_rate;
+    mixed_tokens[i] = keep_target ? target_tokens[i] : draft_tokens[i];
+    is_draft[i] = keep_target ? 0 : 1;
+  }
+}
+
+/// Settings of the acceptance loss.
+struct acceptance_loss_options {
+  double rejection_weight = 6.0;  ///< w, finite, > 0: how much more a rejection counts than an acceptance
+
+  friend bool operator==(const acceptance_loss_options&, const acceptance_loss_options&) = default;
+};
+
+namespace detail {
+
+inline void check_rejection_weight(const char* function, double weight) {
+  if (std::isnan(weight)) domain_error(function, "rejection_weight", weight, "must be finite and > 0");
+  if (!(weight > 0.0 && std::isfinite(weight))) invalid_argument(function, "rejection_weight", weight, "must be finite and > 0");
+}
+
+// Checks shapes and values; returns w sum(1 - y) + sum y over the positions that count, which is positive for w > 0.
+template <class T>
+double check_acceptance_data(const char* function, const matrix_view<const T>& logits, const vector_view<const double>& labels,
+                             const vector_view<const std::uint8_t>& mask, double weight) {
+  if (logits.cols() != 2) invalid_argument(function, "logits.cols()", logits.cols(), "must be", 2);
+  if (labels.size() != logits.rows()) invalid_argument(function, "labels.size()", labels.size(), "must be logits.rows()", logits.rows());
+  if (!mask.empty() && mask.size() != logits.rows()) {
+    invalid_argument(function, "mask.size()", mask.size(), "must be 0 or logits.rows()", logits.rows());
+  }
+  check_rejection_weight(function, weight);
+  double denominator = 0.0;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (!mask.empty() && mask[i] == 0) continue;
+    if (!(labels[i] >= 0.0 && labels[i] <= 1.0)) domain_error_at(function, "labels", i, labels[i], "must be in [0, 1]");
+    if constexpr (std::floating_point<T>) {
+      for (std::size_t j = 0; j < 2; ++j) {
+        if (!std::isfinite(logits(i, j))) domain_error_at(function, "logits", 2 * i + j, logits(i, j), "must be finite");
+      }
+    }
+    denominator += weight * (1.0 - labels[i]) + labels[i];
+  }
+  if (!(denominator > 0.0)) invalid_argument(function, "mask", {}, "must keep at least one position");
+  return denominator;
+}
+
+}  // namespace detail
+
+/// Rejection-weighted cross-entropy of a two-way classifier against soft labels: with s = softmax(logits),
+///
+///     sum_i [ w (1 - y_i) (-log s_i0) + y_i (-log s_i1) ] / (w sum_i (1 - y_i) + sum_i y_i).
+///
+/// @tparam T float, double or an automatic-differentiation scalar
+/// @param logits `[n, 2]`, finite: column 0 reject, column 1 accept
+/// @param labels `[n]` y in [0, 1], see `soft_label`
+/// @param mask   `[n]` zero where a position does not count, or empty: all count
+/// @throws std::invalid_argument for shapes, a weight <= 0, or if no position counts; std::domain_error for NaN or labels outside [0, 1]
+/// @note O(n); no allocation. Finite for every finite logit.
+template <class T>
+[[nodiscard]] T acceptance_loss(matrix_view<const T> logits, vector_view<const double> labels, vector_view<const std::uint8_t> mask = {},
+                                const acceptance_loss_options& options = {}) {
+  const double weight = options.rejection_weight;
+  const double denominator = detail::check_acceptance_data("gavel::speculative::acceptance_loss", logits, labels, mask, weight);
+  using accumulator = std::conditional_t<std::floating_point<T>, double, T>;
+  accumulator sum(0.0);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (!mask.empty() && mask[i] == 0) continue;
+    const accumulator margin = accumulator(logits(i, 1)) - accumulator(logits(i, 0));
+    const accumulator negated = -margin;
+    const accumulator reject = softplus(margin);   // -log s_0
+    const accumulator accept = softplus(negated);  // -log s_1
+    sum += accumulator(weight * (1.0 - labels[i])) * reject + accumulator(labels[i]) * accept;
+  }
+  return static_cast<T>(sum / accumulator(denominator));
+}
+
+/// The same loss with its gradient: d/dlogit_0 = (w (1 - y)(s_0 - 1) + y s_0) / den, d/dlogit_1 = (w (1 - y) s_1 + y (s_1 - 1)) / den.
+/// @param gradient `[n, 2]` overwritten; zero where the mask is zero. May not overlap @p logits
+/// @return the loss
+/// @throws as `acceptance_loss`, and std::invalid_argument for a gradient of another shape; @p gradient is then untouched
+template <std::floating_point T>
+double acceptance_loss_gradient(matrix_view<const T> logits, vector_view<const double> labels, matrix_view<T> gradient,
+                                vector_view<const std::uint8_t> mask = {}, const acceptance_loss_options& options = {}) {
+  constexpr const char* function = "gavel::speculative::acceptance_loss_gradient";
+  const double weight = options.rejection_weight;
+  const double denominator = detail::check_acceptance_data(function, logits, labels, mask, weight);
+  if (gradient.rows() != logits.rows()) invalid_argument(function, "gradient.rows()", gradient.rows(), "must be logits.rows()", logits.rows());
+  if (gradient.cols() != 2) invalid_argument(function, "gradient.cols()", gradient.cols(), "must be", 2);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    double slope = 0.0;
+    if (mask.empty() || mask[i] != 0) {
+      const double margin = static_cast<double>(logits(i, 1)) - static_cast<double>(logits(i, 0));
+      const double rejected = weight * (1.0 - labels[i]);
+      sum += rejected * softplus(margin) + labels[i] * softplus(-margin);
+      // The two columns are opposite, because softmax does not see a common shift; 1 - s_1 as s_0 keeps the digits of a sure prediction.
+      slope = (rejected * sigmoid(margin) - labels[i] * sigmoid(-margin)) / denominator;
+    }
+    gradient(i, 0) = static_cast<T>(-slope);
+    gradient(i, 1) = static_cast<T>(slope);
+  }
+  return sum / denominator;
+}
+
+/// What a perfectly trained classifier answers for label y: s_1 = y / (y + w (1 - y)), below y for w > 1.
+/// @param label            y in [0, 1]
+/// @param rejection_weight w, finite, > 0
+/// @throws std::domain_error or std::invalid_argument for values outside these ranges
+[[nodiscard]] inline double biased_acceptance(double label, double rejection_weight) {
+  constexpr const char* function = "gavel::speculative::biased_acceptance";
+  detail::check_probability(function, "label", label);
+  detail::check_rejection_weight(function, rejection_weight);
+  return label / (label + rejection_weight * (1.0 - label));
+}
+
+/// Its inverse: the acceptance probability behind a weighted classifier's answer, y = w s / (1 - s + w s). Feed it to rules that compare
+/// with costs; a tuned threshold may use s itself.
+/// @param predicted        s_1 in [0, 1]
+/// @param rejection_weight w used in training, finite, > 0
+/// @throws std::domain_error or std::invalid_argument for values outside these ranges
+[[nodiscard]] inline double unbiased_acceptance(double predicted, double rejection_weight) {
+  constexpr const char* function = "gavel::speculative::unbiased_acceptance";
+  detail::check_probability(function, "predicted", predicted);
+  detail::check_rejection_weight(function, rejection_weight);
+  return rejection_weight * predicted / (1.0 - predicted + rejection_weight * predicted);
+}
+
+/// How far predictions are from the labels: the mean over positions that count of KL(Bernoulli(y) || Bernoulli(s_1)), in nats, with
+/// 0 log 0 = 0.
+/// @param logits `[n, 2]`, @param labels `[n]`, @param mask `[n]` or empty: as in `acceptance_loss`
+/// @throws as `acceptance_loss`
+template <std::floating_point T>
+[[nodiscard]] double mean_binary_kl(matrix_view<const T> logits, vector_view<const double> labels, vector_view<const std::uint8_t> mask = {}) {
+  detail::check_acceptance_data("gavel::speculative::mean_binary_kl", logits, labels, mask, 1.0);
+  double sum = 0.0;
+  double count = 0.0;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (!mask.empty() && mask[i] == 0) continue;
+    const double y = labels[i];
+    const double margin = static_cast<double>(logits(i, 1)) - static_cast<double>(logits(i, 0));
+    sum += xlogy(y, y) + xlogy(1.0 - y, 1.0 - y) + (1.0 - y) * softplus(margin) + y * softplus(-margin);
+    count += 1.0;
+  }
+  return sum / count;
+}
+
+}  // namespace gavel::speculative

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/simplex.hpp>
+#include <gavel/core/uniform.hpp>
+#include <gavel/kernels/sample.hpp>
+#include <gavel/speculative/verification.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+/// @file
+/// Select, then thin: the decision that both optimal verifiers share once they have weights.
+
+namespace gavel::speculative::detail {
+
+/// Pick draft i with probability w(x_i) / sum_j w(x_j), accept its token y with probability min(1, p_y / A_y), A_y = Pr(y is picked), else
+/// draw from norm((p - A)+). The output is exactly p for any weights, as long as A belongs to them.
+///
+/// Tokens sit in slots that share a weight; slots from `first_outside` on lie outside the minimising set, and a draft inside is picked only
+/// if all drafts are. A_y = q_y phi(slot of y). The last slot holds the tokens that are never drafted.
+template <class T>
+class thinned_selection {
+ public:
+  prepared_rows<T> rows;
+  std::vector<std::uint32_t> slot_of;  ///< [V]
+  std::vector<double> weight;          ///< [slots], 0 in the last one
+  std::vector<double> phi;             ///< [slots], 0 in the last one
+  std::size_t first_outside = 0;
+
+  /// Borrows the rows; both are divided by their sums, so that a sum that is off by rounding does not bias the output.
+  void begin(std::span<const T> p, std::span<const T> q, std::size_t n) {
+    rows = {p, q, n};
+    p_scale_ = 1.0 / gavel::detail::scan_weights(p.data(), p.size()).sum;
+    q_scale_ = 1.0 / gavel::detail::scan_weights(q.data(), q.size()).sum;
+  }
+  /// After slots, weights and phi are set. Where rounding leaves nothing of (p - A)+ (A = p everywhere: the residual is reached with
+  /// probability about 1e-16) it is p.
+  void finish() {
+    residual_.resize(rows.p.size());
+    double mass = 0.0;
+    for (std::size_t y = 0; y < residual_.size(); ++y) {
+      const double left = target(y) - picked(y);
+      mass += residual_[y] = left > 0.0 ? left : 0.0;
+    }
+    if (!(mass > 0.0)) {
+      for (std::size_t y = 0; y < residual_.size(); ++y) residual_[y] = target(y);
+    }
+  }
+
+  [[nodiscard]] double p_scale() const noexcept { return p_scale_; }
+  [[nodiscard]] double q_scale() const noexcept { return q_scale_; }
+  [[nodiscard]] double target(std::size_t y) const noexcept { return real(rows.p[y]) * p_scale_; }
+  [[nodiscard]] double picked(std::size_t y) const noexcept { return real(rows.q[y]) * q_scale_ * phi[slot_of[y]]; }
+  [[nodiscard]] double accepted(std::size_t y) const noexcept { return picked(y) < target(y) ? picked(y) : target(y); }
+
+  template <random_bits G>
+  [[nodiscard]] verdict decide(std::span<const token_id> drafts, G& rng) const {
+    const double u = uniform(rng);
+    const choice among = weigh(drafts);
+    double below = 0.0;
+    for (std::size_t i = 0; i < drafts.size(); ++i) {
+      below += acceptance(among, drafts[i]);
+      if (u < below) return {drafts[i], i};
+    }
+    return {static_cast<token_id>(kernels::sample(residual_.data(), residual_.size(), uniform(rng))), verdict::none};
+  }
+
+  void describe(std::span<const token_id> drafts, std::span<double> acceptances, std::span<double> residual) const {
+    const choice among = weigh(drafts);
+    for (std::size_t i = 0; i < drafts.size(); ++i) acceptances[i] = acceptance(among, drafts[i]);
+    double total = 0.0;
+    for (std::size_t y = 0; y < residual.size(); ++y) total += residual[y] = residual_[y];
+    for (double& value : residual) value /= total;
+  }
+
+ private:
+  struct choice {
+    double sum = 0.0;  // of the weights that take part
+    bool outside = false;
+  };
+
+  [[nodiscard]] choice weigh(std::span<const token_id> drafts) const noexcept {
+    choice among;
+    for (const token_id x : drafts) {
+      const std::size_t slot = slot_of[x];
+      const bool outside = slot >= first_outside;
+      if (outside && !among.outside) among = {0.0, true};
+      if (outside == among.outside) among.sum += weight[slot];
+    }
+    return among;
+  }
+
+  [[nodiscard]] double acceptance(const choice& among, token_id x) const noexcept {
+    const std::size_t slot = slot_of[x];
+    if ((slot >= first_outside) != among.outside) return 0.0;
+    return weight[slot] / among.sum * share(target(x), picked(x));
+  }
+
+  double p_scale_ = 1.0, q_scale_ = 1.0;
+  std::vector<double> residual_;  // [V] weights
+};
+
+}  // namespace gavel::speculative::detail

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/error.hpp>
+#include <gavel/kernels/top_k.hpp>
+#include <gavel/speculative/detail/rows.hpp>
+#include <gavel/speculative/types.hpp>
+
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <vector>
+
+/// @file
+/// The most probable draft tokens as two numbers, and the rules on the number of drafts that every function of a draft law enforces.
+
+namespace gavel::speculative::detail {
+
+/// The k most probable tokens, ties to the lowest index: all above `least`, and the first `ties` that equal it.
+struct top_set {
+  double least = std::numeric_limits<double>::infinity();
+  std::size_t ties = 0;
+
+  /// Tells for one token after the other, in index order, whether it belongs.
+  class reader {
+   public:
+    explicit constexpr reader(const top_set& set) noexcept : least_(set.least), ties_left_(set.ties) {}
+    template <class T>
+    [[nodiscard]] constexpr bool operator()(T q) noexcept {
+      if (real(q) != least_) return real(q) > least_;
+      if (ties_left_ == 0) return false;
+      --ties_left_;
+      return true;
+    }
+
+   private:
+    double least_;
+    std::size_t ties_left_;
+  };
+
+  [[nodiscard]] constexpr reader read() const noexcept { return reader(*this); }
+
+  /// The mass of all other tokens, added up: one minus the mass inside would have no digits left for a peaked q.
+  template <class T>
+  [[nodiscard]] double mass_outside(std::span<const T> q) const noexcept {
+    double sum = 0.0;
+    reader inside = read();
+    for (const T value : q) sum += inside(value) ? 0.0 : real(value);
+    return sum;
+  }
+};
+
+/// @param ids workspace  @param k at most q.size()
+template <class T>
+[[nodiscard]] inline top_set find_top_set(std::span<const T> q, std::size_t k, std::vector<token_id>& ids) {
+  top_set set;
+  if (k == 0) return set;
+  ids.resize(k);
+  kernels::top_k(q.data(), q.size(), k, ids.data());
+  set.least = real(q[ids[k - 1]]);
+  for (const token_id id : ids) set.ties += real(q[id]) == set.least ? 1u : 0u;
+  return set;
+}
+
+[[noreturn]] GAVEL_COLD inline void refuse_draft_count(const char* function, std::size_t n, std::size_t support) {
+  invalid_argument(function, "n", n, "must be <= number of tokens with draft probability > 0, which is", support);
+}
+
+template <class T>
+[[nodiscard]] inline std::size_t support_size(std::span<const T> q) noexcept {
+  std::size_t support = 0;
+  for (const T value : q) support += value > T(0) ? 1u : 0u;
+  return support;
+}
+
+/// The rules on n that do not depend on q.
+inline void check_draft_count(const char* function, draft_law law, std::size_t n) {
+  if (n < 1) invalid_argument(function, "n", n, "must be >= 1");
+  if (law == draft_law::hub_pair && n != 2) invalid_argument(function, "n", n, "must be 2 for draft_law::hub_pair");
+}
+
+/// All rules on n: at least one draft, exactly two for hub pairs, and enough tokens for distinct drafts.
+template <class T>
+inline void check_draft_count(const char* function, draft_law law, std::span<const T> q, std::size_t n) {
+  check_draft_count(function, law, n);
+  if (law == draft_law::iid) return;
+  std::size_t support = 0;  // stop as soon as enough tokens are seen
+  for (std::size_t x = 0; x < q.size() && support < n; ++x) support += q[x] > T(0) ? 1u : 0u;
+  if (support < n) refuse_draft_count(function, n, support);
+}
+
+}  // namespace gavel::speculative::detail

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/kernels/top_k.hpp>
+#include <gavel/speculative/verification.hpp>
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+/// @file
+/// Drafts that are the most probable tokens but for the last one, and the verifier that is optimal for them.
+
+namespace gavel::speculative {
+
+/// The n - 1 most probable tokens of q were drafted and one token from the rest of q: emit one of them or another token, so that the
+/// output follows p exactly and the drafts are rejected as rarely as possible.
+///
+/// With T the top tokens and q' = norm(q outside T), the last draft x is accepted with probability min(1, p_x / q'_x); on rejection
+/// y ~ norm((p - q')+) is drawn, and counts as an accepted draft if it lies in T. So A_y = p_y on T and min(p_y, q'_y) elsewhere,
+/// acceptance rate P(T) + sum_{y not in T} min(p_y, q'_y): the optimum of this draft law. Any fixed choice of T keeps the law exact.
+///
+/// @tparam T scalar of the rows, float or double; the law is exact up to rounding in T, about 1e-7 for float and 1e-15 for double
+/// @par Source
+/// Hu, Zheng, Viswanathan, Chen, Rossi, Wu, Manocha, Huang, "Towards optimal multi-draft speculative decoding", 2025, arXiv 2502.18779
+/// (greedy draft sampling and its verification).
+template <class T = float>
+class greedy_drafts {
+ public:
+  using scalar = T;
+  static constexpr draft_law law = draft_law::greedy;
+
+  /// Borrows the rows.
+  /// @param p [V] target probabilities, q [V] draft probabilities: non-negative, each sum within 1e-6 of one. They are used as they are: a
+  ///        row whose sum is off moves the law of the output by no more than about twice that
+  /// @param n number of drafts, >= 1, no more than tokens with q > 0
+  /// @throws std::invalid_argument for empty rows, different sizes, n out of range; std::domain_error if a row is not a distribution
+  /// @note Cost: a few passes over the rows and the search of the top tokens; with `trusted` O(1). Allocates only while n grows.
+  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+    rows::check_shape(prepare_name, law, p, q, n);
+    rows::check_rows(prepare_name, law, p, q, n);
+    adopt(p, q, n);
+    find_top();
+    checks_top_ = true;
+  }
+  /// The same without reading the rows: `verify` then takes the first n - 1 drafts for T whatever they are.
+  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+    rows::check_shape(prepare_name, law, p, q, n);
+    adopt(p, q, n);
+  }
+
+  /// Decides. @param drafts [n] distinct tokens with q > 0: first the n - 1 most probable ones in any order (ties as they were broken by
+  ///        whoever drafted, always in the same way), last the sampled one
+  /// @throws std::invalid_argument if drafts has another size or breaks one of these rules
+  /// @note Draws: one uniform, and a second one if no draft is accepted. Cost: O(n^2) if the last draft is accepted (and a pass over q if
+  ///       q(T) > 1/2), else O(V).
+  template <random_bits G>
+  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
+    check_drafts("gavel::speculative::greedy_drafts::verify", drafts);
+    return detail::decide(rule{*this, drafts}, drafts, rng);
+  }
+
+  /// The exact law of `verify` given @p drafts. @param acceptance [n] @param residual [V] law of the token if no draft is accepted
+  /// @throws as `verify`, and std::invalid_argument for outputs of another size
+  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
+    check_drafts("gavel::speculative::greedy_drafts::conditional_law", drafts);
+    rows_.check_outputs("gavel::speculative::greedy_drafts::conditional_law", acceptance, residual);
+    detail::describe(rule{*this, drafts}, acceptance, residual);
+  }
+
+  /// A_y = Pr(the output is y and was accepted). @param out [V] @note Ties for the top tokens go to the lower id.
+  void acceptance_marginals(std::span<double> out) {
+    rows_.check_marginals("gavel::speculative::greedy_drafts::acceptance_marginals", out);
+    find_top();
+    const double rest = detail::mass_outside(rows_.q, top_.ids());
+    for (std::size_t y = 0; y < out.size(); ++y) {
+      const double p = detail::real(rows_.p[y]);
+      const double drafted = detail::real(rows_.q[y]) / rest;
+      out[y] = p < drafted ? p : drafted;
+    }
+    for (const token_id x : top_.ids()) out[x] = detail::real(rows_.p[x]);
+  }
+  /// Probability that a draft is accepted. Cost: O(V).
+  [[nodiscard]] double acceptance_rate() {
+    rows_.check_prepared("gavel::speculative::greedy_drafts::acceptance_rate");
+    find_top();
+    double rate = detail::overlap_outside(rows_.p, rows_.q, 1.0 / detail::mass_outside(rows_.q, top_.ids()), top_.ids());
+    for (const token_id x : top_.ids()) rate += detail::real(rows_.p[x]);
+    return rate;
+  }
+
+  [[nodiscard]] static constexpr std::size_t max_uniforms() noexcept { return 2; }
+
+ private:
+  using rows = detail::prepared_rows<T>;
+  static constexpr const char* prepare_name = "gavel::speculative::greedy_drafts::prepare";
+
+  struct rule {
+    rule(greedy_drafts& v, std::span<const token_id> d) : owner(v), drafts(d), top(d.first(d.size() - 1)) {
+      owner.top_.assign(top);
+      q_rest = detail::mass_outside(owner.rows_.q, owner.top_.ids());
+    }
+    greedy_drafts& owner;
+    std::span<const token_id> drafts;
+    std::span<const token_id> top;
+    double q_rest = 1.0;       // 1 - q(T)
+    double outside_sum = 0.0;  // weight of the residual outside T
+
+    // The sampled draft is tested first.
+    [[nodiscard]] std::size_t index(std::size_t k) const noexcept { return k == 0 ? top.size() : k - 1; }
+
+    // A top token's share of what is left of norm((p - q')+) after the top tokens before it.
+    [[nodiscard]] double test(std::size_t k) {
+      const token_id x = drafts[index(k)];
+      const double p = detail::real(owner.rows_.p[x]);
+      if (k == 0) return detail::share(p * q_rest, detail::real(owner.rows_.q[x]));
+      if (k == 1) outside_sum = residual().sum();
+      double left = outside_sum;
+      for (std::size_t j = top.size(); j + 1 > k; --j) left += detail::real(owner.rows_.p[top[j - 1]]);
+      return detail::share(p, left);
+    }
+
+    [[nodiscard]] detail::residual_weights<T> residual() const {
+      return {owner.rows_.p, owner.rows_.q, 1.0 / q_rest, 0.0, owner.top_.ids()};
+    }
+  };
+
+  void check_drafts(const char* function, std::span<const token_id> drafts) const {
+    rows_.check_drafts(function, law, drafts);
+    if (!checks_top_) return;
+    for (std::size_t i = 0; i + 1 < drafts.size(); ++i) {
+      if (rows_.q[drafts[i]] < least_top_) {
+        invalid_argument_at(function, "drafts", i, drafts[i], "must be one of the n - 1 most probable tokens of q");
+      }
+    }
+    if (drafts.size() > 1 && rows_.q[drafts.back()] > least_top_) {
+      invalid_argument_at(function, "drafts", drafts.size() - 1, drafts.back(), "must not be one of the n - 1 most probable tokens of q");
+    }
+  }
+
+  void adopt(std::span<const T> p, std::span<const T> q, std::size_t n) {
+    top_.reserve(n);
+    order_.reserve(n);
+    rows_ = {p, q, n};
+    least_top_ = T(0);
+    known_top_ = false;
+    checks_top_ = false;
+  }
+
+  // The top tokens in top_, and the smallest of their probabilities.
+  void find_top() {
+    if (!known_top_) {
+      order_.resize(rows_.n - 1);
+      if (!order_.empty()) {
+        kernels::top_k(rows_.q.data(), rows_.q.size(), order_.size(), order_.data());
+        least_top_ = rows_.q[order_.back()];
+      }
+      known_top_ = true;
+    }
+    top_.assign(order_);
+  }
+
+  rows rows_;
+  detail::sorted_tokens top_;
+  std::vector<token_id> order_;
+  T least_top_ = T(0);
+  bool known_top_ = false;
+  bool checks_top_ = false;
+};
+
+}  // namespace gavel::speculative

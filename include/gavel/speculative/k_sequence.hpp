@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/roots.hpp>
+#include <gavel/kernels/overlap.hpp>
+#include <gavel/speculative/verification.hpp>
+
+#include <cstddef>
+#include <span>
+
+/// @file
+/// K-SEQ: every draft is tested against the same thinned target.
+
+namespace gavel::speculative {
+
+/// n tokens were drafted independently from q: emit one of them or another token, so that the output follows p exactly.
+///
+/// Accepts the first draft that passes a test with probability min(1, p_x / (g q_x)). With b(g) = sum_y min(q_y, p_y / g), the chance that
+/// one draft passes, and c = (1 - (1 - b)^n) / b, the residual is norm(p - c min(q, p / g)), which needs c <= g:
+///
+///     g b(g) >= 1 - (1 - b(g))^n.
+///
+/// The left side rises with g and the right side falls, so the best g is the root of equality in [1, n]. The residual weights are
+/// max(p - c q, (1 - c / g) p). A_y = c min(q_y, p_y / g), acceptance rate 1 - (1 - b)^n, at least 1 - 1/e of the optimum.
+///
+/// @tparam T scalar of the rows, float or double; the law is exact up to rounding in T, about 1e-7 for float and 1e-15 for double
+/// @note Copies of a prepared verifier read the same borrowed rows. No allocation.
+/// @par Source
+/// Sun, Suresh, Ro, Beirami, Jain, Yu, "SpecTr: fast speculative decoding via optimal transport", 2023, arXiv 2310.15141
+/// (K-SEQ).
+template <class T = float>
+class k_sequence {
+ public:
+  using scalar = T;
+  static constexpr draft_law law = draft_law::iid;
+
+  /// Borrows the rows and searches g.
+  /// @param p [V] target probabilities, q [V] draft probabilities: non-negative, each sum within 1e-6 of one. They are used as they are: a
+  ///        row whose sum is off moves the law of the output by no more than about n times that
+  /// @param n number of drafts, >= 1
+  /// @throws std::invalid_argument for empty rows, different sizes, n < 1; std::domain_error if a row is not a distribution
+  /// @note Cost: for n > 1 about 10 passes over both rows for g, and one over each for the checks, which `trusted` saves.
+  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+    rows::check_shape(prepare_name, law, p, q, n);
+    rows::check_rows(prepare_name, law, p, q, n);
+    adopt(p, q, n);
+  }
+  /// The same without checking the rows.
+  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+    rows::check_shape(prepare_name, law, p, q, n);
+    adopt(p, q, n);
+  }
+
+  /// Decides. @param drafts [n] tokens with q > 0
+  /// @throws std::invalid_argument if drafts has another size, or a token is out of range or has q = 0
+  /// @note Draws: one uniform, and a second one if no draft is accepted. Cost: O(n) to accept, O(V) to reject.
+  template <random_bits G>
+  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) const {
+    rows_.check_drafts("gavel::speculative::k_sequence::verify", law, drafts);
+    return detail::decide(rule{*this, drafts}, drafts, rng);
+  }
+
+  /// The exact law of `verify` given @p drafts. @param acceptance [n] @param residual [V] law of the token if no draft is accepted
+  /// @throws as `verify`, and std::invalid_argument for outputs of another size
+  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
+    rows_.check_drafts("gavel::speculative::k_sequence::conditional_law", law, drafts);
+    rows_.check_outputs("gavel::speculative::k_sequence::conditional_law", acceptance, residual);
+    detail::describe(rule{*this, drafts}, acceptance, residual);
+  }
+
+  /// A_y = Pr(the output is y and was accepted). @param out [V]
+  void acceptance_marginals(std::span<double> out) const {
+    rows_.check_marginals("gavel::speculative::k_sequence::acceptance_marginals", out);
+    for (std::size_t y = 0; y < out.size(); ++y) {
+      const double thinned = detail::real(rows_.p[y]) / gamma_;
+      const double q = detail::real(rows_.q[y]);
+      out[y] = scale_ * (thinned < q ? thinned : q);
+    }
+  }
+  /// Probability that a draft is accepted. O(1).
+  [[nodiscard]] double acceptance_rate() const {
+    rows_.check_prepared("gavel::speculative::k_sequence::acceptance_rate");
+    return scale_ * pass_rate_;
+  }
+
+  /// The thinning factor g of the prepared pair, in [1, n].
+  [[nodiscard]] double gamma() const noexcept { return gamma_; }
+  /// b(g), the chance that one draft passes its test.
+  [[nodiscard]] double pass_rate() const noexcept { return pass_rate_; }
+
+  [[nodiscard]] static constexpr std::size_t max_uniforms() noexcept { return 2; }
+
+ private:
+  using rows = detail::prepared_rows<T>;
+  static constexpr const char* prepare_name = "gavel::speculative::k_sequence::prepare";
+
+  struct rule : detail::tests_in_draft_order {
+    rule(const k_sequence& v, std::span<const token_id> d) : owner(v), drafts(d) {}
+    const k_sequence& owner;
+    std::span<const token_id> drafts;
+
+    [[nodiscard]] double test(std::size_t k) const {
+      const token_id x = drafts[k];
+      return detail::share(detail::real(owner.rows_.p[x]), owner.gamma_ * detail::real(owner.rows_.q[x]));
+    }
+    [[nodiscard]] detail::residual_weights<T> residual() const {
+      const double floor = 1.0 - owner.scale_ / owner.gamma_;
+      return {owner.rows_.p, owner.rows_.q, owner.scale_, floor > 0.0 ? floor : 0.0};
+    }
+  };
+
+  [[nodiscard]] static double pass_rate_at(std::span<const T> p, std::span<const T> q, double g) {
+    const double b = kernels::overlap(q.data(), p.data(), p.size(), 1.0 / g);
+    return b < 1.0 ? b : 1.0;
+  }
+
+  void set_gamma(double g) {
+    gamma_ = g;
+    pass_rate_ = pass_rate_at(rows_.p, rows_.q, g);
+    scale_ = detail::geometric_sum(pass_rate_, rows_.n);
+  }
+
+  void adopt(std::span<const T> p, std::span<const T> q, std::size_t n) {
+    rows_ = {p, q, n};
+    set_gamma(1.0);
+    if (!(scale_ > 1.0 && pass_rate_ > 0.0)) return;  // one draft, equal rows; or rows so disjoint that every g is as good
+    // g - c(g) has the sign of the condition: negative at 1, not negative at n. The law is exact only where the condition holds, so g is
+    // the upper end of the final bracket, not its best point.
+    const root_result root = brent(
+        [&](double g) { return g - detail::geometric_sum(pass_rate_at(p, q, g), n); }, 1.0, static_cast<double>(n), {.x_tolerance = 1e-12});
+    set_gamma(root.value >= 0.0 ? root.x : root.high);
+  }
+
+  rows rows_;
+  double gamma_ = 1.0;
+  double pass_rate_ = 0.0;
+  double scale_ = 1.0;  // c
+};
+
+}  // namespace gavel::speculative

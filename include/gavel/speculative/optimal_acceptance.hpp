@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/simplex.hpp>
+#include <gavel/core/views.hpp>
+#include <gavel/kernels/top_k.hpp>
+#include <gavel/speculative/detail/exponential_clock.hpp>
+#include <gavel/speculative/detail/prefix_scan.hpp>
+#include <gavel/speculative/detail/ratio_histogram.hpp>
+#include <gavel/speculative/detail/top_set.hpp>
+#include <gavel/speculative/types.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+/// @file
+/// How good can verification get? For a target row p and n drafts drawn from q by a given law, no verifier whose output is exactly p accepts
+/// a draft more often than
+///
+///     alpha* = 1 + min over sets H of [ P(H) - Q(H) ],     P(H) = sum_{x in H} p_x,   Q(H) = Pr(every draft lies in H).
+///
+/// The minimising H names the tokens where acceptance is lost: the drafts fall into H more often than the target does. It is a prefix of the
+/// tokens in ascending order of p/q (after the tokens that a law drafts always), so one threshold describes it.
+///
+/// @par Source
+/// Zhengmian Hu et al. (2025), "Towards Optimal Multi-draft Speculative Decoding", arXiv 2502.18779: the dual problem and the prefix
+/// property, sections 3 and 4. Drafts without replacement go through exponential clocks instead (detail/exponential_clock.hpp).
+
+namespace gavel::speculative {
+
+/// The optimal acceptance rate and the set that proves it.
+struct optimal_acceptance_result {
+  double acceptance_rate = 0.0;  ///< alpha* = 1 + target_mass - all_inside, in [0, 1]
+  double target_mass = 0.0;      ///< P(H)
+  double draft_mass = 0.0;       ///< q(H)
+  double all_inside = 0.0;       ///< Q(H): probability that every draft lies in H
+
+  // H = the n_always most probable draft tokens and every token with q > 0 and p / q <= ratio_threshold.
+  double ratio_threshold = -1.0;   ///< negative: no token enters by its ratio
+  std::size_t n_always = 0;        ///< greedy: n - 1, hub_pair: 1, top_n: n, others 0; 0 as well if H is empty (alpha* = 1)
+};
+
+/// Solves for many rows with one workspace: after the largest problem has been seen, no call allocates.
+///
+/// Every `solve` takes rows p and q of one floating type (float or double), each summing to 1 within 1e-6 and then divided by its sum.
+/// Sums and results are double; alpha* is the exact minimum to about 1e-13.
+/// @note Cost, V tokens: iid two streaming passes; without replacement one bucket pass plus quadrature for the few prefixes that can be
+///       best; greedy, top_n and hub_pair a top-k and one pass. No randomness. A solver is a value; use one per thread.
+class optimal_acceptance_solver {
+ public:
+  /// @param p [V] target distribution
+  /// @param q [V] draft distribution
+  /// @param law how the drafts are drawn
+  /// @param n number of drafts: >= 1; without replacement <= 16; hub_pair exactly 2; all laws but iid: at most the number of tokens with q > 0
+  ///        (without replacement a probability below 1e-290 counts as 0)
+  /// @throws std::domain_error for a row with NaN, a negative number or a wrong sum
+  /// @throws std::invalid_argument for empty rows, different sizes or a bad n
+  template <dense_vector P, dense_vector Q>
+    requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
+  [[nodiscard]] optimal_acceptance_result solve(const P& p, const Q& q, draft_law law, std::size_t n) {
+    constexpr const char* function = "gavel::speculative::optimal_acceptance";
+    const std::span<const scalar_of<P>> target = as_span(p), draft = as_span(q);
+    check_size(function, "q", draft.size(), "must equal p.size() =", target.size());
+    const double p_sum = row_sum(function, "p", target), q_sum = row_sum(function, "q", draft);
+    return solve_checked(function, target, draft, p_sum, q_sum, law, n);
+  }
+
+  /// The same for a draft model with a reduced vocabulary: q lives on some token ids, all others have q = 0. Nothing is densified.
+  /// @param p [V]  @param q_ids [M] distinct token ids < V  @param q_probs [M] their draft probabilities
+  /// @throws std::invalid_argument also for an id >= V or one that appears twice
+  template <dense_vector P, dense_vector Q>
+    requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
+  [[nodiscard]] optimal_acceptance_result solve(const P& p, vector_view<const token_id> q_ids, const Q& q_probs, draft_law law,
+                                                std::size_t n) {
+    using T = scalar_of<P>;
+    constexpr const char* function = "gavel::speculative::optimal_acceptance";
+    const std::span<const T> target = as_span(p), draft = as_span(q_probs);
+    check_size(function, "q_ids", q_ids.size(), "must equal q_probs.size() =", draft.size());
+    const double p_sum = row_sum(function, "p", target), q_sum = row_sum(function, "q_probs", draft);
+    check_ids(function, q_ids, target.size());
+    std::vector<T>& part = gathered<T>();
+    part.resize(draft.size());
+    for (std::size_t i = 0; i < draft.size(); ++i) part[i] = target[q_ids[i]];
+    return solve_checked(function, std::span<const T>(part), draft, p_sum, q_sum, law, n);
+  }
+
+  /// alpha* of every row of a batch.
+  /// @param p,q [B, V]  @param rates [B] receives alpha*; untouched if a row is refused (the message names it)
+  template <class T, class U>
+    requires detail::row_scalars<T, U>
+  void solve_rows(matrix_view<T> p, matrix_view<U> q, draft_law law, std::size_t n, std::span<double> rates) {
+    using S = std::remove_const_t<T>;
+    constexpr const char* function = "gavel::speculative::optimal_acceptance";
+    if (q.rows() != p.rows()) invalid_argument(function, "q.rows()", q.rows(), "must equal p.rows() =", p.rows());
+    if (q.cols() != p.cols()) invalid_argument(function, "q.cols()", q.cols(), "must equal p.cols() =", p.cols());
+    if (rates.size() != p.rows()) invalid_argument(function, "rates.size()", rates.size(), "must equal p.rows() =", p.rows());
+    rates_.resize(p.rows());
+    for (std::size_t r = 0; r < p.rows(); ++r) {
+      detail::check_row<S>(function, "p", p, r);
+      detail::check_row<S>(function, "q", q, r);
+      const std::span<const S> target = p.row(r), draft = q.row(r);
+      rates_[r] =
+          solve_checked(function, target, draft, row_sum(function, "p", target), row_sum(function, "q", draft), law, n).acceptance_rate;
+    }
+    for (std::size_t r = 0; r < p.rows(); ++r) rates[r] = rates_[r];
+  }
+
+  /// Q(H): the probability that all n drafts lie in a set H of your choice, for example to see how much of a failing draft falls where.
+  /// @param q [V] draft distribution  @param member [V] nonzero: the token is in H
+  /// @return to about 1e-14 absolute (iid: relative)
+  /// @throws as `solve`
+  template <dense_vector Q>
+    requires std::floating_point<scalar_of<Q>>
+  [[nodiscard]] double all_inside_probability(const Q& q, vector_view<const std::uint8_t> member, draft_law law, std::size_t n) {
+    using T = scalar_of<Q>;
+    constexpr const char* function = "gavel::speculative::all_inside_probability";
+    const std::span<const T> draft = as_span(q);
+    check_size(function, "member", member.size(), "must equal q.size() =", draft.size());
+    const double q_sum = row_sum(function, "q", draft);
+    check_count(function, law, draft, n);
+    if (law == draft_law::without_replacement) return clock_probability(function, draft, member, q_sum, n);
+    const detail::top_set always = detail::find_top_set(draft, always_drafted(law, n), ids_);
+    double inside = 0.0, outside = 0.0;
+    detail::top_set::reader is_top = always.read();
+    for (std::size_t x = 0; x < draft.size(); ++x) {
+      if (is_top(draft[x])) {
+        if (member[x] == 0) return 0.0;
+      } else {
+        (member[x] != 0 ? inside : outside) += detail::real(draft[x]);
+      }
+    }
+    if (law == draft_law::top_n || outside == 0.0) return 1.0;
+    if (law != draft_law::iid) return inside / (inside + outside);
+    return std::exp(static_cast<double>(n) * std::log1p(-outside / (inside + outside)));
+  }
+
+ private:
+  static void check_size(const char* function, const char* name, std::size_t size, const char* rule, std::size_t expected) {
+    if (size != expected) gavel::detail::report_size(function, name, size, rule, expected);
+  }
+
+  template <class T>
+  [[nodiscard]] static double row_sum(const char* function, const char* name, std::span<const T> row) {
+    const gavel::detail::weight_scan scan = gavel::detail::scan_weights(row.data(), row.size());
+    if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= 1e-6)) check_distribution(function, name, row);
+    return scan.sum;
+  }
+
+  void check_ids(const char* function, vector_view<const token_id> ids, std::size_t vocabulary) {
+    seen_.assign((vocabulary + 63) / 64, 0);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] >= vocabulary) invalid_argument_at(function, "q_ids", i, ids[i], "must be < vocabulary size", vocabulary);
+      std::uint64_t& word = seen_[ids[i] / 64];
+      const std::uint64_t bit = std::uint64_t{1} << (ids[i] % 64);
+      if ((word & bit) != 0) invalid_argument_at(function, "q_ids", i, ids[i], "must not appear twice");
+      word |= bit;
+    }
+  }
+
+  template <class T>
+  static void check_count(const char* function, draft_law law, std::span<const T> q, std::size_t n) {
+    detail::check_draft_count(function, law, q, n);
+    if (law == draft_law::without_replacement && n > detail::exponential_clock::max_drafts) {
+      invalid_argument(function, "n", n, "must be <= 16 without replacement");
+    }
+  }
+
+  // How many of the most probable tokens every tuple of the law contains.
+  [[nodiscard]] static std::size_t always_drafted(draft_law law, std::size_t n) noexcept {
+    switch (law) {
+      case draft_law::greedy: return n - 1;
+      case draft_law::top_n: return n;
+      case draft_law::hub_pair: return 1;
+      default: return 0;
+    }
+  }
+
+  template <class T>
+  [[nodiscard]] std::vector<T>& gathered() noexcept {
+    if constexpr (std::same_as<T, float>) return gathered_float_;
+    else return gathered_double_;
+  }
+
+  [[nodiscard]] static optimal_acceptance_result make_result(const detail::prefix& best, std::size_t n_always) noexcept {
+    optimal_acceptance_result result;
+    const double rate = best.value;
+    result.acceptance_rate = rate < 1.0 ? (rate > 0.0 ? rate : 0.0) : 1.0;
+    if (!(rate < 1.0)) return result;  // H is empty
+    result.target_mass = best.target_mass;
+    result.draft_mass = 1.0 - best.outside;
+    result.all_inside = 1.0 - best.escape;
+    result.ratio_threshold = best.threshold;
+    result.n_always = n_always;
+    return result;
+  }
+
+  template <class T>
+  [[nodiscard]] optimal_acceptance_result solve_checked(const char* function, std::span<const T> p, std::span<const T> q, double p_sum,
+                                                        double q_sum, draft_law law, std::size_t n) {
+    check_count(function, law, q, n);
+    // One draft without replacement is an independent one.
+    if (law == draft_law::iid || (law == draft_law::without_replacement && n == 1)) {
+      return make_result(histogram_.search(p, q, p_sum, q_sum, n), 0);
+    }
+    if (law == draft_law::without_replacement) return make_result(clock_search(function, p, q, p_sum, q_sum, n), 0);
+    const std::size_t n_always = always_drafted(law, n);
+    return make_result(top_search(p, q, p_sum, q_sum, law, n_always), n_always);
+  }
+
+  // greedy and hub_pair: Q(H) = q(H without the top) / q(all but the top) if the top is inside, else 0. H takes every other token whose p is
+  // below its share of the last draft. top_n: the tuple is fixed.
+  template <class T>
+  [[nodiscard]] detail::prefix top_search(std::span<const T> p, std::span<const T> q, double p_sum, double q_sum, draft_law law,
+                                          std::size_t n_always) {
+    const detail::top_set always = detail::find_top_set(q, n_always, ids_);
+    const double rest = always.mass_outside(q);
+    const double threshold = law == draft_law::top_n ? -1.0 : p_sum / rest;
+    double p_top = 0.0, p_inside = 0.0, q_outside = 0.0;
+    detail::top_set::reader is_top = always.read();
+    for (std::size_t x = 0; x < q.size(); ++x) {
+      const double px = detail::real(p[x]), qx = detail::real(q[x]);
+      if (is_top(q[x])) {
+        p_top += px;
+      } else if (qx > 0.0 && px / qx <= threshold) {
+        p_inside += px;
+      } else {
+        q_outside += qx;
+      }
+    }
+    detail::prefix best;
+    best.target_mass = (p_top + p_inside) / p_sum;
+    best.escape = law == draft_law::top_n ? 0.0 : q_outside / rest;
+    best.value = best.target_mass + best.escape;
+    best.outside = q_outside / q_sum;
+    best.threshold = threshold;
+    return best;
+  }
+
+  // The light and heavy tokens of a clock whose nodes suit q.
+  template <class T, class Ratio>
+  void load_clock(const char* function, std::span<const T> q, double q_sum, std::size_t n, Ratio&& token_of) {
+    const detail::top_set head = detail::find_top_set(q, n - 1, ids_);
+    const double rest = head.mass_outside(q) / q_sum;
+    if (!(rest >= detail::exponential_clock::least_probability)) {
+      detail::refuse_draft_count(function, n, n - 1);
+    }
+    clock_.prepare(n, rest);
+    light_.clear();
+    heavy_.clear();
+    for (std::size_t x = 0; x < q.size(); ++x) {
+      const double share = detail::real(q[x]) / q_sum;
+      if (share < detail::exponential_clock::least_probability) continue;
+      (clock_.is_heavy(share) ? heavy_ : light_).push_back(token_of(x, share));
+    }
+  }
+
+  template <class T>
+  [[nodiscard]] detail::prefix clock_search(const char* function, std::span<const T> p, std::span<const T> q, double p_sum, double q_sum,
+                                            std::size_t n) {
+    load_clock(function, q, q_sum, n, [&](std::size_t x, double share) {
+      return detail::ratio_token{detail::real(p[x]) / detail::real(q[x]), detail::real(p[x]) / p_sum, share};
+    });
+    detail::sort_by_ratio(heavy_);
+    clock_.reset(detail::sum_masses(light_).q, detail::sum_masses(heavy_).q);
+    clock_scan_.begin(clock_, q_sum / p_sum, heavy_);
+    detail::prefix best;
+    clock_scan_.search({light_, 0, heavy_.size(), 0.0, 0.0, 0.0}, best);
+    return best;
+  }
+
+  template <class T>
+  [[nodiscard]] double clock_probability(const char* function, std::span<const T> q, vector_view<const std::uint8_t> member, double q_sum,
+                                         std::size_t n) {
+    // The ratio serves as the flag here: 0 inside, 1 outside.
+    load_clock(function, q, q_sum, n,
+               [&](std::size_t x, double share) { return detail::ratio_token{member[x] != 0 ? 0.0 : 1.0, 0.0, share}; });
+    clock_.reset(detail::sum_masses(light_).q, detail::sum_masses(heavy_).q);
+    compensated_sum outside_light;
+    double outside_heavy = 0.0;
+    std::size_t kept = 0;
+    for (const detail::ratio_token& token : light_) {
+      if (token.ratio > 0.0) outside_light += token.q;
+      else light_[kept++] = token;
+    }
+    detail::exponential_clock::block inside;
+    clock_.measure(std::span<const detail::ratio_token>(light_).first(kept), inside);
+    clock_.include(inside);
+    for (const detail::ratio_token& token : heavy_) {
+      if (token.ratio > 0.0) outside_heavy += token.q;
+    }
+    for (const detail::ratio_token& token : heavy_) {
+      if (token.ratio == 0.0) clock_.include_heavy(token, outside_heavy);
+    }
+    return 1.0 - clock_.escape(0.0, outside_light.value() + outside_heavy);
+  }
+
+  detail::ratio_histogram histogram_;
+  detail::exponential_clock clock_;
+  detail::prefix_scan<detail::exponential_clock> clock_scan_;
+  std::vector<detail::ratio_token> light_, heavy_;
+  std::vector<token_id> ids_;
+  std::vector<std::uint64_t> seen_;
+  std::vector<float> gathered_float_;
+  std::vector<double> gathered_double_, rates_;
+};
+
+/// One-shot form of `optimal_acceptance_solver::solve`; allocates its workspace.
+///
+///     const double best = gavel::speculative::optimal_acceptance(p, q, gavel::speculative::draft_law::iid, 4).acceptance_rate;
+template <dense_vector P, dense_vector Q>
+  requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
+[[nodiscard]] optimal_acceptance_result optimal_acceptance(const P& p, const Q& q, draft_law law, std::size_t n) {
+  return optimal_acceptance_solver().solve(p, q, law, n);
+}
+
+/// One-shot form for a reduced draft vocabulary.
+template <dense_vector P, dense_vector Q>
+  requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
+[[nodiscard]] optimal_acceptance_result optimal_acceptance(const P& p, vector_view<const token_id> q_ids, const Q& q_probs, draft_law law,
+                                                           std::size_t n) {
+  return optimal_acceptance_solver().solve(p, q_ids, q_probs, law, n);
+}
+
+/// One-shot form for a batch.
+template <class T, class U>
+  requires detail::row_scalars<T, U>
+void optimal_acceptance(matrix_view<T> p, matrix_view<U> q, draft_law law, std::size_t n, std::span<double> rates) {
+  optimal_acceptance_solver().solve_rows(p, q, law, n, rates);
+}
+
+/// One-shot form of `optimal_acceptance_solver::all_inside_probability`.
+template <dense_vector Q>
+  requires std::floating_point<scalar_of<Q>>
+[[nodiscard]] double all_inside_probability(const Q& q, vector_view<const std::uint8_t> member, draft_law law, std::size_t n) {
+  return optimal_acceptance_solver().all_inside_probability(q, member, law, n);
+}
+
+/// Writes the minimising set of a result.
+/// @param p,q [V] the rows the result was computed from (reduced vocabulary: p at the draft ids, and q_probs)
+/// @param member [V] receives 1 for tokens of H, else 0
+/// @throws std::invalid_argument if the sizes differ
+/// @note O(V), or O(V log V) where some tokens are always drafted; allocates only in that case.
+template <dense_vector P, dense_vector Q>
+  requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
+void fill_minimising_set(const P& p, const Q& q, const optimal_acceptance_result& result, std::span<std::uint8_t> member) {
+  constexpr const char* function = "gavel::speculative::fill_minimising_set";
+  const std::span<const scalar_of<P>> target = as_span(p), draft = as_span(q);
+  if (draft.size() != target.size()) invalid_argument(function, "q.size()", draft.size(), "must equal p.size() =", target.size());
+  if (member.size() != target.size()) invalid_argument(function, "member.size()", member.size(), "must equal p.size() =", target.size());
+  if (result.n_always > draft.size()) invalid_argument(function, "result.n_always", result.n_always, "must be <= q.size() =", draft.size());
+  std::vector<token_id> ids;
+  const detail::top_set always = detail::find_top_set(draft, result.n_always, ids);
+  detail::top_set::reader is_top = always.read();
+  for (std::size_t x = 0; x < draft.size(); ++x) {
+    const double px = detail::real(target[x]), qx = detail::real(draft[x]);
+    const bool top = is_top(draft[x]);
+    member[x] = top || (qx > 0.0 && px / qx <= result.ratio_threshold) ? 1 : 0;
+  }
+}
+
+}  // namespace gavel::speculative

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/simplex.hpp>
+#include <gavel/core/uniform.hpp>
+#include <gavel/kernels/sample.hpp>
+#include <gavel/speculative/detail/rows.hpp>
+#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verification.hpp>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+/// @file
+/// Verification when the draft model knows only part of the vocabulary.
+
+namespace gavel::speculative {
+
+/// The draft law is given on a subset of the vocabulary (a draft head with a reduced vocabulary, or the top-k of a draft row): run any
+/// verifier on that subset, with the output still distributed exactly as the full target row.
+///
+/// The target is gathered at the ids into a row of m + 1 entries, the last of which is the mass of p outside the ids (draft probability 0);
+/// the inner verifier decides on this row; if its token is the last entry, one token is drawn from p restricted to the tokens outside. The
+/// draft row is never spread over the vocabulary. A_y is that of the inner verifier on the ids, and 0 outside.
+///
+/// Where the inner verifier breaks ties by the lower id, here the earlier position among the ids counts.
+///
+/// @tparam V a verifier, for example `single_draft<float>`
+/// @note The ids, p and q are borrowed until the last call that follows `prepare`. Memory: one token id and one scalar per vocabulary
+///       entry, a few scalars per draft id; it grows with the largest sizes seen and is kept. Copying a prepared adapter prepares its inner
+///       verifier again.
+/// @par Source
+/// Reduced draft vocabularies: Li, Wei, Zhang, Zhang, "EAGLE-3: scaling up inference acceleration of large language models via
+/// training-time test", 2025, arXiv 2503.01840. The merged entry is elementary: a rule that is exact for the law of a function of the
+/// token stays exact when the token is then drawn from p given that function.
+template <verifier V>
+class on_reduced_vocabulary {
+ public:
+  using scalar = typename V::scalar;
+  static constexpr draft_law law = V::law;
+
+  on_reduced_vocabulary() = default;
+  on_reduced_vocabulary(on_reduced_vocabulary&&) = default;
+  on_reduced_vocabulary& operator=(on_reduced_vocabulary&&) = default;
+  ~on_reduced_vocabulary() = default;
+  on_reduced_vocabulary(const on_reduced_vocabulary& other)
+      : ids_(other.ids_), vocabulary_size_(other.vocabulary_size_), slots_(other.slots_), p_(other.p_), n_(other.n_),
+        compact_p_(other.compact_p_), compact_q_(other.compact_q_), draft_slots_(other.draft_slots_),
+        compact_out_(other.compact_out_), outside_(other.outside_), outside_known_(other.outside_known_), inner_(other.inner_) {
+    if (!p_.empty()) prepare_inner();  // the copied inner verifier still reads the compact rows of the other adapter
+  }
+  on_reduced_vocabulary& operator=(const on_reduced_vocabulary& other) {
+    if (this != &other) {
+      on_reduced_vocabulary copy(other);
+      *this = std::move(copy);
+    }
+    return *this;
+  }
+
+  /// Sets the tokens that drafts are drawn from, for all `prepare(p, q, n)` that follow.
+  /// @param ids [m] distinct tokens, in any order; borrowed
+  /// @param vocabulary_size V, the size of the target rows
+  /// @throws std::invalid_argument for no ids, repeated ids, ids >= vocabulary_size; no vocabulary is set then
+  /// @note Cost: O(m), the first time O(V).
+  void use_vocabulary(std::span<const token_id> ids, std::size_t vocabulary_size) {
+    set_vocabulary("gavel::speculative::on_reduced_vocabulary::use_vocabulary", ids, vocabulary_size);
+  }
+
+  /// Prepares for one position.
+  /// @param p [V] target probabilities of the full vocabulary: non-negative, sum within 1e-6 of one
+  /// @param q [m] draft probabilities of the ids: non-negative, sum within 1e-6 of one
+  /// @param n number of drafts, as the inner verifier has it
+  /// @throws std::invalid_argument for wrong sizes, and what the inner verifier refuses; std::domain_error if a row is not a distribution
+  /// @note Cost: O(m) and what the inner verifier does with m + 1 entries; the check of p reads it once, which `trusted` saves.
+  void prepare(std::span<const scalar> p, std::span<const scalar> q, std::size_t n) {
+    check_shape(p, q, n);
+    check_distribution(prepare_name, "p", p);
+    check_distribution(prepare_name, "q", q);
+    gather(p, q, n);
+    inner_.prepare(std::span<const scalar>(compact_p_), std::span<const scalar>(compact_q_), n);
+    p_ = p;
+  }
+  /// The same without checking that the rows are distributions.
+  void prepare(std::span<const scalar> p, std::span<const scalar> q, std::size_t n, trusted_t) {
+    check_shape(p, q, n);
+    gather(p, q, n);
+    prepare_inner();
+    p_ = p;
+  }
+  /// The same with ids for this position, as after a top-k truncation of the draft: `use_vocabulary(ids, p.size())`, then
+  /// `prepare(p, q, n)`.
+  void prepare(std::span<const scalar> p, std::span<const token_id> ids, std::span<const scalar> q, std::size_t n) {
+    set_vocabulary(prepare_name, ids, p.size());
+    prepare(p, q, n);
+  }
+  void prepare(std::span<const scalar> p, std::span<const token_id> ids, std::span<const scalar> q, std::size_t n, trusted_t) {
+    set_vocabulary(prepare_name, ids, p.size());
+    prepare(p, q, n, trusted);
+  }
+
+  /// Decides. @param drafts [n] tokens of the full vocabulary, ids with q > 0, as the law of the inner verifier asks
+  /// @throws std::invalid_argument if drafts has another size or breaks one of these rules (what the inner verifier refuses, it names by
+  ///         position among the ids)
+  /// @note Draws: what the inner verifier draws, and one more if its token is the mass outside the ids. Cost: the inner verifier's on m + 1
+  ///       entries, and O(V) for a token outside.
+  template <random_bits G>
+  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
+    map_drafts("gavel::speculative::on_reduced_vocabulary::verify", drafts);
+    verdict result = inner_.verify(std::span<const token_id>(draft_slots_), rng);
+    if (result.accepted()) {
+      result.token = drafts[result.draft_index];
+    } else if (result.token < ids_.size()) {
+      result.token = ids_[result.token];
+    } else {
+      const std::span<const scalar> outside = outside_weights();
+      const double u = uniform(rng);
+      std::size_t token = kernels::sample(outside.data(), outside.size(), u);
+      if (token >= outside.size()) token = kernels::sample(p_.data(), p_.size(), u);  // the mass outside was a rounding error
+      result.token = token < p_.size() ? static_cast<token_id>(token) : token_id{0};
+    }
+    return result;
+  }
+
+  /// The exact law of `verify` given @p drafts. @param acceptance [n] @param residual [V] law of the token if no draft is accepted
+  /// @throws as `verify`, and std::invalid_argument for outputs of another size
+  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
+    constexpr const char* function = "gavel::speculative::on_reduced_vocabulary::conditional_law";
+    map_drafts(function, drafts);
+    if (acceptance.size() != n_) invalid_argument(function, "acceptance.size()", acceptance.size(), "must equal n =", n_);
+    check_out(function, "residual.size()", residual);
+    inner_.conditional_law(std::span<const token_id>(draft_slots_), acceptance, std::span<double>(compact_out_));
+    std::span<const scalar> outside = outside_weights();
+    double total = 0.0;
+    for (const scalar w : outside) total += detail::real(w);
+    if (!(total > 0.0)) {
+      outside = p_;
+      for (const scalar w : outside) total += detail::real(w);
+    }
+    const double outside_mass = compact_out_[ids_.size()];
+    for (std::size_t y = 0; y < residual.size(); ++y) residual[y] = outside_mass * (detail::real(outside[y]) / total);
+    for (std::size_t slot = 0; slot < ids_.size(); ++slot) residual[ids_[slot]] += compact_out_[slot];
+  }
+
+  /// A_y = Pr(the output is y and was accepted). @param out [V]
+  void acceptance_marginals(std::span<double> out)
+    requires verifier_with_marginals<V>
+  {
+    constexpr const char* function = "gavel::speculative::on_reduced_vocabulary::acceptance_marginals";
+    check_prepared(function);
+    check_out(function, "out.size()", out);
+    inner_.acceptance_marginals(std::span<double>(compact_out_));
+    for (double& a : out) a = 0.0;
+    for (std::size_t slot = 0; slot < ids_.size(); ++slot) out[ids_[slot]] = compact_out_[slot];
+  }
+  /// Probability that a draft is accepted.
+  [[nodiscard]] double acceptance_rate()
+    requires verifier_with_marginals<V>
+  {
+    check_prepared("gavel::speculative::on_reduced_vocabulary::acceptance_rate");
+    return inner_.acceptance_rate();
+  }
+
+  /// One more than the inner verifier's.
+  [[nodiscard]] std::size_t max_uniforms() const { return inner_.max_uniforms() + 1; }
+
+  /// The inner verifier, for diagnostics of its own. Its tokens are positions among the ids; position m is the mass outside.
+  [[nodiscard]] const V& inner() const noexcept { return inner_; }
+
+ private:
+  static constexpr const char* prepare_name = "gavel::speculative::on_reduced_vocabulary::prepare";
+
+  // slots_[id] is the position of id among the ids; for other tokens it holds anything, which ids_[slots_[token]] == token finds out. So a
+  // new vocabulary costs O(m): nothing has to be cleared.
+  [[nodiscard]] bool has(token_id token) const noexcept {
+    return slots_[token] < ids_.size() && ids_[slots_[token]] == token;
+  }
+
+  [[nodiscard]] bool drawn_at(token_id slot) const noexcept {
+    return detail::real(compact_q_[slot]) >= detail::least_draft_prob<scalar>;
+  }
+
+  void set_vocabulary(const char* function, std::span<const token_id> ids, std::size_t vocabulary_size) {
+    ids_ = {};
+    p_ = {};
+    if (ids.empty()) invalid_argument(function, "ids.size()", ids.size(), "must be >= 1");
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] >= vocabulary_size) invalid_argument_at(function, "ids", i, ids[i], "must be < vocabulary size", vocabulary_size);
+    }
+    if (slots_.size() < vocabulary_size) slots_.resize(vocabulary_size);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const std::size_t slot = slots_[ids[i]];
+      if (slot < i && ids[slot] == ids[i]) invalid_argument_at(function, "ids", i, ids[i], "must differ from the ids before it");
+      slots_[ids[i]] = static_cast<token_id>(i);
+    }
+    ids_ = ids;
+    vocabulary_size_ = vocabulary_size;
+  }
+
+  void check_shape(std::span<const scalar> p, std::span<const scalar> q, std::size_t n) const {
+    if (ids_.empty()) invalid_argument(prepare_name, "use_vocabulary", {}, "must be called first");
+    if (p.size() != vocabulary_size_) invalid_argument(prepare_name, "p.size()", p.size(), "must equal vocabulary size", vocabulary_size_);
+    if (q.size() != ids_.size()) invalid_argument(prepare_name, "q.size()", q.size(), "must equal ids.size() =", ids_.size());
+    if (n < 1) invalid_argument(prepare_name, "n", n, "must be >= 1");
+    if (law != draft_law::iid && n > ids_.size()) invalid_argument(prepare_name, "n", n, "must be <= ids.size() =", ids_.size());
+  }
+
+  // Leaves the adapter unprepared until the inner verifier has taken the rows.
+  void gather(std::span<const scalar> p, std::span<const scalar> q, std::size_t n) {
+    p_ = {};
+    n_ = n;
+    outside_known_ = false;
+    const std::size_t m = ids_.size();
+    compact_p_.resize(m + 1);
+    compact_q_.resize(m + 1);
+    compact_out_.resize(m + 1);
+    draft_slots_.resize(n);
+    double inside = 0.0;
+    for (std::size_t slot = 0; slot < m; ++slot) {
+      compact_p_[slot] = p[ids_[slot]];
+      compact_q_[slot] = q[slot];
+      inside += detail::real(compact_p_[slot]);
+    }
+    compact_p_[m] = inside < 1.0 ? static_cast<scalar>(1.0 - inside) : scalar(0);
+    compact_q_[m] = scalar(0);
+  }
+
+  void prepare_inner() {
+    const std::span<const scalar> p(compact_p_);
+    const std::span<const scalar> q(compact_q_);
+    if constexpr (requires { inner_.prepare(p, q, n_, trusted); }) inner_.prepare(p, q, n_, trusted);
+    else inner_.prepare(p, q, n_);
+  }
+
+  void check_prepared(const char* function) const {
+    if (p_.empty()) invalid_argument(function, "prepare", {}, "must be called first");
+  }
+
+  void check_out(const char* function, const char* parameter, std::span<double> out) const {
+    if (out.size() != p_.size()) invalid_argument(function, parameter, out.size(), "must equal vocabulary size", p_.size());
+  }
+
+  void map_drafts(const char* function, std::span<const token_id> drafts) {
+    check_prepared(function);
+    if (drafts.size() != n_) invalid_argument(function, "drafts.size()", drafts.size(), "must equal n =", n_);
+    for (std::size_t i = 0; i < n_; ++i) {
+      if (drafts[i] >= p_.size()) invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", p_.size());
+      const bool drawable = has(drafts[i]) && (law == draft_law::top_n || drawn_at(slots_[drafts[i]]));
+      if (!drawable) invalid_argument_at(function, "drafts", i, drafts[i], "must have draft probability > 0");
+      draft_slots_[i] = slots_[drafts[i]];
+      if (law == draft_law::iid) continue;
+      for (std::size_t j = 0; j < i; ++j) {
+        if (drafts[j] == drafts[i]) invalid_argument_at(function, "drafts", i, drafts[i], "must differ from the drafts before it");
+      }
+    }
+  }
+
+  // p with zeros at the ids, written when a position first needs it.
+  std::span<const scalar> outside_weights() {
+    if (!outside_known_) {
+      outside_.assign(p_.begin(), p_.end());
+      for (const token_id id : ids_) outside_[id] = scalar(0);
+      outside_known_ = true;
+    }
+    return outside_;
+  }
+
+  std::span<const token_id> ids_;
+  std::size_t vocabulary_size_ = 0;
+  std::vector<token_id> slots_;
+  std::span<const scalar> p_;  // empty: not prepared
+  std::size_t n_ = 0;
+  std::vector<scalar> compact_p_;
+  std::vector<scalar> compact_q_;
+  std::vector<token_id> draft_slots_;
+  std::vector<double> compact_out_;
+  std::vector<scalar> outside_;
+  bool outside_known_ = false;
+  V inner_;
+};
+
+}  // namespace gavel::speculative

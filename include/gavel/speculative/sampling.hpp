@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/views.hpp>
+#include <gavel/kernels/truncation.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+
+/// @file
+/// From the logits of a language model to the distribution that its engine samples: temperature, then top-k, top-p and min-p.
+
+namespace gavel::speculative {
+
+/// How a token is drawn from a row of logits. The same rule must have been used for the draft that is verified: exactness is a statement
+/// about the distribution that was really sampled.
+struct sampling_options {
+  double temperature = 1.0;  ///< >= 0; 0 is greedy decoding: all mass on the largest logit, the lowest index on ties
+  std::size_t top_k = 0;     ///< keep the k largest logits; 0 keeps all; ties with the k-th are kept
+  double top_p = 1.0;        ///< keep the smallest nucleus of at least this mass, in (0, 1]; ties are kept
+  double min_p = 0.0;        ///< keep tokens with at least this fraction of the largest probability, in [0, 1]
+
+  [[nodiscard]] constexpr bool greedy() const noexcept { return temperature == 0.0; }
+  [[nodiscard]] constexpr bool truncates() const noexcept { return top_k > 0 || top_p < 1.0 || min_p > 0.0; }
+  [[nodiscard]] constexpr kernels::truncation truncation() const noexcept { return {top_k, top_p, min_p}; }
+  friend constexpr bool operator==(const sampling_options&, const sampling_options&) = default;
+};
+
+/// @throws std::invalid_argument naming @p function if an option is outside its range
+inline void check_sampling_options(const char* function, const sampling_options& options) {
+  if (!(options.temperature >= 0.0) || !(options.temperature < std::numeric_limits<double>::infinity())) {
+    invalid_argument(function, "temperature", options.temperature, "must be finite and >= 0");
+  }
+  if (!(options.top_p > 0.0 && options.top_p <= 1.0)) invalid_argument(function, "top_p", options.top_p, "must be in (0, 1]");
+  if (!(options.min_p >= 0.0 && options.min_p <= 1.0)) invalid_argument(function, "min_p", options.min_p, "must be in [0, 1]");
+}
+
+namespace detail {
+
+/// The distribution of one row of logits, ready to be asked for single tokens and to be read by kernels; nothing is written.
+template <stored_scalar S>
+struct sampled_row {
+  const S* logits = nullptr;
+  std::size_t size = 0;
+  double temperature = 1.0;
+  double cutoff = -std::numeric_limits<double>::infinity();
+  kernels::logits_summary summary;
+
+  [[nodiscard]] double prob(std::size_t token) const {
+    const double logit = static_cast<double>(widen(logits[token]));
+    if (!(logit >= cutoff)) return 0.0;
+    return kernels::exp((logit - summary.maximum) / temperature) / summary.sum;
+  }
+  [[nodiscard]] kernels::logits_row<S> weights() const {
+    return kernels::softmax_row(logits, summary, temperature, cutoff);
+  }
+};
+
+/// Prepares a row; temperature > 0.
+/// @throws std::domain_error if a logit is NaN or +inf, or all are -inf
+template <stored_scalar S>
+[[nodiscard]] sampled_row<S> make_sampled_row(const char* function, const char* parameter, std::size_t index, std::span<const S> logits,
+                                              const sampling_options& options) {
+  sampled_row<S> row;
+  row.logits = logits.data();
+  row.size = logits.size();
+  row.temperature = options.temperature;
+  if (options.truncates()) row.cutoff = kernels::truncation_cutoff(logits.data(), logits.size(), options.temperature, options.truncation());
+  row.summary = kernels::summarize(logits.data(), logits.size(), options.temperature, row.cutoff);
+  if (!(row.summary.sum > 0.0)) {  // not the log-normalizer: a small temperature may take that of a good row beyond the doubles
+    domain_error_at(function, parameter, index, row.summary.log_normalizer,
+                    "is the log-normalizer of the row; logits must be finite or -inf, at least one finite");
+  }
+  return row;
+}
+
+/// The token of greedy decoding.
+/// @throws std::domain_error as make_sampled_row
+template <stored_scalar S>
+[[nodiscard]] std::size_t greedy_token(const char* function, const char* parameter, std::size_t index, std::span<const S> logits) {
+  (void)make_sampled_row(function, parameter, index, logits, sampling_options{});
+  return kernels::argmax(logits.data(), logits.size());
+}
+
+}  // namespace detail
+
+/// Writes the distribution that an engine samples from a row of logits: softmax(x / temperature), truncated and renormalised.
+/// @param logits [V], finite or -inf, at least one finite
+/// @param probs  [V], may share memory with the logits when the types agree; untouched if the call throws
+/// @throws std::invalid_argument if sizes differ or an option is out of range; std::domain_error if a logit is NaN or +inf, or all are -inf
+/// @note O(V), no allocation.
+template <class L, real_scalar Out>
+  requires dense_vector<L> && stored_scalar<scalar_of<L>>
+void probs_from_logits(const L& logits, std::span<Out> probs, const sampling_options& options = {}) {
+  constexpr const char* function = "gavel::speculative::probs_from_logits";
+  using S = scalar_of<L>;
+  const std::span<const S> row = as_span(logits);
+  check_sampling_options(function, options);
+  if (row.empty()) invalid_argument(function, "logits.size()", row.size(), "must be >= 1");
+  if (probs.size() != row.size()) invalid_argument(function, "probs.size()", probs.size(), "must equal logits.size()", row.size());
+  if (options.greedy()) {
+    const std::size_t token = detail::greedy_token<S>(function, "logits", 0, row);
+    for (Out& prob : probs) prob = Out{0};
+    probs[token] = Out{1};
+    return;
+  }
+  kernels::write_row(detail::make_sampled_row<S>(function, "logits", 0, row, options).weights(), row.size(), probs.data());
+}
+
+}  // namespace gavel::speculative

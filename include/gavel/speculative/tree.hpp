@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/error.hpp>
+#include <gavel/core/uniform.hpp>
+#include <gavel/core/views.hpp>
+#include <gavel/speculative/detail/rows.hpp>
+#include <gavel/speculative/types.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+/// @file
+/// Trees of drafts: several continuations of one text, verified by one call of the target model. `draft_tree` holds the tokens,
+/// `walk_tree` decides with any verifier which path is accepted, so that the emitted tokens follow the target's law exactly.
+
+namespace gavel::speculative {
+
+/// Position of a node in a draft tree; rows of target and draft probabilities are numbered alike.
+using node_index = std::uint32_t;
+
+/// The drafted continuations of one text as a tree: node 0 is the last committed token, every other node one drafted token.
+///
+/// A regular value. Parents come before their children, and the children of a node are kept in the order they were drawn, contiguous, so
+/// that a verifier reads them as a span. After `reserve` or in a second life (`clear`) building allocates nothing.
+class draft_tree {
+ public:
+  /// The parent of the root.
+  static constexpr node_index no_node = static_cast<node_index>(-1);
+
+  /// A tree of the root alone. @param root_token the last committed token; no verifier reads it
+  explicit draft_tree(token_id root_token = 0) : parents_{no_node}, tokens_{root_token}, depths_{0}, child_begin_{0, 0} {}
+
+  /// The tree of a parent array, as engines keep it.
+  /// @param parents [nodes] any integer type; entry 0 stands for the root and is not read (engines write -1 or 0), entry i must be < i
+  /// @param tokens  [nodes] any integer type, entry 0 the last committed token; siblings count as drawn in index order
+  /// @throws std::invalid_argument for an empty array, different sizes, a parent that does not come first, a token that is no 32-bit id
+  /// @note O(nodes).
+  template <dense_vector Parents, dense_vector Tokens>
+    requires std::integral<scalar_of<Parents>> && std::integral<scalar_of<Tokens>>
+  [[nodiscard]] static draft_tree from_parents(const Parents& parents, const Tokens& tokens);
+
+  /// Appends a drafted token as the last child of @p parent.
+  /// @return the new node's index (the old `size()`)
+  /// @throws std::invalid_argument if @p parent is no node yet
+  /// @note O(nodes - parent); O(1) plus the move of nothing in breadth-first order.
+  node_index add_node(std::size_t parent, token_id token);
+
+  /// Makes room for @p nodes nodes, root included.
+  void reserve(std::size_t nodes);
+
+  /// Back to the root alone, keeping the memory.
+  void clear(token_id root_token = 0);
+
+  /// Number of nodes, root included; at least 1.
+  [[nodiscard]] std::size_t size() const noexcept { return parents_.size(); }
+  /// Number of nodes with children.
+  [[nodiscard]] std::size_t inner_size() const noexcept { return inner_size_; }
+  /// Tokens on the longest path, root not counted: how many drafts one walk can accept at most.
+  [[nodiscard]] std::size_t max_depth() const noexcept { return max_depth_; }
+
+  // Unchecked: node < size().
+  [[nodiscard]] token_id token(std::size_t node) const noexcept { return tokens_[node]; }
+  [[nodiscard]] node_index parent(std::size_t node) const noexcept { return parents_[node]; }
+  [[nodiscard]] std::size_t depth(std::size_t node) const noexcept { return depths_[node]; }
+  [[nodiscard]] std::size_t child_count(std::size_t node) const noexcept { return child_begin_[node + 1] - child_begin_[node]; }
+  [[nodiscard]] bool is_leaf(std::size_t node) const noexcept { return child_count(node) == 0; }
+  /// The children of a node in draw order.
+  [[nodiscard]] std::span<const node_index> children(std::size_t node) const noexcept {
+    return {child_nodes_.data() + child_begin_[node], child_count(node)};
+  }
+  /// Their tokens.
+  [[nodiscard]] std::span<const token_id> child_tokens(std::size_t node) const noexcept {
+    return {child_tokens_.data() + child_begin_[node], child_count(node)};
+  }
+  /// Number of inner nodes before @p node: its row where only inner nodes have draft rows. O(node).
+  [[nodiscard]] std::size_t inner_index(std::size_t node) const noexcept {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < node; ++i) count += is_leaf(i) ? 0u : 1u;
+    return count;
+  }
+
+  [[nodiscard]] std::span<const token_id> tokens() const noexcept { return tokens_; }     ///< [nodes]
+  [[nodiscard]] std::span<const node_index> parents() const noexcept { return parents_; }  ///< [nodes], `no_node` first
+
+  friend bool operator==(const draft_tree&, const draft_tree&) = default;
+
+ private:
+  std::vector<node_index> parents_;
+  std::vector<token_id> tokens_;
+  std::vector<std::uint32_t> depths_;
+  std::vector<std::uint32_t> child_begin_;  // [nodes + 1]: children of node i are entries child_begin_[i] .. child_begin_[i + 1] - 1
+  std::vector<node_index> child_nodes_;     // [nodes - 1]
+  std::vector<token_id> child_tokens_;      // [nodes - 1]
+  std::size_t inner_size_ = 0;
+  std::size_t max_depth_ = 0;
+};
+
+/// Refuses a tree that no draft law of this kind over this vocabulary can have drawn.
+/// @param tree            the drafts
+/// @param law             siblings must differ under every law but `draft_law::iid`
+/// @param vocabulary_size every drafted token must be smaller (the root's token is not read)
+/// @throws std::invalid_argument that names the node
+/// @note O(sum over nodes of children^2), no allocation.
+void check_tree(const draft_tree& tree, draft_law law, std::size_t vocabulary_size);
+
+/// The accepted path and the token after it.
+struct tree_verdict {
+  std::size_t accepted_length = 0;  ///< number of drafted tokens accepted
+  token_id next_token = 0;          ///< the token after them; never part of the tree's path
+  node_index last_node = 0;         ///< node of the last accepted token, 0 if none: the row that `next_token` came from
+
+  friend constexpr bool operator==(const tree_verdict&, const tree_verdict&) = default;
+};
+
+/// One of the ends that a verification of a fixed tree can have.
+struct tree_stop {
+  node_index node = 0;                   ///< last accepted node; its path from the root is the accepted path
+  double probability = 0.0;              ///< of ending there
+  std::vector<double> next_token_probs;  ///< [V] law of the token after the path, given this end
+};
+
+/// Verifies a drafted tree node by node (SpecInfer, Sequoia, EAGLE): which drafted tokens may be emitted, and what comes after them?
+///
+/// At each node the verifier decides among its children in draw order; the walk moves into the accepted child or stops with the
+/// verifier's token from the residual. A leaf that is reached yields one token ~ p(leaf). If at each node the children were drawn by the
+/// verifier's law from the node's draft row, their number being fixed before they were drawn, the emitted tokens follow the target's law.
+/// (Trees whose shape depends on the sampled values, by pruning for example, break that premise for every verifier but `target_only`,
+/// which is exact for drafts of any origin.)
+///
+/// @param tree            drafted tokens, node 0 the last committed one
+/// @param target_rows     [nodes, V] target probabilities after each node
+/// @param draft_rows      [nodes, V], or [inner nodes, V] in node order: the law that each node's children were drawn from; or without
+///                        rows for a verifier that can do without (one with `prepare(p, n)`, as `target_only` has)
+/// @param node_verifier   any `verifier`; each visited inner node calls `prepare(p, q, k)` with its own number of children k, so one object
+///                        serves nodes of every width, whatever it was prepared for before; a verifier made for one n only (SpecHub: 2)
+///                        throws its own error at a node of another width
+/// @param rng             generator; each visited inner node takes the verifier's draws, a reached leaf one uniform
+/// @param accepted_tokens out, size >= `tree.max_depth()`: the first `accepted_length` entries are written
+/// @param accepted_nodes  out, empty or as above: the same path as nodes (which key-value entries to keep)
+/// @throws std::invalid_argument for shapes, token ids, repeated siblings under a law without repeats; std::domain_error for a row that is
+///         read and not a distribution; whatever the verifier throws. Outputs are untouched then.
+/// @note Cost: one verifier call per accepted token plus one; rows off the path are not read. Allocates nothing of its own.
+/// @par Source
+/// Miao et al. 2024, "SpecInfer", arXiv 2305.09781, algorithm 2; Chen et al. 2024, "Sequoia", arXiv 2402.12374, algorithm 2.
+template <verifier Verifier, random_bits G>
+tree_verdict walk_tree(const draft_tree& tree, matrix_view<const typename Verifier::scalar> target_rows,
+                       matrix_view<const typename Verifier::scalar> draft_rows, Verifier& node_verifier, G& rng,
+                       std::span<token_id> accepted_tokens, std::span<node_index> accepted_nodes = {});
+
+/// Every end that `walk_tree` can have on a fixed tree, with its probability and the law of the next token: exact, for tests and for
+/// planning trees (expected accepted length = sum of `probability * tree.depth(node)`).
+/// @return ends of positive probability in depth-first order; probabilities sum to one
+/// @throws as `walk_tree`
+/// @note O(inner nodes) calls of `prepare` and `conditional_law`; allocates.
+template <verifier Verifier>
+[[nodiscard]] std::vector<tree_stop> tree_walk_law(const draft_tree& tree, matrix_view<const typename Verifier::scalar> target_rows,
+                                                   matrix_view<const typename Verifier::scalar> draft_rows, Verifier& node_verifier);
+
+namespace detail {
+template <std::integral To, std::integral From>
+[[nodiscard]] constexpr To narrow(From value) noexcept {  // a cast to the same type would be a warning
+  if constexpr (std::same_as<To, From>) return value;
+  else return static_cast<To>(value);
+}
+}  // namespace detail
+
+// ---------------------------------------------------------------------------------------------------------------------------------------
+
+template <dense_vector Parents, dense_vector Tokens>
+  requires std::integral<scalar_of<Parents>> && std::integral<scalar_of<Tokens>>
+draft_tree draft_tree::from_parents(const Parents& parents, const Tokens& tokens) {
+  constexpr const char* function = "gavel::speculative::draft_tree::from_parents";
+  const auto above = as_span(parents);
+  const auto ids = as_span(tokens);
+  const std::size_t n = above.size();
+  if (n == 0) invalid_argument(function, "parents.size()", n, "must be >= 1, the root");
+  if (ids.size() != n) invalid_argument(function, "tokens.size()", ids.size(), "must be parents.size()", n);
+  for (std::size_t i = 1; i < n; ++i) {
+    if (std::cmp_less(above[i], 0) || std::cmp_greater_equal(above[i], i)) {
+      invalid_argument_at(function, "parents", i, above[i], "must be >= 0 and < the node's own index", i);
+    }
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    if (std::cmp_less(ids[i], 0) || std::cmp_greater(ids[i], static_cast<token_id>(-1))) {
+      invalid_argument_at(function, "tokens", i, ids[i], "must be >= 0 and <=", static_cast<token_id>(-1));
+    }
+  }
+  draft_tree tree(detail::narrow<token_id>(ids[0]));
+  tree.parents_.resize(n, no_node);
+  tree.tokens_.resize(n);
+  tree.depths_.resize(n);
+  tree.child_begin_.assign(n + 1, 0);
+  tree.child_nodes_.resize(n - 1);
+  tree.child_tokens_.resize(n - 1);
+  for (std::size_t i = 1; i < n; ++i) {
+    const node_index parent = detail::narrow<node_index>(above[i]);
+    tree.parents_[i] = parent;
+    tree.tokens_[i] = detail::narrow<token_id>(ids[i]);
+    tree.depths_[i] = tree.depths_[parent] + 1;
+    if (tree.depths_[i] > tree.max_depth_) tree.max_depth_ = tree.depths_[i];
+    if (tree.child_begin_[parent + 1]++ == 0) ++tree.inner_size_;
+  }
+  for (std::size_t i = 0; i < n; ++i) tree.child_begin_[i + 1] += tree.child_begin_[i];
+  for (std::size_t i = n; i-- > 1;) {  // backwards: each parent's end moves down to its begin
+    const std::uint32_t at = --tree.child_begin_[tree.parents_[i] + 1];
+    tree.child_nodes_[at] = static_cast<node_index>(i);
+    tree.child_tokens_[at] = tree.tokens_[i];
+  }
+  // child_begin_[i + 1] now holds the begin of node i: shift by one place.
+  for (std::size_t i = 0; i < n; ++i) tree.child_begin_[i] = tree.child_begin_[i + 1];
+  tree.child_begin_[n] = static_cast<std::uint32_t>(n - 1);
+  return tree;
+}
+
+inline node_index draft_tree::add_node(std::size_t parent, token_id token) {
+  if (parent >= size()) {
+    invalid_argument("gavel::speculative::draft_tree::add_node", "parent", parent, "must be < number of nodes", size());
+  }
+  const node_index node = static_cast<node_index>(size());
+  const std::uint32_t depth = depths_[parent] + 1;
+  reserve(size() + 1);  // all memory first: nothing below can fail half way
+  if (is_leaf(parent)) ++inner_size_;
+  const auto at = static_cast<std::ptrdiff_t>(child_begin_[parent + 1]);
+  child_nodes_.insert(child_nodes_.begin() + at, node);
+  child_tokens_.insert(child_tokens_.begin() + at, token);
+  for (std::size_t i = parent + 1; i < child_begin_.size(); ++i) ++child_begin_[i];
+  child_begin_.push_back(child_begin_.back());
+  parents_.push_back(static_cast<node_index>(parent));
+  tokens_.push_back(token);
+  depths_.push_back(depth);
+  if (depth > max_depth_) max_depth_ = depth;
+  return node;
+}
+
+inline void draft_tree::reserve(std::size_t nodes) {
+  if (nodes + 1 <= child_begin_.capacity() && nodes <= parents_.capacity() && nodes <= tokens_.capacity() && nodes <= depths_.capacity() &&
+      nodes <= child_nodes_.capacity() + 1 && nodes <= child_tokens_.capacity() + 1) {
+    return;
+  }
+  const std::size_t room = nodes > 2 * size() ? nodes : 2 * size();
+  parents_.reserve(room);
+  tokens_.reserve(room);
+  depths_.reserve(room);
+  child_begin_.reserve(room + 1);
+  child_nodes_.reserve(room);
+  child_tokens_.reserve(room);
+}
+
+inline void draft_tree::clear(token_id root_token) {
+  parents_.resize(1);
+  tokens_.assign(1, root_token);
+  depths_.resize(1);
+  child_begin_.assign(2, 0);
+  child_nodes_.clear();
+  child_tokens_.clear();
+  inner_size_ = 0;
+  max_depth_ = 0;
+}
+
+namespace detail {
+
+inline void check_tree(const char* function, const draft_tree& tree, draft_law law, std::size_t vocabulary_size) {
+  for (std::size_t node = 1; node < tree.size(); ++node) {
+    if (tree.token(node) >= vocabulary_size) {
+      invalid_argument_at(function, "tree.token", node, tree.token(node), "must be < vocabulary size", vocabulary_size);
+    }
+  }
+  if (law == draft_law::iid) return;
+  for (std::size_t node = 0; node < tree.size(); ++node) {
+    const auto drafts = tree.child_tokens(node);
+    for (std::size_t i = 1; i < drafts.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        if (drafts[i] == drafts[j]) {
+          invalid_argument_at(function, "tree.token", tree.children(node)[i], drafts[i], "must differ from its earlier sibling, node",
+                              tree.children(node)[j]);
+        }
+      }
+    }
+  }
+}
+
+// The shapes of one verification call; returns whether draft rows exist for inner nodes only.
+template <class T>
+inline bool check_tree_rows(const char* function, const draft_tree& tree, matrix_view<const T> target_rows, matrix_view<const T> draft_rows,
+                            bool may_be_absent = false) {
+  if (target_rows.rows() != tree.size()) {
+    invalid_argument(function, "target_rows.rows()", target_rows.rows(), "must be the number of nodes", tree.size());
+  }
+  if (target_rows.cols() == 0) invalid_argument(function, "target_rows.cols()", target_rows.cols(), "must be >= 1");
+  if (draft_rows.rows() == 0 && may_be_absent) return true;
+  if (draft_rows.rows() != tree.size() && draft_rows.rows() != tree.inner_size()) {
+    invalid_argument(function, "draft_rows.rows()", draft_rows.rows(), "must be the number of nodes or of inner nodes, which is",
+                     tree.inner_size());
+  }
+  if (draft_rows.rows() != 0 && draft_rows.cols() != target_rows.cols()) {
+    invalid_argument(function, "draft_rows.cols()", draft_rows.cols(), "must be target_rows.cols()", target_rows.cols());
+  }
+  return draft_rows.rows() != tree.size();
+}
+
+inline void check_tree_outputs(const char* function, const draft_tree& tree, std::size_t tokens, std::size_t nodes) {
+  if (tokens < tree.max_depth()) {
+    invalid_argument(function, "accepted_tokens.size()", tokens, "must be >= depth of the tree", tree.max_depth());
+  }
+  if (nodes != 0 && nodes < tree.max_depth()) {
+    invalid_argument(function, "accepted_nodes.size()", nodes, "must be 0 or >= depth of the tree", tree.max_depth());
+  }
+}
+
+// The path is written only when the decision is complete, from its end: a call that throws leaves the outputs alone.
+inline void write_path(const draft_tree& tree, std::size_t last, std::span<token_id> tokens, std::span<node_index> nodes) {
+  for (std::size_t node = last, i = tree.depth(last); i-- > 0; node = tree.parent(node)) {
+    tokens[i] = tree.token(node);
+    if (!nodes.empty()) nodes[i] = static_cast<node_index>(node);
+  }
+}
+
+template <class Verifier>
+concept needs_no_draft_row = requires(Verifier v, std::span<const typename Verifier::scalar> p, std::size_t n) { v.prepare(p, n); };
+
+template <verifier Verifier>
+void prepare_node(const draft_tree& tree, matrix_view<const typename Verifier::scalar> target_rows,
+                  matrix_view<const typename Verifier::scalar> draft_rows, Verifier& node_verifier, std::size_t node) {
+  const std::size_t children = tree.child_count(node);
+  if constexpr (needs_no_draft_row<Verifier>) {
+    if (draft_rows.rows() == 0) return node_verifier.prepare(target_rows.row(node), children);
+  }
+  const bool inner_rows = draft_rows.rows() != tree.size();
+  node_verifier.prepare(target_rows.row(node), draft_rows.row(inner_rows ? tree.inner_index(node) : node), children);
+}
+
+template <verifier Verifier>
+void add_walk_stops(const draft_tree& tree, matrix_view<const typename Verifier::scalar> target_rows,
+                    matrix_view<const typename Verifier::scalar> draft_rows, Verifier& node_verifier, std::size_t node, double reach,
+                    std::vector<tree_stop>& stops) {
+  const std::size_t vocabulary = target_rows.cols();
+  tree_stop stop{static_cast<node_index>(node), reach, std::vector<double>(vocabulary)};
+  if (tree.is_leaf(node)) {
+    check_row("gavel::speculative::tree_walk_law", "target_rows", target_rows, node);
+    for (std::size_t i = 0; i < vocabulary; ++i) stop.next_token_probs[i] = real(target_rows(node, i));
+    stops.push_back(std::move(stop));
+    return;
+  }
+  const std::size_t k = tree.child_count(node);
+  std::vector<double> acceptance(k);
+  prepare_node(tree, target_rows, draft_rows, node_verifier, node);
+  node_verifier.conditional_law(tree.child_tokens(node), std::span<double>(acceptance), std::span<double>(stop.next_token_probs));
+  for (const double a : acceptance) stop.probability -= reach * a;
+  if (stop.probability > 0.0) stops.push_back(std::move(stop));
+  for (std::size_t i = 0; i < k; ++i) {
+    if (acceptance[i] > 0.0) {
+      add_walk_stops(tree, target_rows, draft_rows, node_verifier, tree.children(node)[i], reach * acceptance[i], stops);
+    }
+  }
+}
+
+}  // namespace detail
+
+inline void check_tree(const draft_tree& tree, draft_law law, std::size_t vocabulary_size) {
+  detail::check_tree("gavel::speculative::check_tree", tree, law, vocabulary_size);
+}
+
+template <verifier Verifier, random_bits G>
+tree_verdict walk_tree(const draft_tree& tree, matrix_view<const typename Verifier::scalar> target_rows,
+                       matrix_view<const typename Verifier::scalar> draft_rows, Verifier& node_verifier, G& rng,
+                       std::span<token_id> accepted_tokens, std::span<node_index> accepted_nodes) {
+  constexpr const char* function = "gavel::speculative::walk_tree";
+  detail::check_tree_rows(function, tree, target_rows, draft_rows, detail::needs_no_draft_row<Verifier>);
+  detail::check_tree_outputs(function, tree, accepted_tokens.size(), accepted_nodes.size());
+  detail::check_tree(function, tree, Verifier::law, target_rows.cols());
+
+  tree_verdict result;
+  std::size_t node = 0;
+  for (;;) {
+    if (tree.is_leaf(node)) {
+      detail::check_row(function, "target_rows", target_rows, node);
+      result.next_token = static_cast<token_id>(detail::draw_from(target_rows.row(node), uniform(rng)));
+      break;
+    }
+    const auto drafts = tree.child_tokens(node);
+    detail::prepare_node(tree, target_rows, draft_rows, node_verifier, node);
+    const verdict decision = node_verifier.verify(drafts, rng);
+    if (!decision.accepted()) {
+      result.next_token = decision.token;
+      break;
+    }
+    node = tree.children(node)[decision.draft_index];
+  }
+  result.accepted_length = tree.depth(node);
+  result.last_node = static_cast<node_index>(node);
+  detail::write_path(tree, node, accepted_tokens, accepted_nodes);
+  return result;
+}
+
+template <verifier Verifier>
+std::vector<tree_stop> tree_walk_law(const draft_tree& tree, matrix_view<const typename Verifier::scalar> target_rows,
+                                     matrix_view<const typename Verifier::scalar> draft_rows, Verifier& node_verifier) {
+  constexpr const char* function = "gavel::speculative::tree_walk_law";
+  detail::check_tree_rows(function, tree, target_rows, draft_rows, detail::needs_no_draft_row<Verifier>);
+  detail::check_tree(function, tree, Verifier::law, target_rows.cols());
+  std::vector<tree_stop> stops;
+  detail::add_walk_stops(tree, target_rows, draft_rows, node_verifier, 0, 1.0, stops);
+  return stops;
+}
+
+}  // namespace gavel::speculative

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/error.hpp>
+#include <gavel/core/simplex.hpp>
+#include <gavel/core/uniform.hpp>
+#include <gavel/kernels/overlap.hpp>
+#include <gavel/kernels/residual.hpp>
+#include <gavel/kernels/sample.hpp>
+#include <gavel/speculative/detail/rows.hpp>
+#include <gavel/speculative/types.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+/// @file
+/// What the verifiers of one position share. A verifier is a *rule* for given drafts: `test(k)` is the probability that the k-th test
+/// accepts, given that the tests before it did not; `index(k)` is the draft it tests; `residual()` are the weights of the token that is
+/// drawn when no test accepts. `decide` plays a rule with at most two uniforms and `describe` writes down its law; both walk through the
+/// same `walk_tests` and the same `residual_weights`, so that an enumeration of `describe` is a statement about `decide`.
+
+namespace gavel::speculative::detail {
+
+/// max(0, p - c q), rounded once, whatever the compiler makes of products and sums.
+[[nodiscard]] inline double positive_part(double p, double q, double c) noexcept {
+  const double rest = std::fma(-c, q, p);
+  return rest > 0.0 ? rest : 0.0;
+}
+
+/// @p part / @p whole as a probability: within [0, 1], and 0 for 0 / 0.
+[[nodiscard]] constexpr double share(double part, double whole) noexcept {
+  if (!(part > 0.0)) return 0.0;
+  return part < whole ? part / whole : 1.0;
+}
+
+/// c with sum_{i<n} (1 - b)^i = c, so that 1 - (1 - b)^n = c b: without cancellation, and n for b = 0.
+[[nodiscard]] inline double geometric_sum(double b, std::size_t n) noexcept {
+  if (!(b > 0.0)) return static_cast<double>(n);
+  return b < 1.0 ? -std::expm1(static_cast<double>(n) * std::log1p(-b)) / b : 1.0;
+}
+
+/// Ascending ids without repetition, in memory that is kept between positions.
+class sorted_tokens {
+ public:
+  void reserve(std::size_t count) { ids_.reserve(count); }
+  void clear() noexcept { ids_.clear(); }
+  /// Inserts @p id unless it is there. O(size): meant for the few drafts of a position.
+  void insert(token_id id) {
+    std::size_t at = ids_.size();
+    while (at > 0 && ids_[at - 1] > id) --at;
+    if (at > 0 && ids_[at - 1] == id) return;
+    ids_.insert(ids_.begin() + static_cast<std::ptrdiff_t>(at), id);
+  }
+  void assign(std::span<const token_id> ids) {
+    clear();
+    for (const token_id id : ids) insert(id);
+  }
+  [[nodiscard]] std::span<const token_id> ids() const noexcept { return ids_; }
+
+ private:
+  std::vector<token_id> ids_;
+};
+
+/// The weights max(p_y - c q_y, f p_y), and 0 for the tokens of `excluded` (ascending): summed and sampled without being written.
+template <class T>
+struct residual_weights {
+  std::span<const T> p;
+  std::span<const T> q;
+  double q_scale = 1.0;  // c
+  double floor = 0.0;    // f
+  std::span<const token_id> excluded = {};
+
+  [[nodiscard]] double weight(std::size_t y) const noexcept {
+    for (const token_id x : excluded) {
+      if (x == y) return 0.0;
+    }
+    const double rest = positive_part(real(p[y]), real(q[y]), q_scale);
+    const double least = floor * real(p[y]);
+    return rest > least ? rest : least;
+  }
+
+  [[nodiscard]] double sum() const {
+    double total = 0.0;
+    for_each_piece([&](std::size_t begin, std::size_t end) { return total += sum_of(begin, end), false; });
+    return total;
+  }
+
+  /// The token at cumulative weight `u * sum()` in index order. Where rounding left no weight at all (p = q up to the last bits: an event
+  /// that is reached with about the probability of a rounding error) the token comes from p.
+  [[nodiscard]] token_id sample(double u) const {
+    std::size_t token = p.size();
+    if (excluded.empty()) {
+      token = kernels::residual_sample(p.data(), q.data(), p.size(), u, q_scale, floor);
+    } else {
+      double left = u * sum();
+      for_each_piece([&](std::size_t begin, std::size_t end) {
+        const double mass = sum_of(begin, end);
+        if (!(mass > 0.0)) return false;
+        const double position = left < mass ? left / mass : 1.0 - 0x1p-53;  // past the last piece by rounding: its last token
+        const std::size_t found = kernels::residual_sample(p.data() + begin, q.data() + begin, end - begin, position, q_scale, floor);
+        token = found < end - begin ? begin + found : token;
+        left -= mass;
+        return left < 0.0;
+      });
+    }
+    if (token >= p.size() || !(weight(token) > 0.0)) token = kernels::sample(p.data(), p.size(), u);
+    return token < p.size() ? static_cast<token_id>(token) : token_id{0};  // else p is not a distribution: trusted wrongly
+  }
+
+  /// Writes the law of `sample` for uniform u.
+  void law(std::span<double> out) const {
+    double total = 0.0;
+    for (std::size_t y = 0; y < p.size(); ++y) total += out[y] = weight(y);
+    if (!(total > 0.0)) {
+      for (std::size_t y = 0; y < p.size(); ++y) total += out[y] = real(p[y]);
+    }
+    for (std::size_t y = 0; y < p.size(); ++y) out[y] /= total;
+  }
+
+ private:
+  // Calls piece(begin, end) for the stretches between excluded tokens until it returns true.
+  template <class Piece>
+  void for_each_piece(Piece&& piece) const {
+    std::size_t begin = 0;
+    for (const token_id x : excluded) {
+      if (x > begin && piece(begin, std::size_t{x})) return;
+      begin = std::size_t{x} + 1;
+    }
+    if (begin < p.size()) piece(begin, p.size());
+  }
+  [[nodiscard]] double sum_of(std::size_t begin, std::size_t end) const {
+    return kernels::residual_sum(p.data() + begin, q.data() + begin, end - begin, q_scale, floor);
+  }
+};
+
+/// Mass of @p row outside the ascending @p tokens. While these hold no more than half of it, the difference from one is as good as the sum
+/// and costs O(tokens); beyond, the rest is summed, because the difference would inherit the error of a row's sum many times enlarged.
+template <class T>
+[[nodiscard]] double mass_outside(std::span<const T> row, std::span<const token_id> tokens) {
+  double inside = 0.0;
+  for (const token_id x : tokens) inside += real(row[x]);
+  return inside <= 0.5 ? 1.0 - inside : residual_weights<T>{row, row, 0.0, 0.0, tokens}.sum();
+}
+
+/// sum of min(p_y, c q_y) over the tokens outside the ascending @p tokens.
+template <class T>
+[[nodiscard]] double overlap_outside(std::span<const T> p, std::span<const T> q, double c, std::span<const token_id> tokens) {
+  double total = 0.0;
+  std::size_t begin = 0;
+  for (std::size_t k = 0; k <= tokens.size(); ++k) {
+    const std::size_t end = k < tokens.size() ? std::size_t{tokens[k]} : p.size();
+    if (end > begin) total += kernels::overlap(p.data() + begin, q.data() + begin, end - begin, c);
+    begin = end + 1;
+  }
+  return total;
+}
+
+// --------------------------------------------------------------------------------------------------------------- borrowed rows
+
+/// Draft probabilities below this count as zero: their inverse, which the residuals need, would leave the range of T.
+template <class T>
+inline constexpr double least_draft_prob = sizeof(T) < sizeof(double) ? 0x1p-100 : 0x1p-1000;
+
+/// The rows and the number of drafts a verifier was prepared with, and the checks of its arguments.
+template <class T>
+struct prepared_rows {
+  std::span<const T> p;  // target [V]
+  std::span<const T> q;  // draft [V]
+  std::size_t n = 0;     // drafts
+
+  /// The checks that cost nothing: sizes and n.
+  static void check_shape(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n) {
+    if (p.empty()) invalid_argument(function, "p.size()", p.size(), "must be >= 1");
+    if (q.size() != p.size()) invalid_argument(function, "q.size()", q.size(), "must equal p.size() =", p.size());
+    if (law == draft_law::hub_pair && n != 2) invalid_argument(function, "n", n, "must be 2");
+    if (n < 1) invalid_argument(function, "n", n, "must be >= 1");
+    if (law != draft_law::iid && n > p.size()) invalid_argument(function, "n", n, "must be <= vocabulary size", p.size());
+  }
+
+  /// The checks that read the rows: both are distributions, and the law can draw n tokens from q.
+  static void check_rows(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n) {
+    check_distribution(function, "p", p);
+    check_distribution(function, "q", q);
+    if (law == draft_law::iid || law == draft_law::top_n) return;
+    std::size_t support = 0;
+    for (std::size_t x = 0; x < q.size() && support < n; ++x) support += real(q[x]) >= least_draft_prob<T> ? 1u : 0u;
+    if (support < n) invalid_argument(function, "n", n, "must be <= number of tokens with q > 0, which is", support);
+  }
+
+  void check_drafts(const char* function, draft_law law, std::span<const token_id> drafts) const {
+    if (p.empty()) invalid_argument(function, "prepare", {}, "must be called first");
+    if (drafts.size() != n) invalid_argument(function, "drafts.size()", drafts.size(), "must equal n =", n);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (drafts[i] >= p.size()) invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", p.size());
+      if (law != draft_law::top_n && !q.empty() && !(real(q[drafts[i]]) >= least_draft_prob<T>)) {
+        invalid_argument_at(function, "drafts", i, drafts[i], "must have draft probability > 0");
+      }
+      if (law == draft_law::iid) continue;
+      for (std::size_t j = 0; j < i; ++j) {
+        if (drafts[j] == drafts[i]) invalid_argument_at(function, "drafts", i, drafts[i], "must differ from the drafts before it");
+      }
+    }
+  }
+
+  void check_outputs(const char* function, std::span<double> acceptance, std::span<double> residual) const {
+    if (acceptance.size() != n) invalid_argument(function, "acceptance.size()", acceptance.size(), "must equal n =", n);
+    if (residual.size() != p.size()) invalid_argument(function, "residual.size()", residual.size(), "must equal vocabulary size", p.size());
+  }
+
+  void check_marginals(const char* function, std::span<double> out) const {
+    check_prepared(function);
+    if (out.size() != p.size()) invalid_argument(function, "out.size()", out.size(), "must equal vocabulary size", p.size());
+  }
+
+  void check_prepared(const char* function) const {
+    if (p.empty()) invalid_argument(function, "prepare", {}, "must be called first");
+    if (q.empty()) invalid_argument(function, "q", {}, "must have been given to prepare");
+  }
+};
+
+// ------------------------------------------------------------------------------------------------------------------- the decision
+
+/// Base of a rule whose k-th test is that of draft k.
+struct tests_in_draft_order {
+  [[nodiscard]] static constexpr std::size_t index(std::size_t k) noexcept { return k; }
+};
+
+/// Runs the tests of a rule in order and calls `visit(index, before, after)` with the probability that no test accepted before and after
+/// this one; stops when it returns true. The sequence starts at 1, falls by the factor `1 - test(k)`, and is 0 exactly after a sure test.
+template <class Rule, class Visit>
+void walk_tests(Rule& rule, std::size_t n, Visit&& visit) {
+  double surviving = 1.0;
+  for (std::size_t k = 0; k < n; ++k) {
+    const double before = surviving;
+    surviving *= 1.0 - rule.test(k);
+    if (visit(rule.index(k), before, surviving)) return;
+  }
+}
+
+/// Plays a rule: one uniform u for all tests together, test k accepts if u lies in [after, before); one more for the residual.
+template <class Rule, random_bits G>
+[[nodiscard]] verdict decide(Rule&& rule, std::span<const token_id> drafts, G& rng) {
+  const double u = uniform(rng);
+  verdict result;
+  walk_tests(rule, drafts.size(), [&](std::size_t index, double, double after) {
+    if (u < after) return false;
+    result = {drafts[index], index};
+    return true;
+  });
+  if (!result.accepted()) result.token = rule.residual().sample(uniform(rng));
+  return result;
+}
+
+/// Writes the law of `decide`.
+template <class Rule>
+void describe(Rule&& rule, std::span<double> acceptance, std::span<double> residual) {
+  walk_tests(rule, acceptance.size(), [&](std::size_t index, double before, double after) {
+    acceptance[index] = before - after;
+    return false;
+  });
+  rule.residual().law(residual);
+}
+
+}  // namespace gavel::speculative::detail

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/core/error.hpp>
+
+#include "support/catch.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+
+using Catch::Matchers::Message;
+
+namespace {
+[[noreturn]] void never_called(const char*) { std::abort(); }
+}  // namespace
+
+TEST_CASE("error: kinds and exact messages", "[core][error]") {
+  CHECK_THROWS_MATCHES(gavel::invalid_argument("gavel::f", "k", 0, "must be >= 1"), std::invalid_argument,
+                       Message("gavel::f: k = 0, must be >= 1"));
+  CHECK_THROWS_MATCHES(gavel::invalid_argument("gavel::f", "k", std::size_t{12}, "must be <= vocabulary size", std::size_t{10}),
+                       std::invalid_argument, Message("gavel::f: k = 12, must be <= vocabulary size 10"));
+  CHECK_THROWS_MATCHES(
+      gavel::invalid_argument_at("gavel::speculative::verify_chain", "draft_tokens", 2, 50258U, "must be < vocabulary size", 50257),
+      std::invalid_argument, Message("gavel::speculative::verify_chain: draft_tokens[2] = 50258, must be < vocabulary size 50257"));
+  CHECK_THROWS_MATCHES(gavel::domain_error("gavel::f", "p", -0.25, "must be in [0, 1]"), std::domain_error,
+                       Message("gavel::f: p = -0.25, must be in [0, 1]"));
+  CHECK_THROWS_MATCHES(gavel::domain_error_at("gavel::f", "q", 3, -1.5f, "must be >=", 0.5), std::domain_error,
+                       Message("gavel::f: q[3] = -1.5, must be >= 0.5"));
+  CHECK_THROWS_MATCHES(gavel::invalid_argument("gavel::f", "path", {}, "must exist"), std::invalid_argument,
+                       Message("gavel::f: path, must exist"));
+}
+
+TEST_CASE("error: numbers print whole, short and never as -nan", "[core][error]") {
+  using gavel::detail::printed_number;
+  CHECK(printed_number(-7).text() == "-7");
+  CHECK(printed_number(std::uint64_t{18446744073709551615U}).text() == "18446744073709551615");
+  CHECK(printed_number(std::numeric_limits<std::int64_t>::min()).text() == "-9223372036854775808");
+  CHECK(printed_number(true).text() == "1");
+  CHECK(printed_number(0.1).text() == "0.1");
+  CHECK(printed_number(1e-6).text() == "1e-06");
+  CHECK(printed_number(123456789.25).text() == "123456789");
+  const double not_a_number = std::numeric_limits<double>::quiet_NaN();
+  CHECK(printed_number(not_a_number).text() == "nan");
+  CHECK(printed_number(-not_a_number).text() == "nan");
+  CHECK(printed_number(-std::numeric_limits<float>::infinity()).text() == "-inf");
+  CHECK(printed_number().text().empty());
+}
+
+TEST_CASE("error: the handler is for builds without exceptions", "[core][error]") {
+  CHECK(GAVEL_HAS_EXCEPTIONS == 1);
+  CHECK(gavel::set_error_handler(never_called) == nullptr);
+  CHECK_THROWS_AS(gavel::domain_error("gavel::f", "x", 1, "must be 2"), std::domain_error);  // thrown, not handed to the handler
+  CHECK(gavel::set_error_handler(nullptr) == never_called);
+}

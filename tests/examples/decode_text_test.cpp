@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+// The demo as a user meets it: its parts, its results on real logits, its exit status and its words for bad input.
+#include "../../examples/speculative/support/corpus.hpp"
+#include "../../examples/speculative/support/ngram_model.hpp"
+#include "../../examples/speculative/support/output_law.hpp"
+
+#include "support/catch.hpp"
+
+#include <gavel/core/npy.hpp>
+#include <gavel/core/philox.hpp>
+#include <gavel/core/uniform.hpp>
+#include <gavel/kernels/sample.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// A directory of its own for each test, removed at its end.
+struct scratch {
+  fs::path path;
+  scratch() {
+    std::string pattern = (fs::temp_directory_path() / "gavel_decode_XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path = pattern;
+  }
+  ~scratch() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  [[nodiscard]] std::string file(const std::string& name) const { return (path / name).string(); }
+};
+
+std::string content_of(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+void write(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+}  // namespace
+
+TEST_CASE("decode_text: tokens put together are the text again", "[examples][decode_text]") {
+  const std::string text = "for (int i = 0;  i < 12345; ++i)\n\n    x_1[i] *= 2.5;  // caf\xc3\xa9 \t ok \n end \r\n ";
+  std::vector<std::string> tokens;
+  examples::for_each_token(text, [&](std::string_view token) { tokens.emplace_back(token); });
+  std::string joined;
+  for (const std::string& token : tokens) {
+    CHECK(!token.empty());
+    joined += token;
+  }
+  CHECK(joined == text);
+  CHECK(std::vector<std::string>(tokens.begin(), tokens.begin() + 6) == std::vector<std::string>{"for", " (", "int", " i", " =", " 0"});
+  CHECK(std::count(tokens.begin(), tokens.end(), " 123") == 1);
+  CHECK(std::count(tokens.begin(), tokens.end(), "45") == 1);
+  CHECK(std::count(tokens.begin(), tokens.end(), "\n\n    ") == 1);
+  CHECK(std::count(tokens.begin(), tokens.end(), " caf\xc3\xa9") == 1);
+}
+
+TEST_CASE("decode_text: a corpus is read in order, without build folders, and refused with the place", "[examples][decode_text]") {
+  const scratch folder;
+  fs::create_directories(folder.path / "build-x");
+  fs::create_directories(folder.path / ".git");
+  write(folder.file("b.md"), "two words");
+  write(folder.file("a.cpp"), "one");
+  write(folder.file("picture.png"), "no text");
+  write(folder.file("build-x/c.md"), "generated");
+  write(folder.file(".git/d.md"), "hidden");
+  const std::vector<std::string> paths{folder.path.string()};
+  const examples::corpus corpus = examples::read_corpus(paths);
+  CHECK(corpus.paths == std::vector<std::string>{folder.file("a.cpp"), folder.file("b.md")});
+  CHECK(corpus.vocabulary == std::vector<std::string>{"<end of text>", "one", "two", " words"});
+  CHECK(corpus.documents == std::vector<std::vector<std::uint32_t>>{{1}, {2, 3}});
+  write(folder.file("binary.txt"), std::string("ab\0c", 4));
+  const std::vector<std::string> binary{folder.file("binary.txt")};
+  CHECK_THROWS_WITH(examples::read_corpus(binary), folder.file("binary.txt") + ": byte 2 is zero, must be text");
+  const std::vector<std::string> missing{folder.file("missing")};
+  CHECK_THROWS_WITH(examples::read_corpus(missing), folder.file("missing") + ": no such file or directory");
+}
+
+TEST_CASE("decode_text: nothing that is held out is trained on", "[examples][decode_text]") {
+  examples::corpus corpus;
+  corpus.documents = {{}, {}};
+  for (std::uint32_t i = 1; i <= 12500; ++i) corpus.documents[i > 7000 ? 1 : 0].push_back(i);
+  const examples::corpus_split split = examples::split_corpus(corpus);
+  std::vector<std::uint32_t> seen(12501);
+  for (const std::uint32_t token : split.train) ++seen[token];
+  std::size_t held_out = 0;
+  for (const auto& block : split.held_out) {
+    held_out += block.size();
+    for (const std::uint32_t token : block) seen[token] += 100;
+  }
+  CHECK(split.held_out.size() == 2);
+  CHECK(held_out == 1000);
+  CHECK(std::count(seen.begin() + 1, seen.end(), 1u) == 11500);
+  CHECK(std::count(seen.begin() + 1, seen.end(), 100u) == 1000);
+}
+
+TEST_CASE("decode_text: Kneser-Ney rows are the textbook's", "[examples][decode_text]") {
+  // a b a c a b: bigrams ab 2, ba 1, ac 1, ca 1. Distinct predecessors: a 2 (b, c), b 1, c 1. Too little text to estimate discounts, so
+  // they are 0.5 for counts of 1 and 0.75 for counts of 2, in both levels. Token 3 never occurs.
+  const std::vector<std::uint32_t> text{0, 1, 0, 2, 0, 1};
+  const examples::ngram_model model(text, 4, 2);
+  const double back = (0.75 + 0.5 + 0.5) / 4.0;
+  const double unigram[4] = {1.25 / 4 + back / 4, 0.5 / 4 + back / 4, 0.5 / 4 + back / 4, back / 4};
+  std::vector<double> row(4);
+  model.predict({}, row);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(row[i] == Approx(unigram[i]).epsilon(1e-14));
+  const std::vector<std::uint32_t> after_a{1, 0};
+  model.predict(after_a, row);
+  const double back_a = (0.75 + 0.5) / 3.0;
+  CHECK(row[0] == Approx(back_a * unigram[0]).epsilon(1e-14));
+  CHECK(row[1] == Approx(1.25 / 3.0 + back_a * unigram[1]).epsilon(1e-14));
+  CHECK(row[2] == Approx(0.5 / 3.0 + back_a * unigram[2]).epsilon(1e-14));
+  CHECK(row[3] == Approx(back_a * unigram[3]).epsilon(1e-14));
+  const std::vector<std::uint32_t> unseen{3};
+  model.predict(unseen, row);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(row[i] == Approx(unigram[i]).epsilon(1e-14));
+
+  // Every row of a longer model is a distribution, after known and unknown contexts.
+  gavel::philox4x32 rng(7);
+  std::vector<std::uint32_t> random(20000);
+  for (std::uint32_t& token : random) token = static_cast<std::uint32_t>(gavel::uniform_index(rng, 1 + gavel::uniform_index(rng, 200)));
+  const examples::ngram_model longer(random, 250, 5);
+  row.resize(250);
+  for (std::size_t i = 0; i < 200; ++i) {
+    longer.predict(std::span(random).subspan(i * 97, i % 7), row);
+    double sum = 0.0;
+    for (const double p : row) {
+      REQUIRE(p > 0.0);
+      sum += p;
+    }
+    REQUIRE(std::fabs(sum - 1.0) < 1e-13);
+  }
+}
+
+TEST_CASE("decode_text: the test of the output law accepts the law and refuses a small shift towards the draft",
+          "[examples][decode_text]") {
+  gavel::philox4x32 rng(11);
+  gavel::philox4x32 own(12);
+  examples::output_law_test right;
+  examples::output_law_test wrong;
+  std::vector<double> p(50), q(50), mix(50);
+  for (std::size_t round = 0; round < 20000; ++round) {  // another pair of laws each time
+    double p_sum = 0.0, q_sum = 0.0;
+    for (std::size_t x = 0; x < 50; ++x) {
+      p_sum += p[x] = std::pow(gavel::uniform(rng), 4.0);
+      q_sum += q[x] = std::pow(gavel::uniform(rng), 4.0);
+    }
+    for (std::size_t x = 0; x < 50; ++x) {
+      p[x] /= p_sum;
+      q[x] /= q_sum;
+      mix[x] = 0.95 * p[x] + 0.05 * q[x];
+    }
+    right.add(p, q, gavel::kernels::sample(p.data(), p.size(), gavel::uniform(rng)), gavel::uniform(own));
+    wrong.add(p, q, gavel::kernels::sample(mix.data(), mix.size(), gavel::uniform(rng)), gavel::uniform(own));
+  }
+  CHECK(right.p_value() > 1e-6);
+  CHECK(wrong.p_value() < 1e-6);
+  examples::output_law_test impossible;
+  const std::vector<double> sure{1.0, 0.0};
+  impossible.add(sure, sure, 1, 0.5);
+  CHECK(impossible.p_value() == 0.0);
+}
+
+#ifdef GAVEL_DECODE_TEXT
+
+namespace {
+
+struct outcome {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+outcome run(const scratch& folder, const std::string& arguments, const std::string& environment = "") {
+  const std::string command =
+      "cd '" + folder.path.string() + "' && " + environment + " '" GAVEL_DECODE_TEXT "' " + arguments + " >out 2>err </dev/null";
+  const int raw = std::system(command.c_str());
+  return {WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw), content_of(folder.file("out")), content_of(folder.file("err"))};
+}
+
+const std::string data_directory = GAVEL_TEST_DATA_DIR;
+const std::string slice =
+    "--target-logits '" + data_directory + "/target_rows.npy' --draft-logits '" + data_directory + "/draft_rows.npy' ";
+
+std::string error_for(const scratch& folder, const std::string& target, const std::string& draft) {
+  const outcome result = run(folder, "--target-logits '" + target + "' --draft-logits '" + draft + "'");
+  CHECK(result.status == 2);
+  CHECK(result.out.empty());
+  return result.err;
+}
+
+}  // namespace
+
+TEST_CASE("decode_text: results on real logits keep every promise", "[examples][decode_text]") {
+  const scratch folder;
+  const std::string sampling = GENERATE("", "--temperature 0.6", "--top-k 50 --top-p 0.9");
+  const outcome result = run(folder, slice + sampling + " --verdicts 25 --tokens 100 --drafts 3 --json");
+  REQUIRE(result.status == 0);
+  CHECK(result.err.empty());  // progress is for terminals
+  const auto report = nlohmann::json::parse(result.out);
+  CHECK(report["positions"] == 4);
+  CHECK(report["input"]["vocabulary"] == 18328);
+  std::map<std::string, int> kinds;
+  std::map<std::string, double> exact;
+  for (const auto& row : report["rows"]) {
+    INFO(row.dump());
+    ++kinds[row["kind"].get<std::string>()];
+    const double acceptance = row["acceptance"];
+    const double p_value = row["p_value"];
+    if (row["kind"] == "control") {
+      CHECK(p_value < 1e-6);
+      continue;
+    }
+    CHECK(p_value > 1e-6);
+    CHECK(acceptance >= 0.0);
+    CHECK(acceptance <= 1.0);
+    CHECK(row["tokens_per_target_call"] >= 1.0);
+    CHECK(row["microseconds_per_token"] > 0.0);
+    if (row["kind"] != "position") continue;
+    const double optimum = row["optimum"];
+    const std::string verifier = row["verifier"];
+    if (!row["acceptance_exact"].is_null()) {
+      const double rate = row["acceptance_exact"];
+      CHECK(rate <= optimum + 1e-9);
+      CHECK(std::fabs(acceptance - rate) < 5.0 * std::sqrt(0.25 / row["samples"].get<double>()));
+      if (verifier == "optimal" || verifier == "greedy" || verifier == "SpecHub") CHECK(rate == Approx(optimum).margin(1e-5));
+      if (row["law"] == "independent") exact[verifier + std::to_string(row["n"].get<int>())] = rate;
+    }
+  }
+  CHECK(kinds["position"] > 25);
+  CHECK(kinds["decoding"] == 7);
+  CHECK(kinds["control"] == 1);
+  for (const char* n : {"2", "3"}) {
+    CHECK(exact.at(std::string("optimal") + n) > exact.at(std::string("K-SEQ") + n));
+    CHECK(exact.at(std::string("K-SEQ") + n) >= exact.at(std::string("recursive rejection") + n));
+  }
+  CHECK(report["exactness"]["tests"].get<int>() == kinds["position"] + kinds["decoding"]);
+}
+
+TEST_CASE("decode_text: the same seed gives the same results, in every form", "[examples][decode_text]") {
+  const scratch folder;
+  const std::string quick = slice + "--positions 2 --verdicts 3 --tokens 20 --drafts 2 ";
+  const outcome table = run(folder, quick + "--csv a.csv --json a.json --svg a.svg");
+  REQUIRE(table.status == 0);
+  CHECK(table.out.find("p-value") != std::string::npos);
+  REQUIRE(run(folder, quick + "--csv b.csv").status == 0);
+  REQUIRE(run(folder, quick + "--seed 2 --csv c.csv").status == 0);
+  const auto without_times = [](const std::string& csv) {  // drops the three columns of microseconds
+    std::string kept;
+    std::size_t column = 0;
+    bool quoted = false;
+    for (const char c : csv) {
+      if (c == '"') quoted = !quoted;
+      if (c == ',' && !quoted) ++column;
+      if (c == '\n') column = 0;
+      if (column < 13 || column > 15) kept += c;
+    }
+    return kept;
+  };
+  CHECK(without_times(content_of(folder.file("a.csv"))) == without_times(content_of(folder.file("b.csv"))));
+  CHECK(without_times(content_of(folder.file("a.csv"))) != without_times(content_of(folder.file("c.csv"))));
+  const auto report = nlohmann::json::parse(content_of(folder.file("a.json")));
+  const std::string csv = content_of(folder.file("a.csv"));
+  CHECK(static_cast<std::size_t>(std::count(csv.begin(), csv.end(), '\n')) == report["rows"].size() + 1);
+  if (std::system("command -v gnuplot >/dev/null 2>&1") == 0) {
+    CHECK(content_of(folder.file("a.svg")).find("</svg>") != std::string::npos);
+  } else {
+    CHECK(table.err.find("note: gnuplot not found, a.svg not drawn") == 0);
+  }
+  fs::create_directories(folder.path / "no_tools");
+  for (const char* tool : {"sh"}) fs::create_symlink(fs::path("/bin") / tool, folder.path / "no_tools" / tool);
+  const outcome bare = run(folder, quick + "--svg d.svg", "PATH='" + folder.file("no_tools") + "'");
+  CHECK(bare.status == 0);
+  CHECK(bare.err == "note: gnuplot not found, d.svg not drawn (Debian: apt-get install gnuplot-nox)\n");
+  CHECK(!fs::exists(folder.path / "d.svg"));
+}
+
+TEST_CASE("decode_text: bad logits are refused with the file and the place", "[examples][decode_text]") {
+  const scratch folder;
+  const std::string target = data_directory + "/target_rows.npy";
+  const std::string draft = data_directory + "/draft_rows.npy";
+  const std::string bytes = content_of(target);
+  REQUIRE(bytes.size() == 146752);
+  write(folder.file("cut.npy"), bytes.substr(0, 100000));
+  CHECK(error_for(folder, "cut.npy", draft) ==
+        "decode_text: gavel::parse_npy: cut.npy: byte 100000: file ends in the data, shape (4, 18328) needs 146624 "
+        "bytes from byte 128, found 99872\n");
+  write(folder.file("long.npy"), bytes + "x");
+  CHECK(error_for(folder, target, "long.npy") ==
+        "decode_text: gavel::parse_npy: long.npy: byte 146752: 1 bytes follow the data, shape (4, 18328) needs 146624\n");
+  write(folder.file("text.npy"), "0.5 0.5\n");
+  CHECK(error_for(folder, "text.npy", draft) ==
+        "decode_text: gavel::parse_npy: text.npy: byte 0: not a NumPy file, must start with \\x93NUMPY\n");
+  CHECK(error_for(folder, "missing.npy", draft) ==
+        "decode_text: gavel::read_npy: missing.npy: cannot be opened: No such file or directory\n");
+
+  std::vector<double> values(12, 0.5);
+  const auto save = [&](const char* name, std::size_t rows) {
+    gavel::write_npy(folder.file(name).c_str(), gavel::matrix_view<const double>(values.data(), rows, values.size() / rows),
+                     gavel::npy_scalar::float32);
+  };
+  save("three.npy", 3);
+  save("two.npy", 2);
+  CHECK(error_for(folder, "three.npy", "two.npy") ==
+        "decode_text: two.npy: header field 'shape' = (2, 6), must be that of three.npy, (3, 4)\n");
+  values[5] = std::numeric_limits<double>::quiet_NaN();
+  save("nan.npy", 3);
+  CHECK(error_for(folder, "nan.npy", "three.npy") ==
+        "decode_text: gavel::check_npy_logits: nan.npy: row 1, column 1 = nan, must be finite or -inf\n");
+  values[5] = std::numeric_limits<double>::infinity();
+  save("inf.npy", 3);
+  CHECK(error_for(folder, "three.npy", "inf.npy") ==
+        "decode_text: gavel::check_npy_logits: inf.npy: row 1, column 1 = inf, must be finite or -inf\n");
+  std::fill(values.begin() + 8, values.end(), -std::numeric_limits<double>::infinity());
+  values[5] = -std::numeric_limits<double>::infinity();
+  save("masked.npy", 3);
+  CHECK(error_for(folder, "masked.npy", "three.npy") ==
+        "decode_text: gavel::check_npy_logits: masked.npy: row 2, every value is -inf, must have a finite value\n");
+  save("one.npy", 12);
+  CHECK(error_for(folder, "one.npy", "three.npy") ==
+        "decode_text: one.npy: header field 'shape' = (12, 1), must have >= 1 positions and >= 2 tokens\n");
+}
+
+TEST_CASE("decode_text: small and masked logits are decoded", "[examples][decode_text]") {
+  const scratch folder;
+  const double inf = std::numeric_limits<double>::infinity();
+  const std::vector<double> target{1.0, -inf, 0.0, 2.0, -inf, 0.0};
+  const std::vector<double> draft{0.0, 1.0, -inf, -inf, -inf, 3.0};
+  const auto save = [&](const char* name, const std::vector<double>& values) {
+    gavel::write_npy(folder.file(name).c_str(), gavel::matrix_view<const double>(values.data(), 2, 3), gavel::npy_scalar::float64);
+  };
+  save("t.npy", target);
+  save("d.npy", draft);
+  const outcome result = run(folder, "--target-logits t.npy --draft-logits d.npy --verdicts 500 --tokens 500 --json");
+  INFO(result.err);
+  REQUIRE(result.status == 0);
+  for (const auto& row : nlohmann::json::parse(result.out)["rows"]) {
+    INFO(row.dump());
+    if (row["kind"] != "control") CHECK(row["p_value"] > 1e-6);
+    if (row["kind"] == "position" && !row["acceptance_exact"].is_null())
+      CHECK(row["acceptance_exact"] <= row["optimum"].get<double>() + 1e-9);
+  }
+}
+
+TEST_CASE("decode_text: exit status tells usage, input and output apart", "[examples][decode_text]") {
+  const scratch folder;
+  CHECK(run(folder, "--help").status == 0);
+  CHECK(run(folder, "--help").out.find("a G-test over 20 equal cells") != std::string::npos);
+  CHECK(run(folder, "--no-such-option").status == 1);
+  CHECK(run(folder, "--temperature -1 " + slice).status == 1);
+  CHECK(run(folder, "--target-logits x.npy").status == 1);
+  CHECK(run(folder, "--corpus . " + slice).status == 1);
+  const outcome corpus = run(folder, "--corpus missing");
+  CHECK(corpus.status == 2);
+  CHECK(corpus.err == "decode_text: missing: no such file or directory\n");
+  write(folder.file("short.txt"), "too short to learn from");
+  const outcome few = run(folder, "--corpus short.txt");
+  CHECK(few.status == 2);
+  CHECK(few.err == "decode_text: the corpus has 5 tokens, too few to hold any out; at least 5000 are needed\n");
+  const std::string quick = slice + "--positions 1 --verdicts 1 --tokens 1 --drafts 1 ";
+  const outcome output = run(folder, quick + "--csv no/such/folder/a.csv");
+  CHECK(output.status == 3);
+  CHECK(output.err == "decode_text: no/such/folder/a.csv: cannot be opened for writing\n");
+  if (fs::exists("/dev/full")) {
+    const outcome full = run(folder, quick + "--csv /dev/full");
+    CHECK(full.status == 3);
+    CHECK(full.err == "decode_text: /dev/full: cannot be written\n");
+  }
+}
+
+#else
+TEST_CASE("decode_text: the program was not built; only its parts were tested", "[examples][decode_text]") { SUCCEED(); }
+#endif

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Built with -fno-exceptions -fno-rtti. What is right works; the first bad argument reaches the handler with the sentence that an exception
+// would have carried.
+#include <gavel/core/random.hpp>
+#include <gavel/core/views.hpp>
+#include <gavel/kernels/log_sum_exp.hpp>
+#include <gavel/speculative/single_draft.hpp>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+static void expect_message(const char* message) {
+  const char* const expected = "gavel::matrix_view: values.size() = 7, must be a multiple of cols 3";
+  const bool same = std::strcmp(message, expected) == 0;
+  std::printf("%s: %s\n", same ? "handler called" : "wrong message", message);
+  std::exit(same ? 0 : 1);
+}
+
+int main() {
+  const std::vector<double> values(7, 1.0);
+  const gavel::matrix_view<const double> good(values.data(), 2, 3);
+  if (good.row(1).size() != 3) return 1;
+  if (!(std::abs(gavel::kernels::log_sum_exp(values.data(), values.size()) - (1.0 + std::log(7.0))) < 1e-12)) return 1;
+
+  const std::vector<double> target = {0.5, 0.25, 0.25};
+  const std::vector<double> draft = {0.25, 0.5, 0.25};
+  const std::vector<gavel::speculative::token_id> drafted = {1};
+  gavel::speculative::single_draft<double> verifier;
+  verifier.prepare(target, draft, 1);
+  gavel::philox4x32 rng(1);
+  if (verifier.verify(drafted, rng).token > 2) return 1;
+
+  if (gavel::set_error_handler(expect_message) != nullptr) return 1;
+  const gavel::matrix_view<const double> bad(values, 3);
+  std::printf("a bad argument went through: %zu rows\n", bad.rows());
+  return 1;
+}

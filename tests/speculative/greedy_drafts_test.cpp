@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/speculative/greedy_drafts.hpp>
+
+#include "support/catch.hpp"
+#include "support/verifier_checks.hpp"
+
+#include <vector>
+
+using namespace gavel;
+using namespace gavel::speculative;
+using namespace gavel::testing;
+
+static_assert(verifier<greedy_drafts<>> && verifier_with_marginals<greedy_drafts<>>);
+static_assert(verifier<greedy_drafts<double>> && verifier_with_marginals<greedy_drafts<double>>);
+
+TEMPLATE_TEST_CASE("greedy_drafts emits exactly the target and accepts as often as possible", "[speculative][greedy]", float, double) {
+  check_exact_law<greedy_drafts<TestType>>({1, 2, 3}, optimality::reached);
+}
+
+TEMPLATE_TEST_CASE("greedy_drafts: verify follows its law and the target", "[speculative][greedy]", float, double) {
+  check_frequencies<greedy_drafts<TestType>>(3);
+  check_outputs_on_large_vocabulary<greedy_drafts<TestType>>(3);
+  check_draws_and_copies<greedy_drafts<TestType>>(3);
+}
+
+TEST_CASE("greedy_drafts: any order of the top drafts and any way to break ties", "[speculative][greedy]") {
+  const std::vector<double> p{0.1, 0.4, 0.2, 0.3}, q{0.2, 0.3, 0.3, 0.2};
+  greedy_drafts<double> v;
+  v.prepare(p, q, 2);
+  std::vector<double> output(4, 0.0), acceptance(2), residual(4);
+  for (const token_id x : {0u, 1u, 3u}) {  // top token 2, where the library itself would take 1
+    v.conditional_law(std::vector<token_id>{2, x}, acceptance, residual);
+    output[2] += q[x] / 0.7 * acceptance[0];
+    output[x] += q[x] / 0.7 * acceptance[1];
+    for (std::size_t y = 0; y < 4; ++y) output[y] += q[x] / 0.7 * (1.0 - acceptance[0] - acceptance[1]) * residual[y];
+  }
+  CHECK(largest_difference(output, p) <= 1e-15);
+
+  v.prepare(p, q, 3);
+  std::vector<double> one(3), two(3);
+  v.conditional_law(std::vector<token_id>{1, 2, 0}, one, residual);
+  v.conditional_law(std::vector<token_id>{2, 1, 0}, two, residual);
+  CHECK(one[0] == Approx(two[1]).epsilon(1e-14));
+  CHECK(one[1] == Approx(two[0]).epsilon(1e-14));
+  CHECK(one[2] == two[2]);
+}
+
+TEMPLATE_TEST_CASE("greedy_drafts refuses bad input", "[speculative][greedy]", float, double) {
+  check_shared_messages<greedy_drafts<TestType>>("greedy_drafts", 2);
+  const std::vector<TestType> row{TestType(0.25), TestType(0.5), TestType(0.125), TestType(0.125)};
+  greedy_drafts<TestType> v;
+  test_engine rng(1);
+  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 0), std::invalid_argument, "gavel::speculative::greedy_drafts::prepare: n = 0, must be >= 1");
+  const std::vector<TestType> one_hot{TestType(0), TestType(1), TestType(0), TestType(0)};
+  GAVEL_CHECK_MESSAGE(v.prepare(row, one_hot, 2), std::invalid_argument,
+                      "gavel::speculative::greedy_drafts::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
+  v.prepare(row, row, 3);
+  CHECK_NOTHROW(v.verify(std::vector<token_id>{0, 1, 3}, rng));
+  GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{1, 2, 0}, rng), std::invalid_argument,
+                      "gavel::speculative::greedy_drafts::verify: drafts[1] = 2, must be one of the n - 1 most probable tokens of q");
+  v.prepare(row, row, 2);
+  GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{2, 1}, rng), std::invalid_argument,
+                      "gavel::speculative::greedy_drafts::verify: drafts[0] = 2, must be one of the n - 1 most probable tokens of q");
+  v.prepare(row, row, 2, trusted);
+  CHECK_NOTHROW(v.verify(std::vector<token_id>{2, 1}, rng));
+}
+
+TEST_CASE("greedy_drafts: a last draft that belongs to the top is refused", "[speculative][greedy]") {
+  const std::vector<double> q{0.3, 0.3, 0.3, 0.1};
+  greedy_drafts<double> v;
+  test_engine rng(1);
+  v.prepare(q, q, 2);
+  CHECK_NOTHROW(v.verify(std::vector<token_id>{0, 2}, rng));  // a tie: either may be the top token
+  const std::vector<double> steep{0.4, 0.3, 0.2, 0.1};
+  v.prepare(steep, steep, 3);
+  GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{1, 1, 0}, rng), std::invalid_argument,
+                      "gavel::speculative::greedy_drafts::verify: drafts[1] = 1, must differ from the drafts before it");
+}

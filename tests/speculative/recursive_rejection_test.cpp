@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/speculative/recursive_rejection.hpp>
+
+#include "support/catch.hpp"
+#include "support/verifier_checks.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+using namespace gavel;
+using namespace gavel::speculative;
+using namespace gavel::testing;
+
+template <class T>
+using with_replacement = recursive_rejection<T, draft_law::iid>;
+template <class T>
+using without_replacement = recursive_rejection<T, draft_law::without_replacement>;
+
+static_assert(verifier<recursive_rejection<>> && verifier_with_marginals<recursive_rejection<>>);
+static_assert(verifier<with_replacement<double>> && verifier_with_marginals<with_replacement<double>>);
+static_assert(verifier<without_replacement<float>> && !verifier_with_marginals<without_replacement<float>>);
+static_assert(verifier<without_replacement<double>>);
+
+namespace {
+
+// The rule as the papers write it, with every p_i and q_i built.
+std::vector<double> by_the_book(std::vector<double> p, std::vector<double> q, const std::vector<token_id>& drafts, bool replace,
+                                std::vector<double>& residual) {
+  std::vector<double> acceptance;
+  double reach = 1.0;
+  for (const token_id x : drafts) {
+    const double a = (std::min)(1.0, p[x] / q[x]);
+    acceptance.push_back(reach * a);
+    reach *= 1.0 - a;
+    double sum = 0.0;
+    for (std::size_t y = 0; y < p.size(); ++y) sum += p[y] = (std::max)(0.0, p[y] - q[y]);
+    for (double& y : p) y /= sum;
+    if (!replace) {
+      q[x] = 0.0;
+      normalise(q);
+    }
+  }
+  residual = p;
+  return acceptance;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("recursive_rejection emits exactly the target", "[speculative][recursive_rejection]", float, double) {
+  check_exact_law<with_replacement<TestType>>({1, 2, 3});
+  check_exact_law<without_replacement<TestType>>({1, 2, 3});
+}
+
+TEST_CASE("recursive_rejection: the scalar recursion equals the rule with all rows built", "[speculative][recursive_rejection]") {
+  test_engine rng(77);
+  std::vector<double> acceptance(4), residual(12), expected_residual;
+  with_replacement<double> repeated;
+  without_replacement<double> distinct;
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    const std::vector<double> p = random_row(rng, 12), q = random_row(rng, 12);
+    const std::vector<token_id> iid = draw_drafts(draft_law::iid, q, 4, rng);
+    repeated.prepare(p, q, 4);
+    repeated.conditional_law(iid, acceptance, residual);
+    CHECK(largest_difference(acceptance, by_the_book(p, q, iid, true, expected_residual)) <= 1e-12);
+    double reach = 1.0;
+    for (const double a : acceptance) reach -= a;
+    if (reach > 1e-6) CHECK(largest_difference(residual, expected_residual) <= 1e-9);
+    const std::vector<token_id> wor = draw_drafts(draft_law::without_replacement, q, 4, rng);
+    distinct.prepare(p, q, 4);
+    distinct.conditional_law(wor, acceptance, residual);
+    CHECK(largest_difference(acceptance, by_the_book(p, q, wor, false, expected_residual)) <= 1e-12);
+    reach = 1.0;
+    for (const double a : acceptance) reach -= a;
+    if (reach > 1e-6) CHECK(largest_difference(residual, expected_residual) <= 1e-9);
+  }
+}
+
+TEMPLATE_TEST_CASE("recursive_rejection: verify follows its law and the target", "[speculative][recursive_rejection]", float, double) {
+  check_frequencies<with_replacement<TestType>>(3);
+  check_frequencies<without_replacement<TestType>>(3);
+  check_outputs_on_large_vocabulary<with_replacement<TestType>>(3);
+  check_outputs_on_large_vocabulary<without_replacement<TestType>>(3);
+  check_draws_and_copies<with_replacement<TestType>>(2);
+  check_draws_and_copies<without_replacement<TestType>>(2);
+}
+
+TEST_CASE("recursive_rejection: a float row with nearly all mass on one token stays exact", "[speculative][recursive_rejection]") {
+  // 1 - q_0 in double is 2^-24 off the sum of the rest of this float row by as much as the rest itself.
+  const std::vector<float> q{1.0F, 3e-8F, 2e-8F, 1e-8F};
+  const std::vector<float> p{0.0F, 0.25F, 0.25F, 0.5F};
+  const std::vector<double> q_wide(q.begin(), q.end()), p_wide(p.begin(), p.end());
+  without_replacement<float> v;
+  v.prepare(p, q, 2);
+  const output_law law = law_by_enumeration(v, draft_law::without_replacement, q_wide, 2);
+  CHECK(largest_difference(law.token, p_wide) <= 2e-7);
+}
+
+TEMPLATE_TEST_CASE("recursive_rejection refuses bad input", "[speculative][recursive_rejection]", float, double) {
+  check_shared_messages<with_replacement<TestType>>("recursive_rejection", 2);
+  check_shared_messages<without_replacement<TestType>>("recursive_rejection", 3);
+  const std::vector<TestType> row{TestType(0.5), TestType(0.5), TestType(0)};
+  without_replacement<TestType> v;
+  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 3), std::invalid_argument,
+                      "gavel::speculative::recursive_rejection::prepare: n = 3, must be <= number of tokens with q > 0, which is 2");
+  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 4, trusted), std::invalid_argument,
+                      "gavel::speculative::recursive_rejection::prepare: n = 4, must be <= vocabulary size 3");
+  with_replacement<TestType> repeated;
+  CHECK_NOTHROW(repeated.prepare(row, row, 7));
+  GAVEL_CHECK_MESSAGE(repeated.prepare(row, row, 0), std::invalid_argument,
+                      "gavel::speculative::recursive_rejection::prepare: n = 0, must be >= 1");
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/speculative/selection.hpp>
+
+#include "support/catch.hpp"
+#include "support/verifier_checks.hpp"
+
+#include <cmath>
+#include <span>
+#include <vector>
+
+using namespace gavel;
+using namespace gavel::speculative;
+using namespace gavel::testing;
+
+namespace {
+
+std::vector<double> random_weights(test_engine& rng, std::size_t size, double range) {
+  std::vector<double> weights(size);
+  for (double& w : weights) w = std::exp(range * (unit(rng) - 0.5));
+  return weights;
+}
+
+// A_y by the definition: every tuple, every draft of it.
+std::vector<double> marginals_by_enumeration(std::span<const double> q, std::span<const double> weights, draft_law law, std::size_t n) {
+  std::vector<double> picked(q.size(), 0.0);
+  for_each_drafts(law, q, n, [&](std::span<const token_id> drafts, double probability) {
+    double sum = 0.0;
+    for (const token_id x : drafts) sum += weights[x];
+    for (const token_id x : drafts) picked[x] += probability * weights[x] / sum;
+  });
+  return picked;
+}
+
+template <class Q>
+std::vector<double> marginals(const Q& q, const std::vector<double>& weights, draft_law law, std::size_t n) {
+  std::vector<double> picked(q.size(), std::nan(""));
+  selection_marginals(q, weights, law, n, std::span<double>(picked));
+  return picked;
+}
+
+}  // namespace
+
+TEST_CASE("selection marginals equal the enumeration for any weights", "[speculative][selection]") {
+  test_engine rng(1);
+  for (const draft_law law : {draft_law::iid, draft_law::without_replacement}) {
+    for (std::size_t size = 1; size <= 7; ++size) {
+      for (std::size_t n = 1; n <= 4; ++n) {
+        for (const double range : {0.0, 1.0, 6.0, 25.0}) {
+          const std::vector<double> q = random_row(rng, size, size % 2 == 0 ? 0.2 : 0.0, range > 5.0 ? 4.0 : 1.5);
+          if (!law_exists(law, q, n)) continue;
+          const std::vector<double> weights = random_weights(rng, size, range);
+          CAPTURE(static_cast<int>(law), q, weights, n);
+          REQUIRE(largest_difference(marginals(q, weights, law, n), marginals_by_enumeration(q, weights, law, n)) <= 1e-14);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("selection marginals sum to one for all sizes, numbers of drafts and spans of weights", "[speculative][selection]") {
+  test_engine rng(2);
+  for (const std::size_t size : {10u, 300u, 5000u}) {
+    const std::vector<double> q = random_row(rng, size, 0.1, 2.0);
+    for (const std::size_t n : {1u, 2u, 5u, 8u, 16u, 32u}) {
+      for (const double range : {0.0, 10.0, 60.0}) {
+        const std::vector<double> weights = random_weights(rng, size, range);
+        for (const draft_law law : {draft_law::iid, draft_law::without_replacement}) {
+          if (law == draft_law::without_replacement && (n > 16 || n > support_size(q) || size > 300)) continue;
+          double sum = 0.0;
+          for (const double a : marginals(q, weights, law, n)) sum += a;
+          CAPTURE(size, n, range, static_cast<int>(law));
+          REQUIRE(std::abs(sum - 1.0) <= 2e-13);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("selection marginals: cases known in closed form", "[speculative][selection]") {
+  test_engine rng(3);
+  const std::vector<double> q = random_row(rng, 50);
+  const std::vector<double> weights = random_weights(rng, 50, 8.0);
+  const std::vector<double> same(50, 0.3);
+  for (const draft_law law : {draft_law::iid, draft_law::without_replacement}) {
+    REQUIRE(largest_difference(marginals(q, weights, law, 1), q) <= 1e-14);  // one draft is always picked
+    std::vector<double> scaled = weights;
+    for (double& w : scaled) w *= 1e200;
+    REQUIRE(largest_difference(marginals(q, weights, law, 3), marginals(q, scaled, law, 3)) <= 1e-14);
+  }
+  REQUIRE(largest_difference(marginals(q, same, draft_law::iid, 4), q) <= 1e-14);
+  // As many drafts as tokens: all are drafted, the weights decide alone.
+  const std::vector<double> few = random_row(rng, 4);
+  const std::vector<double> w{0.1, 0.4, 0.3, 0.2};
+  REQUIRE(largest_difference(marginals(few, w, draft_law::without_replacement, 4), w) <= 1e-14);
+}
+
+TEST_CASE("selection marginals take float rows and rows that are off by rounding", "[speculative][selection]") {
+  test_engine rng(4);
+  const std::vector<double> q = dyadic_row(rng, 6);
+  const std::vector<double> weights = random_weights(rng, 6, 4.0);
+  std::vector<double> off = q;
+  for (double& x : off) x *= 1.0 + 8e-7;
+  for (const draft_law law : {draft_law::iid, draft_law::without_replacement}) {
+    REQUIRE(marginals(row_as<float>(q), weights, law, 2) == marginals(q, weights, law, 2));
+    REQUIRE(largest_difference(marginals(off, weights, law, 2), marginals(q, weights, law, 2)) <= 1e-14);
+  }
+}
+
+TEST_CASE("thinning turns marginals into acceptance and residual", "[speculative][selection]") {
+  test_engine rng(5);
+  std::vector<double> residual(8);
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    const std::vector<double> p = random_row(rng, 8, 0.3);
+    const std::vector<double> a = random_row(rng, 8, 0.3);
+    const double rate = thinned_acceptance_rate(p, a);
+    thinned_residual(p, a, residual);
+    std::vector<double> output(8);
+    for (std::size_t y = 0; y < 8; ++y) output[y] = (std::min)(p[y], a[y]) + (1.0 - rate) * residual[y];
+    REQUIRE(largest_difference(output, p) <= 1e-15);
+    REQUIRE(thinned_acceptance_rate(p, p) == Approx(1.0).epsilon(1e-15));
+    thinned_residual(p, p, residual);
+    REQUIRE(largest_difference(residual, p) <= 1e-15);
+  }
+}
+
+TEST_CASE("selection: messages", "[speculative][selection]") {
+  const std::vector<double> q{0.5, 0.25, 0.25, 0.0};
+  std::vector<double> out(4, -7.0);
+  auto call = [&](const std::vector<double>& row, const std::vector<double>& weights, draft_law law, std::size_t n,
+                  std::size_t out_size = 4) {
+    return [&, row, weights, law, n, out_size] { selection_marginals(row, weights, law, n, std::span<double>(out).first(out_size)); };
+  };
+  const std::vector<double> w{1.0, 2.0, 3.0, 0.0};
+  const std::string name = "gavel::speculative::selection_marginals: ";
+  constexpr draft_law iid = draft_law::iid;
+  constexpr draft_law wor = draft_law::without_replacement;
+  GAVEL_CHECK_MESSAGE(call({0.5, 0.75, -0.25, 0.0}, w, iid, 2)(), std::domain_error, name + "q[2] = -0.25, must be finite and >= 0");
+  GAVEL_CHECK_MESSAGE(call(q, {1.0}, iid, 2)(), std::invalid_argument, name + "weights.size() = 1, must equal q.size() = 4");
+  GAVEL_CHECK_MESSAGE(call(q, w, iid, 2, 3)(), std::invalid_argument, name + "out.size() = 3, must equal q.size() = 4");
+  GAVEL_CHECK_MESSAGE(call(q, w, draft_law::greedy, 2)(), std::invalid_argument, name + "law = 2, must be iid or without_replacement");
+  GAVEL_CHECK_MESSAGE(call(q, w, iid, 0)(), std::invalid_argument, name + "n = 0, must be >= 1");
+  GAVEL_CHECK_MESSAGE(call(q, w, iid, 33)(), std::invalid_argument, name + "n = 33, must be <= 32");
+  GAVEL_CHECK_MESSAGE(call(q, w, wor, 17)(), std::invalid_argument, name + "n = 17, must be <= 16");
+  GAVEL_CHECK_MESSAGE(call(q, w, wor, 4)(), std::invalid_argument, name + "n = 4, must be <= number of tokens with q > 0, which is 3");
+  GAVEL_CHECK_MESSAGE(call(q, {1.0, 0.0, 1.0, 1.0}, iid, 2)(), std::domain_error,
+                      name + "weights[1] = 0, must be > 0 and finite where q > 0");
+  GAVEL_CHECK_MESSAGE(call(q, {1.0, std::nan(""), 1.0, 1.0}, iid, 2)(), std::domain_error,
+                      name + "weights[1] = nan, must be > 0 and finite where q > 0");
+  GAVEL_CHECK_MESSAGE(call(q, {1.0, 1e31, 1.0, 1.0}, iid, 2)(), std::invalid_argument,
+                      name + "largest / smallest weight = 1e+31, must be <= 1e+30");
+  GAVEL_CHECK_MESSAGE(call({1.0, 1e-310, 0.0, 0.0}, w, wor, 2)(), std::invalid_argument,
+                      name + "mass of q outside its n - 1 most probable tokens = 1e-310, must be >= 1e-304");
+  CHECK(out == std::vector<double>(4, -7.0));
+
+  GAVEL_CHECK_MESSAGE((void)thinned_acceptance_rate(q, std::vector<double>{1.0}), std::invalid_argument,
+                      "gavel::speculative::thinned_acceptance_rate: marginals.size() = 1, must equal p.size() = 4");
+  GAVEL_CHECK_MESSAGE(thinned_residual(q, std::vector<double>{0.5, 0.4, 0.0, 0.0}, out), std::domain_error,
+                      "gavel::speculative::thinned_residual: sum of marginals = 0.9, must be 1 within 1e-06");
+  GAVEL_CHECK_MESSAGE(thinned_residual(q, q, std::span<double>(out).first(1)), std::invalid_argument,
+                      "gavel::speculative::thinned_residual: out.size() = 1, must equal p.size() = 4");
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/speculative/target_only.hpp>
+
+#include "support/catch.hpp"
+#include "support/verifier_checks.hpp"
+
+#include <vector>
+
+using namespace gavel;
+using namespace gavel::speculative;
+using namespace gavel::testing;
+
+template <draft_law Law, class T>
+using naive = target_only<T, Law>;
+
+static_assert(verifier<target_only<>> && verifier_with_marginals<target_only<>>);
+static_assert(verifier<target_only<double, draft_law::top_n>> && verifier_with_marginals<target_only<double, draft_law::top_n>>);
+static_assert(verifier_with_marginals<target_only<float, draft_law::greedy>> &&
+              verifier_with_marginals<target_only<float, draft_law::hub_pair>>);
+static_assert(verifier<target_only<float, draft_law::without_replacement>>);
+static_assert(!verifier_with_marginals<target_only<float, draft_law::without_replacement>>);
+
+TEMPLATE_TEST_CASE("target_only emits exactly the target for every draft law", "[speculative][target_only]", float, double) {
+  check_exact_law<naive<draft_law::iid, TestType>>({1, 2, 3});
+  check_exact_law<naive<draft_law::without_replacement, TestType>>({1, 2, 3});
+  check_exact_law<naive<draft_law::greedy, TestType>>({1, 2, 3});
+  check_exact_law<naive<draft_law::hub_pair, TestType>>({2});
+}
+
+TEMPLATE_TEST_CASE("target_only is optimal for deterministic drafts", "[speculative][target_only]", float, double) {
+  check_exact_law<naive<draft_law::top_n, TestType>>({1, 2, 3}, optimality::reached);
+}
+
+TEMPLATE_TEST_CASE("target_only: verify follows its law and the target", "[speculative][target_only]", float, double) {
+  check_frequencies<naive<draft_law::iid, TestType>>(3);
+  check_frequencies<naive<draft_law::without_replacement, TestType>>(2);
+  check_frequencies<naive<draft_law::top_n, TestType>>(3);
+  check_outputs_on_large_vocabulary<naive<draft_law::iid, TestType>>(3);
+  check_draws_and_copies<naive<draft_law::iid, TestType>>(3);
+  check_draws_and_copies<naive<draft_law::top_n, TestType>>(4);
+}
+
+TEST_CASE("target_only: drafts of unknown origin need no draft probabilities", "[speculative][target_only]") {
+  const std::vector<double> p{0.5, 0.125, 0.25, 0.125};
+  target_only<double> v;
+  v.prepare(p, 3);
+  std::vector<double> acceptance(3), residual(4);
+  const std::vector<token_id> drafts{2, 1, 2};
+  v.conditional_law(drafts, acceptance, residual);
+  CHECK(acceptance == std::vector<double>{0.25, 0.125, 0.0});  // a repeated draft counts at its first position
+  CHECK(residual == std::vector<double>{0.8, 0.0, 0.0, 0.2});
+  CHECK(verify_against_conditional_law(v, drafts, 4, 20000, 12) > 1e-6);
+  GAVEL_CHECK_MESSAGE(v.acceptance_rate(), std::invalid_argument,
+                      "gavel::speculative::target_only::acceptance_rate: q, must have been given to prepare");
+  GAVEL_CHECK_MESSAGE(v.prepare(std::vector<double>{0.5, 0.25}, 1), std::domain_error,
+                      "gavel::speculative::target_only::prepare: sum of p = 0.75, must be 1 within 1e-06");
+  v.prepare(p, 3, trusted);
+  CHECK(verify_against_conditional_law(v, drafts, 4, 20000, 13) > 1e-6);
+}
+
+TEMPLATE_TEST_CASE("target_only refuses bad input", "[speculative][target_only]", float, double) {
+  check_shared_messages<naive<draft_law::iid, TestType>>("target_only", 2);
+  check_shared_messages<naive<draft_law::without_replacement, TestType>>("target_only", 3);
+  check_shared_messages<naive<draft_law::top_n, TestType>>("target_only", 2);
+  const std::vector<TestType> row{TestType(0.5), TestType(0.5), TestType(0)};
+  naive<draft_law::without_replacement, TestType> sampled;
+  GAVEL_CHECK_MESSAGE(sampled.prepare(row, row, 3), std::invalid_argument,
+                      "gavel::speculative::target_only::prepare: n = 3, must be <= number of tokens with q > 0, which is 2");
+  naive<draft_law::top_n, TestType> top;
+  CHECK_NOTHROW(top.prepare(row, row, 3));  // the n most probable tokens exist whatever their probabilities
+  GAVEL_CHECK_MESSAGE(top.prepare(row, row, 4), std::invalid_argument,
+                      "gavel::speculative::target_only::prepare: n = 4, must be <= vocabulary size 3");
+  GAVEL_CHECK_MESSAGE(top.prepare(row, row, 0), std::invalid_argument, "gavel::speculative::target_only::prepare: n = 0, must be >= 1");
+}

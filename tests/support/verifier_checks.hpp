@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "support/catch.hpp"
+#include "support/speculative_laws.hpp"
+
+#include <gavel/core/philox.hpp>
+#include <gavel/speculative/types.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+// What every per-position verifier must pass, whatever its rule.
+
+namespace gavel::testing {
+
+using speculative::trusted;
+using speculative::verdict;
+using speculative::verifier;
+using speculative::verifier_with_marginals;
+
+template <class V>
+void prepare_with(V& v, const std::vector<typename V::scalar>& p, const std::vector<typename V::scalar>& q, std::size_t n) {
+  v.prepare(std::span<const typename V::scalar>(p), std::span<const typename V::scalar>(q), n);
+}
+
+enum class optimality { bounded, reached };
+
+/// The vocabulary kernels round each term of a sum over float rows to float.
+template <class T>
+inline constexpr double law_tolerance = sizeof(T) < sizeof(double) ? 3e-7 : 1e-12;
+
+/// One pair of rows: exact output law, alpha no more than the optimum (or equal to it), closed forms equal to the enumeration.
+template <class V>
+void check_pair_exactly(V& v, const row_pair& rows, std::size_t n, optimality claim) {
+  using T = typename V::scalar;
+  constexpr double tolerance = law_tolerance<T>;
+  const std::vector<T> p = row_as<T>(rows.p);
+  const std::vector<T> q = row_as<T>(rows.q);
+  CAPTURE(rows.p, rows.q, n);
+  prepare_with(v, p, q, n);
+  const output_law law = law_by_enumeration(v, V::law, rows.q, n);
+  REQUIRE(largest_difference(law.token, rows.p) <= tolerance);
+  const double optimum = optimum_by_subsets(V::law, rows.p, rows.q, n);
+  REQUIRE(law.acceptance_rate <= optimum + tolerance);
+  if (claim == optimality::reached) REQUIRE(law.acceptance_rate >= optimum - tolerance);
+  if constexpr (verifier_with_marginals<V>) {
+    std::vector<double> marginals(p.size(), std::nan(""));
+    v.acceptance_marginals(std::span<double>(marginals));
+    REQUIRE(largest_difference(law.accepted, marginals) <= tolerance);
+    REQUIRE(std::abs(v.acceptance_rate() - law.acceptance_rate) <= tolerance);
+  }
+}
+
+/// All drafts enumerated at V <= 6 for random, sparse and awkward rows; one verifier object is reused throughout.
+template <class V>
+void check_exact_law(const std::vector<std::size_t>& draft_counts, optimality claim = optimality::bounded) {
+  test_engine rng(20250301);
+  V v;
+  std::size_t checked = 0;
+  auto check = [&](const row_pair& rows, std::size_t n) {
+    if (!law_exists(V::law, rows.q, n)) return;
+    check_pair_exactly(v, rows, n, claim);
+    ++checked;
+  };
+  for (const std::size_t n : draft_counts) {
+    for (std::size_t size = 1; size <= 6; ++size) {
+      for (int repeat = 0; repeat < 12; ++repeat) {
+        const double zero_chance = repeat % 3 == 0 ? 0.35 : 0.0;
+        check({dyadic_row(rng, size, zero_chance), dyadic_row(rng, size, zero_chance)}, n);
+        if constexpr (std::same_as<typename V::scalar, double>) {
+          const double spread = repeat % 2 == 0 ? 1.5 : 6.0;
+          check({random_row(rng, size, zero_chance, spread), random_row(rng, size, zero_chance, spread)}, n);
+        }
+      }
+    }
+    if constexpr (std::same_as<typename V::scalar, double>) {
+      for (const std::size_t size : {3u, 5u, 6u}) {
+        for (const row_pair& rows : edge_rows(rng, size)) check(rows, n);
+      }
+      for (int repeat = 0; repeat < 100; ++repeat) {
+        const std::size_t size = 2 + static_cast<std::size_t>(repeat % 4);
+        check({wild_row(rng, size), wild_row(rng, size)}, n);
+      }
+    }
+  }
+  REQUIRE(checked >= 40 * draft_counts.size());
+}
+
+/// verify() against conditional_law() on fixed drafts, and the draws it takes.
+template <class V>
+void check_frequencies(std::size_t n) {
+  using T = typename V::scalar;
+  test_engine rng(4711);
+  V v;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    const std::vector<double> p = dyadic_row(rng, 6, repeat == 1 ? 0.3 : 0.0);
+    const std::vector<double> q = dyadic_row(rng, 6);
+    const std::vector<T> p_row = row_as<T>(p);
+    const std::vector<T> q_row = row_as<T>(q);
+    prepare_with(v, p_row, q_row, n);
+    for (int tuple = 0; tuple < 4; ++tuple) {
+      const std::vector<token_id> drafts = draw_drafts(V::law, q, n, rng);
+      CAPTURE(p, q, drafts);
+      REQUIRE(verify_against_conditional_law(v, drafts, 6, 20000, 99 + static_cast<std::uint64_t>(tuple)) > 1e-6);
+    }
+  }
+}
+
+/// The emitted tokens at V = 1,000 follow the target.
+template <class V>
+void check_outputs_on_large_vocabulary(std::size_t n) {
+  using T = typename V::scalar;
+  test_engine rng(815);
+  const std::vector<T> p = row_as<T>(random_row(rng, 1000, 0.1));
+  const std::vector<T> q = row_as<T>(random_row(rng, 1000, 0.1));
+  V v;
+  prepare_with(v, p, q, n);
+  const std::vector<double> p_wide(p.begin(), p.end());
+  const std::vector<double> q_wide(q.begin(), q.end());
+  REQUIRE(outputs_against_target(v, V::law, p_wide, q_wide, n, 60000, 31337) > 1e-6);
+  // A wrong target, as a sign that the test can see one.
+  std::vector<double> wrong = p_wide;
+  for (std::size_t i = 0; i < wrong.size(); ++i) wrong[i] = 0.8 * p_wide[i] + 0.2 * q_wide[i];
+  REQUIRE(outputs_against_target(v, V::law, wrong, q_wide, n, 60000, 31337) < 1e-6);
+}
+
+/// Draw counts, determinism, copies, and that skipping the checks changes nothing.
+template <class V>
+void check_draws_and_copies(std::size_t n) {
+  using T = typename V::scalar;
+  test_engine rng(5);
+  const std::vector<double> p = dyadic_row(rng, 9);
+  const std::vector<double> q = dyadic_row(rng, 9);
+  const std::vector<T> p_row = row_as<T>(p);
+  const std::vector<T> q_row = row_as<T>(q);
+  V v;
+  prepare_with(v, p_row, q_row, n);
+  V copy = v;
+  V other;
+  if constexpr (requires { other.prepare(std::span<const T>(p_row), std::span<const T>(q_row), n, trusted); }) {
+    other.prepare(std::span<const T>(p_row), std::span<const T>(q_row), n, trusted);
+  } else {
+    other = v;
+  }
+  counting_generator<std::mt19937_64> wide{std::mt19937_64(7)};
+  counting_generator<std::mt19937_64> wide_copy{std::mt19937_64(7)};
+  counting_generator<std::mt19937_64> wide_other{std::mt19937_64(7)};
+  counting_generator<philox4x32> narrow{philox4x32(7)};
+  std::size_t rejections = 0;
+  std::size_t most = 0;
+  for (int k = 0; k < 2000; ++k) {
+    const std::vector<token_id> drafts = draw_drafts(V::law, q, n, rng);
+    const std::span<const token_id> view(drafts);
+    const std::size_t before = wide.calls;
+    const verdict one = v.verify(view, wide);
+    const std::size_t used = wide.calls - before;
+    rejections += one.accepted() ? 0u : 1u;
+    most = (std::max)(most, used);
+    REQUIRE(used == (one.accepted() ? 1u : (std::max)(used, std::size_t{2})));
+    REQUIRE(used <= v.max_uniforms());
+    REQUIRE(copy.verify(view, wide_copy) == one);
+    REQUIRE(other.verify(view, wide_other) == one);
+    const std::size_t narrow_before = narrow.calls;
+    const verdict from_narrow = v.verify(view, narrow);
+    REQUIRE(narrow.calls - narrow_before <= 2 * v.max_uniforms());
+    REQUIRE(narrow.calls - narrow_before >= (from_narrow.accepted() ? 2u : 4u));
+  }
+  REQUIRE(rejections > 20);
+  REQUIRE(most == v.max_uniforms());
+}
+
+/// The messages that all verifiers share. `name` is the class, `n` an allowed number of drafts >= 1; rows of 4 tokens.
+template <class V>
+void check_shared_messages(const std::string& name, std::size_t n) {
+  using T = typename V::scalar;
+  const std::string prepare = "gavel::speculative::" + name + "::prepare: ";
+  const std::string verify = "gavel::speculative::" + name + "::verify: ";
+  const std::string law = "gavel::speculative::" + name + "::conditional_law: ";
+  const std::vector<T> p{T(0.25), T(0.25), T(0.25), T(0.25)};
+  const std::vector<T> q{T(0.5), T(0.25), T(0.25), T(0)};
+  V v;
+  test_engine rng(1);
+  std::vector<token_id> drafts(n, 0);
+  for (std::size_t i = 0; i < n; ++i) drafts[i] = static_cast<token_id>(i);
+  auto call = [&](const std::vector<token_id>& d) { return v.verify(std::span<const token_id>(d), rng); };
+  auto with = [&](std::vector<T> p_row, std::vector<T> q_row, std::size_t count) {
+    return [=, &v] { prepare_with(v, p_row, q_row, count); };
+  };
+  std::vector<double> acceptance(n, -7.0);
+  std::vector<double> residual(4, -7.0);
+
+  CHECK_THROWS_MATCHES(call(drafts), std::invalid_argument, Catch::Matchers::Message(verify + "prepare, must be called first"));
+  CHECK_THROWS_MATCHES(with({}, {}, n)(), std::invalid_argument, Catch::Matchers::Message(prepare + "p.size() = 0, must be >= 1"));
+  CHECK_THROWS_MATCHES(with(p, {T(1)}, n)(), std::invalid_argument,
+                       Catch::Matchers::Message(prepare + "q.size() = 1, must equal p.size() = 4"));
+  CHECK_THROWS_MATCHES(with(p, {T(0.5), T(NAN), T(0.5), T(0)}, n)(), std::domain_error,
+                       Catch::Matchers::Message(prepare + "q[1] = nan, must be finite and >= 0"));
+  CHECK_THROWS_MATCHES(with({T(0.5), T(0.75), T(-0.25), T(0)}, q, n)(), std::domain_error,
+                       Catch::Matchers::Message(prepare + "p[2] = -0.25, must be finite and >= 0"));
+  CHECK_THROWS_MATCHES(with(p, {T(0.5), T(0.25), T(0.125), T(0)}, n)(), std::domain_error,
+                       Catch::Matchers::Message(prepare + "sum of q = 0.875, must be 1 within 1e-06"));
+  CHECK_NOTHROW(with(p, {T(0.5), T(0.25), T(0.25 + 5e-7), T(0)}, n)());
+
+  prepare_with(v, p, q, n);
+  std::vector<token_id> bad = drafts;
+  bad.push_back(2);
+  CHECK_THROWS_MATCHES(
+      call(bad), std::invalid_argument,
+      Catch::Matchers::Message(verify + "drafts.size() = " + std::to_string(n + 1) + ", must equal n = " + std::to_string(n)));
+  bad = drafts;
+  bad.back() = 4;
+  const std::string last = "drafts[" + std::to_string(n - 1) + "] = ";
+  CHECK_THROWS_MATCHES(call(bad), std::invalid_argument, Catch::Matchers::Message(verify + last + "4, must be < vocabulary size 4"));
+  if (V::law != draft_law::top_n) {
+    bad.back() = 3;
+    CHECK_THROWS_MATCHES(call(bad), std::invalid_argument, Catch::Matchers::Message(verify + last + "3, must have draft probability > 0"));
+    CHECK_THROWS_MATCHES(v.conditional_law(std::span<const token_id>(bad), std::span<double>(acceptance), std::span<double>(residual)),
+                         std::invalid_argument, Catch::Matchers::Message(law + last + "3, must have draft probability > 0"));
+  }
+  if (V::law != draft_law::iid && n > 1) {
+    bad.back() = bad.front();
+    CHECK_THROWS_MATCHES(call(bad), std::invalid_argument,
+                         Catch::Matchers::Message(verify + last + "0, must differ from the drafts before it"));
+  }
+  std::vector<double> long_acceptance(n + 1, -7.0);
+  CHECK_THROWS_MATCHES(
+      v.conditional_law(std::span<const token_id>(drafts), std::span<double>(long_acceptance), std::span<double>(residual)),
+      std::invalid_argument,
+      Catch::Matchers::Message(law + "acceptance.size() = " + std::to_string(n + 1) + ", must equal n = " + std::to_string(n)));
+  CHECK_THROWS_MATCHES(
+      v.conditional_law(std::span<const token_id>(drafts), std::span<double>(acceptance), std::span<double>(residual).first(3)),
+      std::invalid_argument, Catch::Matchers::Message(law + "residual.size() = 3, must equal vocabulary size 4"));
+  CHECK(acceptance == std::vector<double>(n, -7.0));
+  CHECK(residual == std::vector<double>(4, -7.0));
+  if constexpr (verifier_with_marginals<V>) {
+    CHECK_THROWS_MATCHES(v.acceptance_marginals(std::span<double>(residual).first(3)), std::invalid_argument,
+                         Catch::Matchers::Message("gavel::speculative::" + name +
+                                                  "::acceptance_marginals: out.size() = 3, must equal vocabulary size 4"));
+    V fresh;
+    CHECK_THROWS_MATCHES(fresh.acceptance_rate(), std::invalid_argument,
+                         Catch::Matchers::Message("gavel::speculative::" + name + "::acceptance_rate: prepare, must be called first"));
+  }
+  // A refused prepare leaves the verifier as it was.
+  CHECK_THROWS(with(p, {T(1)}, n)());
+  CHECK_NOTHROW(call(drafts));
+  CHECK_NOTHROW(v.prepare(std::span<const T>(p), std::span<const T>(q), n, trusted));
+  CHECK_THROWS_MATCHES(v.prepare(std::span<const T>(p), std::span<const T>(q).first(2), n, trusted), std::invalid_argument,
+                       Catch::Matchers::Message(prepare + "q.size() = 2, must equal p.size() = 4"));
+}
+
+/// The exact message of one failing call.
+#define GAVEL_CHECK_MESSAGE(expression, exception, text) CHECK_THROWS_MATCHES(expression, exception, Catch::Matchers::Message(text))
+
+}  // namespace gavel::testing
