@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <fstream>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+/// @file
+/// One row of results and its four forms: a table for people, JSON for programs, CSV for both, and a figure.
+
+namespace examples {
+
+/// A file that cannot be written, or a figure that cannot be drawn.
+struct output_error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct table_row {
+  std::string kind;  ///< "position" (n drafts for one token), "decoding" (text, several tokens per call) or "control"
+  std::string law;   ///< how drafts are drawn
+  std::string verifier;
+  std::size_t drafts = 0;                  ///< drafted tokens per target call
+  std::size_t positions = 0;               ///< rows of the two models, or target calls
+  std::size_t samples = 0;                 ///< emitted tokens that were tested
+  double acceptance = 0.0;                 ///< measured: accepted calls for one token, accepted drafts of the longest path when decoding
+  double acceptance_error = 0.0;           ///< standard error of the above
+  std::optional<double> acceptance_exact;  ///< mean of the closed form over the same positions
+  std::optional<double> acceptance_given_drafts;  ///< where there is none: mean of the exact acceptance given the drafts that were drawn
+  std::optional<double> optimum;                  ///< mean of the best possible acceptance of this law
+  double tokens_per_call = 0.0;
+  double prepare_us = 0.0;  ///< work before the drafts are known, per position
+  double verify_us = 0.0;   ///< work on given drafts, per verdict
+  double us_per_token = 0.0;
+  double p_value = 1.0;  ///< of the test that the outputs follow the target
+
+  [[nodiscard]] std::optional<double> gap() const {
+    if (!optimum) return std::nullopt;
+    return *optimum - best_acceptance();
+  }
+  /// The least noisy of the numbers above.
+  [[nodiscard]] double best_acceptance() const { return acceptance_exact.value_or(acceptance_given_drafts.value_or(acceptance)); }
+};
+
+/// A number with @p digits decimals, or a dash.
+[[nodiscard]] inline std::string cell_text(std::optional<double> value, int digits) {
+  if (!value) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", digits, *value == 0.0 || std::fabs(*value) < 0.5 * std::pow(10.0, -digits) ? 0.0 : *value);
+  return text;
+}
+
+inline void print_rows(std::span<const table_row> rows) {
+  constexpr const char* head = "%-26s  %-25s %3s  %8s %8s %8s %8s  %6s %8s  %8s\n";
+  std::printf(head, "drafts drawn", "verifier", "n", "accepted", "exact", "optimum", "gap", "tokens", "us", "p-value");
+  std::printf(head, "", "", "", "", "", "", "", "/call", "/token", "");
+  const table_row* above = nullptr;
+  for (const table_row& row : rows) {
+    if (above != nullptr && above->kind != row.kind) std::printf("\n");
+    const bool same = above != nullptr && above->kind == row.kind && above->law == row.law;
+    const std::string gap = cell_text(row.gap(), 4);
+    std::printf("%-26s  %-25s %3zu  %8.4f %8s %8s %8s  %6.3f %8.1f  %8.2g\n", same ? "" : row.law.c_str(), row.verifier.c_str(), row.drafts,
+                row.acceptance, cell_text(row.acceptance_exact, 4).c_str(), cell_text(row.optimum, 4).c_str(),
+                (row.optimum && !row.acceptance_exact ? "~" + gap : gap).c_str(), row.tokens_per_call, row.us_per_token, row.p_value);
+    above = &row;
+  }
+}
+
+[[nodiscard]] inline nlohmann::json to_json(const table_row& row) {
+  const auto optional = [](const std::optional<double>& value) { return value ? nlohmann::json(*value) : nlohmann::json(nullptr); };
+  return {{"kind", row.kind},
+          {"law", row.law},
+          {"verifier", row.verifier},
+          {"n", row.drafts},
+          {"positions", row.positions},
+          {"samples", row.samples},
+          {"acceptance", row.acceptance},
+          {"acceptance_standard_error", row.acceptance_error},
+          {"acceptance_exact", optional(row.acceptance_exact)},
+          {"acceptance_given_drafts", optional(row.acceptance_given_drafts)},
+          {"optimum", optional(row.optimum)},
+          {"gap", optional(row.gap())},
+          {"tokens_per_target_call", row.tokens_per_call},
+          {"prepare_microseconds", row.prepare_us},
+          {"verify_microseconds", row.verify_us},
+          {"microseconds_per_token", row.us_per_token},
+          {"p_value", row.p_value}};
+}
+
+/// Creates or replaces a file. @throws output_error
+inline void write_text(const std::string& path, const std::string& text) {
+  std::ofstream stream(path, std::ios::binary | std::ios::trunc);
+  if (!stream) throw output_error(path + ": cannot be opened for writing");
+  stream << text;
+  stream.close();
+  if (!stream) throw output_error(path + ": cannot be written");
+}
+
+[[nodiscard]] inline std::string to_csv(std::span<const table_row> rows) {
+  std::string csv =
+      "kind,law,verifier,n,positions,samples,acceptance,acceptance_standard_error,acceptance_exact,acceptance_given_drafts,optimum,gap,"
+      "tokens_per_target_call,"
+      "prepare_microseconds,verify_microseconds,microseconds_per_token,p_value\n";
+  const auto real = [](std::optional<double> value) {
+    char text[32] = "";
+    if (value) std::snprintf(text, sizeof text, "%.9g", *value);
+    return std::string(text);
+  };
+  for (const table_row& row : rows) {
+    // Names hold commas: quoted, with nothing inside that needs escaping.
+    csv += row.kind + ",\"" + row.law + "\",\"" + row.verifier + "\"," + std::to_string(row.drafts) + "," + std::to_string(row.positions) +
+           "," + std::to_string(row.samples) + "," + real(row.acceptance) + "," + real(row.acceptance_error) + "," +
+           real(row.acceptance_exact) + "," + real(row.acceptance_given_drafts) + "," + real(row.optimum) + "," + real(row.gap()) + "," +
+           real(row.tokens_per_call) + "," + real(row.prepare_us) + "," + real(row.verify_us) + "," + real(row.us_per_token) + "," +
+           real(row.p_value) + "\n";
+  }
+  return csv;
+}
+
+struct figure_line {
+  std::string verifier;
+  std::string colour;  ///< #rrggbb
+};
+
+/// One panel per draft law: acceptance against the number of drafts, the optimum on top.
+struct figure_panel {
+  std::string law;
+  std::vector<figure_line> lines;
+};
+
+/// Draws the figure with gnuplot, called as a process.
+/// @return false if there is no gnuplot on this machine
+/// @throws output_error if gnuplot fails
+[[nodiscard]] inline bool draw_figure(const std::string& svg, std::span<const table_row> rows, std::span<const figure_panel> panels,
+                                      const std::string& title) {
+  if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) return false;
+  const auto quoted = [](const std::string& text) {  // gnuplot doubles a quote inside quotes
+    std::string result = "'";
+    for (const char c : text) result += c == '\'' ? std::string("''") : std::string(1, c);
+    return result + "'";
+  };
+  const std::size_t across = panels.size() < 4 ? panels.size() : 2;
+  const std::size_t down = (panels.size() + across - 1) / across;
+  std::string script = "set terminal svg size " + std::to_string(480 * across) + "," + std::to_string(40 + 380 * down) +
+                       " dynamic background rgb 'white' font 'sans,12'\n";
+  script += "set output " + quoted(svg) + "\n";
+  script += "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) + " title " + quoted(title) + " noenhanced\n";
+  script += "set xlabel 'number of drafts n'\nset ylabel 'mean acceptance'\nset xrange [0.7:8.3]\nset xtics 1,1,8\nset yrange [0:1]\n";
+  script += "set grid ytics lc rgb '#dddddd'\nset key bottom right noenhanced\n";
+  std::size_t block = 0;
+  std::string plots;
+  for (const figure_panel& panel : panels) {
+    std::string lines;
+    const auto add_line = [&](const std::string& name, const std::string& style, auto value) {
+      std::string points;
+      for (const table_row& row : rows) {
+        if (row.kind != "position" || row.law != panel.law) continue;
+        if (const std::optional<double> y = value(row)) points += std::to_string(row.drafts) + " " + std::to_string(*y) + "\n";
+      }
+      if (points.empty()) return;
+      const std::string data = "$data" + std::to_string(block++);
+      script += data + " << EOD\n" + points + "EOD\n";
+      lines += (lines.empty() ? "" : ", ") + data + " using 1:2 " + style + " title " + quoted(name);
+    };
+    add_line("optimum", "smooth unique with lines lw 5 lc rgb '#bbbbbb'", [](const table_row& row) { return row.optimum; });
+    for (const figure_line& line : panel.lines) {
+      add_line(line.verifier, "with linespoints lw 2 pt 7 ps 0.6 lc rgb '" + line.colour + "'",
+               [&](const table_row& row) { return row.verifier == line.verifier ? std::optional(row.best_acceptance()) : std::nullopt; });
+    }
+    if (!lines.empty()) plots += "set title " + quoted(panel.law) + " noenhanced\nplot " + lines + "\n";
+  }
+  script += plots + "unset multiplot\n";
+  std::FILE* const gnuplot = popen("gnuplot >/dev/null", "w");
+  if (gnuplot == nullptr) throw output_error(svg + ": gnuplot cannot be started");
+  const bool written = std::fwrite(script.data(), 1, script.size(), gnuplot) == script.size();
+  if (pclose(gnuplot) != 0 || !written) throw output_error(svg + ": gnuplot could not write the figure");
+  return true;
+}
+
+}  // namespace examples
