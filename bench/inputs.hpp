@@ -16,6 +16,13 @@ inline constexpr std::size_t chain_vocabulary = 128256;
 inline constexpr std::size_t chain_length = 5;
 inline constexpr std::size_t growth_sizes[] = {4096, 16384, 32000, 131072, 262144, 1048576};
 
+/// What a call cannot do without: the bytes of its input, each read once, and its exponentials. The report puts the time beside them.
+template <class State>
+void count_work(State& state, std::size_t bytes, std::size_t exponentials = 0) {
+  state.counters["bytes"] = static_cast<double>(bytes);
+  if (exponentials > 0) state.counters["exps"] = static_cast<double>(exponentials);
+}
+
 /// Logits like a language model's: 3 N(0, 1) by the sum of uniforms, plus a few that stand out.
 inline std::vector<float> logits(std::size_t n, std::uint64_t seed) {
   std::uint64_t state = 0x9e3779b97f4a7c15ull * (seed + 1);

@@ -78,7 +78,7 @@ void add_discrete(std::size_t n) {
   });
 }
 
-const bool registered = [] {
+[[maybe_unused]] const bool registered = [] {
   add_scalars();
   for (const std::size_t n : {std::size_t{32000}, std::size_t{131072}}) add_discrete(n);
   return true;

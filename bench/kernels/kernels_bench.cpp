@@ -58,14 +58,26 @@ void add_storage(const char* scalar) {
   add("log_sum_exp", scalar, bench::vocabulary, "gavel", [](benchmark::State& state) {
     const auto x = stored<S>(bench::logits(bench::vocabulary, 1));
     for (auto _ : state) benchmark::DoNotOptimize(k::log_sum_exp(x.data(), x.size()));
+    bench::count_work(state, x.size() * sizeof(S), x.size());
   });
 }
 
+// The instruction set that gavel found, for the report.
+const char* path_name() {
+  switch (k::active_path()) {
+    case k::simd_path::avx512: return "AVX-512";
+    case k::simd_path::avx2: return "AVX2";
+    default: return "portable";
+  }
+}
+
 [[maybe_unused]] const bool registered = [] {
+  benchmark::AddCustomContext("gavel_path", path_name());
   for (const std::size_t n : bench::growth_sizes) {
     add("log_sum_exp", "float", n, "gavel", [n](benchmark::State& state) {
       const auto x = bench::logits(n, 1);
       for (auto _ : state) benchmark::DoNotOptimize(k::log_sum_exp(x.data(), n));
+      bench::count_work(state, n * sizeof(float), n);
     });
     add("log_sum_exp", "float", n, "std", [n](benchmark::State& state) {
       const auto x = bench::logits(n, 1);
@@ -78,6 +90,7 @@ void add_storage(const char* scalar) {
         k::softmax(x.data(), n, out.data());
         benchmark::ClobberMemory();
       }
+      bench::count_work(state, n * sizeof(float), n);
     });
     add("softmax", "float", n, "std", [n](benchmark::State& state) {
       const auto x = bench::logits(n, 1);
@@ -91,6 +104,7 @@ void add_storage(const char* scalar) {
       const auto x = bench::logits(n, 1);
       gavel::philox4x32 rng(1);
       for (auto _ : state) benchmark::DoNotOptimize(k::sample_logits(x.data(), n, gavel::uniform(rng)));
+      bench::count_work(state, n * sizeof(float), n);
     });
     add("top_k50", "float", n, "gavel", [n](benchmark::State& state) {
       const auto x = bench::logits(n, 1);
@@ -99,6 +113,7 @@ void add_storage(const char* scalar) {
         benchmark::DoNotOptimize(k::top_k(x.data(), n, 50, ids.data()));
         benchmark::ClobberMemory();
       }
+      bench::count_work(state, n * sizeof(float));
     });
   }
   add("sample_logits", "float", bench::vocabulary, "std", [](benchmark::State& state) {
@@ -130,6 +145,7 @@ void add_storage(const char* scalar) {
       const auto p = bench::softmax(x.data(), x.size());
       const auto q = bench::softmax(y.data(), y.size());
       for (auto _ : state) benchmark::DoNotOptimize(measure(p, q));
+      bench::count_work(state, 2 * p.size() * sizeof(float));
     });
   };
   pair("overlap", [](const auto& p, const auto& q) { return k::overlap(p.data(), q.data(), p.size()); });
@@ -149,6 +165,7 @@ void add_storage(const char* scalar) {
   add("truncation_top_p", "float", bench::vocabulary, "gavel", [](benchmark::State& state) {
     const auto x = bench::logits(bench::vocabulary, 1);
     for (auto _ : state) benchmark::DoNotOptimize(k::truncation_cutoff(x.data(), x.size(), 1.0, {.top_p = 0.95}));
+    bench::count_work(state, x.size() * sizeof(float), x.size());
   });
   add("gumbel_top_8", "float", bench::vocabulary, "gavel", [](benchmark::State& state) {
     const auto x = bench::logits(bench::vocabulary, 1);
@@ -156,6 +173,7 @@ void add_storage(const char* scalar) {
     std::uint32_t ids[8];
     double keys[8];
     for (auto _ : state) benchmark::DoNotOptimize(k::gumbel_top_n(x.data(), x.size(), 8, ids, keys, rng));
+    bench::count_work(state, x.size() * sizeof(float));
   });
   return true;
 }();

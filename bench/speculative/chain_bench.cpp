@@ -31,6 +31,8 @@ void gavel_chain(benchmark::State& state, draft_form form) {
     ++calls;
   }
   state.counters["accepted"] = static_cast<double>(accepted) / static_cast<double>(calls);
+  constexpr std::size_t rows = 2 * bench::chain_length + 1;
+  bench::count_work(state, rows * v * sizeof(float), (form == draft_form::logits ? rows : bench::chain_length + 1) * v);
 }
 
 void std_chain(benchmark::State& state, draft_form form) {

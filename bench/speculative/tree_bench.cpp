@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Drafted trees of 8 to 64 nodes verified: traversal, the node-by-node walk, and block verification of a path. The models are close
 // (acceptance about 0.7), siblings are drawn without replacement. `none_accepted` makes every draft fail: the most work a call can have.
+#include "inputs.hpp"
+
 #include <gavel/core/random.hpp>
 #include <gavel/kernels/sample.hpp>
 #include <gavel/kernels/softmax.hpp>
@@ -10,6 +12,7 @@
 #include <gavel/speculative/traversal_verification.hpp>
 #include <gavel/speculative/tree.hpp>
 #include <gavel/speculative/tree_shape.hpp>
+#include <gavel/speculative/tree_walk.hpp>
 
 #include <benchmark/benchmark.h>
 
@@ -101,15 +104,15 @@ void add(const std::string& name, std::size_t nodes, std::size_t vocabulary, agr
       benchmark::DoNotOptimize(accepted.data());
       length += static_cast<double>(one);
     }
-    state.counters["nodes"] = static_cast<double>(nodes);
     state.counters["accepted"] = length / static_cast<double>(state.iterations());
   })->Unit(benchmark::kMicrosecond);
 }
 
 using out = std::vector<speculative::token_id>;
 
-void add_size(std::size_t nodes, std::size_t vocabulary, agreement kind, const std::string& who) {
-  const std::string size = "/float/" + std::to_string(vocabulary) + who;
+void add_size(std::size_t nodes, std::size_t vocabulary, agreement kind) {
+  const std::string size = (kind == agreement::none ? "_none_accepted/float/" : "/float/") + std::to_string(vocabulary) + "x" +
+                           std::to_string(nodes) + "nodes/gavel";
   add("speculative/traversal" + size, nodes, vocabulary, kind, false,
       [verifier = speculative::traversal_verifier<float>(64)](const workload& work, const draft_tree& tree, gavel::philox4x32& rng,
                                                               out& accepted) mutable {
@@ -128,7 +131,7 @@ void add_size(std::size_t nodes, std::size_t vocabulary, agreement kind, const s
 }
 
 void add_path(std::size_t length, std::size_t vocabulary) {
-  add("speculative/block/float/" + std::to_string(vocabulary) + "/gavel/drafts:" + std::to_string(length), length + 1, vocabulary,
+  add("speculative/block/float/" + std::to_string(vocabulary) + "x" + std::to_string(length) + "drafts/gavel", length + 1, vocabulary,
       agreement::usual, true, [](const workload& work, const draft_tree& tree, gavel::philox4x32& rng, out&) {
         return speculative::verify_block(work.target_rows(), work.draft_rows().middle_rows(0, tree.size() - 1), tree.tokens().subspan(1),
                                          rng)
@@ -136,12 +139,13 @@ void add_path(std::size_t length, std::size_t vocabulary) {
       });
 }
 
-const bool registered = [] {
-  for (const std::size_t vocabulary : {std::size_t{32000}, std::size_t{128256}}) {
-    for (const std::size_t nodes : {std::size_t{8}, std::size_t{16}, std::size_t{32}, std::size_t{64}}) {
-      add_size(nodes, vocabulary, agreement::usual, "/gavel/nodes:" + std::to_string(nodes));
-    }
-    add_size(64, vocabulary, agreement::none, "/gavel/nodes:64/none_accepted");
+[[maybe_unused]] const bool registered = [] {
+  for (const std::size_t nodes : {std::size_t{8}, std::size_t{16}, std::size_t{32}, std::size_t{64}}) {
+    add_size(nodes, 32000, agreement::usual);
+  }
+  add_size(64, bench::chain_vocabulary, agreement::usual);
+  add_size(64, 32000, agreement::none);
+  for (const std::size_t vocabulary : {std::size_t{32000}, bench::chain_vocabulary}) {
     add_path(5, vocabulary);
     add_path(15, vocabulary);
   }

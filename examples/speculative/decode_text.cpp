@@ -7,10 +7,11 @@
 #include "speculative/support/compare_verifiers.hpp"
 #include "speculative/support/corpus.hpp"
 #include "speculative/support/decode.hpp"
-#include "speculative/support/ngram_model.hpp"
+#include "speculative/support/distinct_drafts.hpp"
+#include "speculative/support/inputs.hpp"
+#include "speculative/support/position_rates.hpp"
 #include "speculative/support/report.hpp"
 
-#include <gavel/core/npy.hpp>
 #include <gavel/core/version.hpp>
 #include <gavel/speculative/greedy_drafts.hpp>
 #include <gavel/speculative/hub_pair.hpp>
@@ -21,6 +22,7 @@
 #include <gavel/speculative/sampling.hpp>
 #include <gavel/speculative/single_draft.hpp>
 #include <gavel/speculative/target_only.hpp>
+#include <gavel/speculative/tree_walk.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -32,9 +34,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
-#include <optional>
+#include <limits>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #ifndef GAVEL_SOURCE_DIR
@@ -44,7 +46,11 @@
 namespace {
 
 namespace speculative = gavel::speculative;
+using examples::distinct_rates_memory;
 using examples::draft_law;
+using examples::input;
+using examples::law_difference;
+using examples::optimum_memory;
 using examples::table_row;
 using examples::token_id;
 
@@ -58,9 +64,10 @@ constexpr const char* help_text =
     "on text held out from training; or, with --target-logits and --draft-logits, the logits that two language models gave after the same\n"
     "prefixes (.npy, [positions, vocabulary], float16, float32 or float64, -inf allowed for masked tokens).\n\n"
     "Columns: accepted = measured share of positions whose token was one of the n drafts (when decoding: accepted drafts over the depth);\n"
-    "exact = the same from the closed form, where there is one; optimum = the best any exact verifier can do with such drafts; gap =\n"
-    "optimum - exact (~: minus the exact acceptance of the drafts that were drawn); tokens/call = tokens emitted per call of the target\n"
-    "model; us/token = microseconds of processor time that verification takes per token, models and draft sampling not counted.\n\n"
+    "exact = the same from the closed form, or (~) where there is none the mean acceptance given the drafts before the last, which are\n"
+    "drawn; optimum = the best any exact verifier can do with such drafts; gap = optimum - exact; tokens/call = tokens emitted per call\n"
+    "of the target model; us/token = microseconds of processor time that verification takes per token, models and draft sampling not\n"
+    "counted.\n\n"
     "p-value: is the output law the target's? With the tokens of a position ordered by draft over target probability, an output y of\n"
     "target law p becomes u = (mass of the tokens before y) + v p_y, v uniform. If the verifier is exact, u is uniform on [0, 1) at every\n"
     "position, whatever the position's law, and successive ones are independent; a G-test over 20 equal cells judges the u of all\n"
@@ -69,13 +76,7 @@ constexpr const char* help_text =
     "Exit status: 0 success, 1 wrong usage, 2 bad input (the message names the file and the place), 3 output not written.";
 
 struct arguments {
-  std::vector<std::string> corpus;
-  std::string target_logits;
-  std::string draft_logits;
-  speculative::sampling_options sampling;
-  std::size_t order = 5;
-  std::size_t draft_order = 2;
-  std::size_t positions = 100;
+  examples::input_options input;
   std::size_t max_drafts = 8;
   std::size_t verdicts = 20;
   std::size_t tokens = 2500;
@@ -102,161 +103,9 @@ class progress_line {
   bool terminal_ = isatty(STDERR_FILENO) != 0;
 };
 
-/// The two models, the rows to compare verifiers on, and where they came from.
-struct input {
-  examples::model_pair models;
-  std::vector<std::vector<token_id>> contexts;  // texts whose next token is a position of the comparison
-  nlohmann::json description;
-  std::string headline;
-};
-
-[[nodiscard]] input input_from_corpus(const arguments& args) {
-  std::vector<std::string> paths = args.corpus;
-  if (paths.empty()) paths.emplace_back(GAVEL_SOURCE_DIR);
-  const examples::corpus text = examples::read_corpus(paths);
-  const examples::corpus_split split = examples::split_corpus(text);
-  const std::size_t vocabulary = text.vocabulary.size();
-
-  struct models {
-    examples::ngram_model target;
-    examples::ngram_model draft;
-  };
-  const auto both =
-      std::make_shared<const models>(models{{split.train, vocabulary, args.order}, {split.train, vocabulary, args.draft_order}});
-
-  input result;
-  result.models.vocabulary = vocabulary;
-  const bool reshape = args.sampling != speculative::sampling_options{};
-  result.models.predict = [both, reshape, options = args.sampling, logits = std::vector<double>(vocabulary)](
-                              std::span<const token_id> history, std::span<double> target, std::span<double> draft) mutable {
-    const auto fill = [&](const examples::ngram_model& model, std::span<double> probs) {
-      model.predict(history, probs);
-      if (!reshape) return;
-      for (std::size_t i = 0; i < probs.size(); ++i) logits[i] = std::log(probs[i]);
-      speculative::probs_from_logits(logits, probs, options);
-    };
-    fill(both->target, target);
-    fill(both->draft, draft);
-  };
-
-  // Contexts spread evenly over the held-out text, each with at least as many tokens before it as the target looks back.
-  std::vector<std::pair<std::size_t, std::size_t>> places;
-  for (std::size_t block = 0; block < split.held_out.size(); ++block) {
-    for (std::size_t at = args.order - 1; at < split.held_out[block].size(); ++at) places.emplace_back(block, at);
-  }
-  if (places.empty())
-    throw examples::input_error("the corpus has " + std::to_string(text.token_count()) +
-                                " tokens, too few to hold any out; at least 5000 are needed");
-  const std::size_t count = args.positions == 0 ? places.size() : (std::min)(args.positions, places.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto [block, at] = places[i * places.size() / count];
-    const auto& source = split.held_out[block];
-    result.contexts.emplace_back(source.begin(), source.begin() + static_cast<std::ptrdiff_t>(at));
-  }
-  result.models.prefixes = result.contexts;
-
-  const auto perplexity = [&](const examples::ngram_model& model) {
-    std::vector<double> probs(vocabulary);
-    double sum = 0.0;
-    std::size_t scored = 0;
-    for (std::size_t i = 0; i < places.size(); i += 1 + places.size() / 1000) {
-      const auto& source = split.held_out[places[i].first];
-      model.predict(std::span(source).first(places[i].second), probs);
-      sum -= std::log(probs[source[places[i].second]]);
-      ++scored;
-    }
-    return std::exp(sum / static_cast<double>(scored));
-  };
-  const double target_perplexity = perplexity(both->target);
-  const double draft_perplexity = perplexity(both->draft);
-  result.description = {
-      {"kind", "corpus"},
-      {"paths", paths},
-      {"files", text.documents.size()},
-      {"tokens", text.token_count()},
-      {"vocabulary", vocabulary},
-      {"held_out_positions", places.size()},
-      {"target", {{"model", "interpolated modified Kneser-Ney"}, {"order", args.order}, {"perplexity", target_perplexity}}},
-      {"draft", {{"model", "interpolated modified Kneser-Ney"}, {"order", args.draft_order}, {"perplexity", draft_perplexity}}}};
-  char line[320];
-  std::snprintf(
-      line, sizeof line,
-      "corpus: %zu files, %zu tokens, %zu distinct; target: Kneser-Ney order %zu (held-out perplexity %.1f), draft: order %zu (%.1f); "
-      "%zu of %zu held-out positions",
-      text.documents.size(), text.token_count(), vocabulary, args.order, target_perplexity, args.draft_order, draft_perplexity, count,
-      places.size());
-  result.headline = line;
-  return result;
-}
-
-[[nodiscard]] gavel::npy_array read_logits(const std::string& path) {
-  gavel::npy_array array = gavel::read_npy(path.c_str());
-  if (array.header.dimensions != 2)
-    throw examples::input_error(path + ": header field 'shape' has 1 dimension, must be [positions, vocabulary]");
-  if (array.header.rows == 0 || array.header.cols < 2) {
-    throw examples::input_error(path + ": header field 'shape' = (" + std::to_string(array.header.rows) + ", " +
-                                std::to_string(array.header.cols) + "), must have >= 1 positions and >= 2 tokens");
-  }
-  gavel::check_npy_logits(array.view(), path.c_str());
-  return array;
-}
-
-[[nodiscard]] input input_from_logits(const arguments& args) {
-  struct files {
-    gavel::npy_array target;
-    gavel::npy_array draft;
-  };
-  const auto both = std::make_shared<const files>(files{read_logits(args.target_logits), read_logits(args.draft_logits)});
-  const gavel::npy_header& t = both->target.header;
-  const gavel::npy_header& d = both->draft.header;
-  if (t.rows != d.rows || t.cols != d.cols) {
-    throw examples::input_error(args.draft_logits + ": header field 'shape' = (" + std::to_string(d.rows) + ", " + std::to_string(d.cols) +
-                                "), must be that of " + args.target_logits + ", (" + std::to_string(t.rows) + ", " +
-                                std::to_string(t.cols) + ")");
-  }
-  input result;
-  result.models.vocabulary = t.cols;
-  // Files know positions, not texts: the law after a text is that of row (its length), round and round. Decoding then continues any row by
-  // the next one, which is a legitimate pair of models, if not the one that wrote the files.
-  result.models.predict = [both, options = args.sampling, logits = std::vector<double>(t.cols)](
-                              std::span<const token_id> history, std::span<double> target, std::span<double> draft) mutable {
-    const std::size_t row = history.size() % both->target.header.rows;
-    both->target.view().read_row(row, std::span<double>(logits));
-    speculative::probs_from_logits(logits, target, options);
-    both->draft.view().read_row(row, std::span<double>(logits));
-    speculative::probs_from_logits(logits, draft, options);
-  };
-  const std::size_t count = args.positions == 0 ? t.rows : (std::min)(args.positions, t.rows);
-  for (std::size_t i = 0; i < count; ++i) result.contexts.emplace_back(i * t.rows / count, token_id{0});
-  result.models.prefixes = result.contexts;
-  result.description = {
-      {"kind", "logits"}, {"target", args.target_logits}, {"draft", args.draft_logits}, {"positions", t.rows}, {"vocabulary", t.cols}};
-  result.headline = "logits: " + args.target_logits + " and " + args.draft_logits + ", " + std::to_string(count) + " of " +
-                    std::to_string(t.rows) + " positions, vocabulary " + std::to_string(t.cols);
-  return result;
-}
-
-/// The best acceptance of each law at the present position; several verifiers share one.
-class optimum_memory {
- public:
-  void next_position() { known_.clear(); }
-  double operator()(draft_law law, std::span<const double> p, std::span<const double> q, std::size_t n) {
-    for (const entry& e : known_) {
-      if (e.law == law && e.draft == q.data() && e.n == n) return e.value;
-    }
-    known_.push_back({law, q.data(), n, solver_.solve(p, q, law, n).acceptance_rate});
-    return known_.back().value;
-  }
-
- private:
-  struct entry {
-    draft_law law;
-    const double* draft;
-    std::size_t n;
-    double value;
-  };
-  speculative::optimal_acceptance_solver solver_;
-  std::vector<entry> known_;
+struct measurements {
+  std::vector<table_row> rows;
+  std::vector<law_difference> differences;
 };
 
 /// What would happen if nobody verified: shows that the p-value can fail.
@@ -285,44 +134,64 @@ const std::string most_likely_then_one = "n-1 most likely, then one";
 const std::string most_likely = "n most likely";
 const std::string pairs = "SpecHub pairs";
 
-[[nodiscard]] std::vector<examples::comparison> all_comparisons(const arguments& args, optimum_memory& memory) {
+[[nodiscard]] std::vector<examples::comparison> all_comparisons(const arguments& args, optimum_memory& memory,
+                                                                distinct_rates_memory& distinct_rates) {
   using namespace gavel::speculative;
   std::vector<examples::comparison> all;
   examples::comparison_options options;
   options.verdicts = args.verdicts;
   options.seed = args.seed;
-  const auto add = [&](auto verifier, const std::string& law, const char* name, std::size_t n, const examples::comparison_options& how) {
+  const auto add = [&](auto verifier, const std::string& law, const char* name, std::size_t n, const examples::comparison_options& how,
+                       const examples::rate_function& rate = {}) {
     constexpr draft_law kind = decltype(verifier)::law;
-    all.push_back(examples::compare(
-        law, name, n, all.size(), how,
-        [&memory](std::span<const double> p, std::span<const double> q, std::size_t drafts) { return memory(kind, p, q, drafts); },
-        verifier));
+    examples::rate_function optimum = [&memory](std::span<const double> p, std::span<const double> q, std::size_t drafts) {
+      return memory(kind, p, q, drafts);
+    };
+    if constexpr (std::is_same_v<decltype(verifier), unverified>) optimum = nullptr;  // a wrong law has no best
+    all.push_back(examples::compare(law, name, n, all.size(), how, optimum, rate, verifier));
   };
-  const auto each_n = [&](auto verifier, const std::string& law, const char* name, std::size_t largest,
-                          const examples::comparison_options& how) {
-    for (std::size_t n = 1; n <= (std::min)(largest, args.max_drafts); ++n) add(verifier, law, name, n, how);
+  const auto each_n = [&](auto verifier, const std::string& law, const char* name, const examples::comparison_options& how,
+                          const examples::rate_function& rate = {}) {
+    for (std::size_t n = 1; n <= args.max_drafts; ++n) add(verifier, law, name, n, how, rate);
+  };
+  const examples::rate_function distinct_recursive = [&](std::span<const double> p, std::span<const double> q, std::size_t n) {
+    return distinct_rates.recursive_rejection(p, q, n);
+  };
+  const examples::rate_function distinct_target_only = [&](std::span<const double> p, std::span<const double> q, std::size_t n) {
+    return distinct_rates.target_only(p, q, n);
   };
   add(single_draft<double>{}, independent, "single draft", 1, options);
-  each_n(target_only<double, draft_law::iid>{}, independent, "target only", 8, options);
-  each_n(recursive_rejection<double, draft_law::iid>{}, independent, "recursive rejection", 8, options);
-  each_n(k_sequence<double>{}, independent, "K-SEQ", 8, options);
-  each_n(optimal_iid<double>{}, independent, "optimal", 8, options);
-  each_n(target_only<double, draft_law::without_replacement>{}, distinct, "target only", 8, options);
-  each_n(recursive_rejection<double, draft_law::without_replacement>{}, distinct, "recursive rejection", 8, options);
+  each_n(target_only<double, draft_law::iid>{}, independent, "target only", options);
+  each_n(recursive_rejection<double, draft_law::iid>{}, independent, "recursive rejection", options);
+  each_n(k_sequence<double>{}, independent, "K-SEQ", options);
+  each_n(optimal_iid<double>{}, independent, "optimal", options);
+  each_n(target_only<double, draft_law::without_replacement>{}, distinct, "target only", options, distinct_target_only);
+  each_n(recursive_rejection<double, draft_law::without_replacement>{}, distinct, "recursive rejection", options, distinct_recursive);
   examples::comparison_options cut = options;
   cut.short_draft = true;
-  each_n(recursive_rejection<double, draft_law::without_replacement>{}, distinct_short, "recursive rejection", 8, cut);
-  each_n(optimal_without_replacement<double>{}, distinct_short, "optimal", 8, cut);
-  each_n(greedy_drafts<double>{}, most_likely_then_one, "greedy", 8, options);
-  each_n(target_only<double, draft_law::top_n>{}, most_likely, "target only", 8, options);
-  if (args.max_drafts >= 2) add(hub_pair<double>{}, pairs, "SpecHub", 2, options);
+  each_n(recursive_rejection<double, draft_law::without_replacement>{}, distinct_short, "recursive rejection", cut, distinct_recursive);
+  each_n(optimal_without_replacement<double>{}, distinct_short, "optimal", cut);
+  each_n(target_only<double, draft_law::greedy>{}, most_likely_then_one, "target only", options);
+  each_n(greedy_drafts<double>{}, most_likely_then_one, "greedy", options);
+  each_n(target_only<double, draft_law::top_n>{}, most_likely, "target only", options);
+  if (args.max_drafts >= 2) {
+    add(target_only<double, draft_law::hub_pair>{}, pairs, "target only", 2, options);
+    add(hub_pair<double>{}, pairs, "SpecHub", 2, options);
+  }
   add(unverified{}, independent, "none (control)", 1, options);
   return all;
 }
 
-[[nodiscard]] std::vector<table_row> compare_all(const input& source, const arguments& args, progress_line& progress) {
+[[nodiscard]] measurements compare_all(const input& source, const arguments& args, progress_line& progress) {
   optimum_memory memory;
-  std::vector<examples::comparison> all = all_comparisons(args, memory);
+  distinct_rates_memory distinct_rates(args.max_drafts, args.seed);
+  std::vector<examples::comparison> all = all_comparisons(args, memory, distinct_rates);
+  measurements result;
+  for (const std::size_t n : {std::size_t{2}, std::size_t{4}, std::size_t{8}}) {
+    if (n > args.max_drafts) continue;
+    result.differences.push_back({"without replacement", draft_law::without_replacement, "independent", draft_law::iid, n});
+    result.differences.push_back({"greedy", draft_law::greedy, "without replacement", draft_law::without_replacement, n});
+  }
   const std::size_t vocabulary = source.models.vocabulary;
   std::vector<double> p(vocabulary);
   std::vector<double> q(vocabulary);
@@ -336,14 +205,16 @@ const std::string pairs = "SpecHub pairs";
     for (std::size_t x = 0; x < vocabulary; ++x) logits[x] = std::log(q[x]);
     speculative::probs_from_logits(logits, std::span<double>(cut), top);
     memory.next_position();
+    distinct_rates.next_position();
     for (examples::comparison& one : all) one.measure({p, q, cut});
+    for (law_difference& one : result.differences) one.add(p, q, memory);
   }
-  std::vector<table_row> rows;
   for (const examples::comparison& one : all) {
-    if (one.positions() > 0) rows.push_back(one.finish());
+    if (one.positions() > 0) result.rows.push_back(one.finish());
   }
-  rows.back().kind = "control";
-  return rows;
+  result.rows.back().kind = "control";
+  std::erase_if(result.differences, [](const law_difference& one) { return one.positions == 0; });
+  return result;
 }
 
 [[nodiscard]] std::vector<table_row> decode_all(const input& source, const arguments& args, progress_line& progress) {
@@ -416,47 +287,79 @@ struct exactness {
   return result;
 }
 
-void print_table(const input& source, const arguments& args, const std::vector<table_row>& rows, double seconds) {
-  const speculative::sampling_options& sampling = args.sampling;
+/// One line per pair of laws.
+void print_differences(const std::vector<law_difference>& differences) {
+  for (const law_difference& first : differences) {
+    if (&first != &differences.front() && &first != &differences.front() + 1) break;
+    std::printf("optimum, %s minus %s:", first.better, first.than);
+    std::size_t positions = 0, above = 0;
+    double least = std::numeric_limits<double>::infinity();
+    for (const law_difference& one : differences) {
+      if (one.law != first.law) continue;
+      std::printf(" %s%s at n = %zu,", one.mean() < 0.0 ? "" : "+", examples::cell_text(one.mean(), 4).c_str(), one.n);
+      positions += one.positions;
+      above += one.above;
+      least = (std::min)(least, one.least);
+    }
+    std::printf(" > 0 in %zu of %zu, least %s\n", above, positions, examples::cell_text(least, 4).c_str());
+  }
+}
+
+void print_table(const input& source, const arguments& args, const measurements& measured, double seconds) {
+  const std::vector<table_row>& rows = measured.rows;
+  const speculative::sampling_options& sampling = args.input.sampling;
   std::printf("%s\nsampling of both models: temperature %g, top-k %s, top-p %g, min-p %g; %zu verdicts per position, seed %llu\n\n",
               source.headline.c_str(), sampling.temperature, sampling.top_k == 0 ? "off" : std::to_string(sampling.top_k).c_str(),
               sampling.top_p, sampling.min_p, args.verdicts, static_cast<unsigned long long>(args.seed));
   examples::print_rows(printed(rows));
+  std::printf("\n");
+  print_differences(measured.differences);
   const exactness all = smallest_p_value(rows);
   std::printf(
-      "\n%zu rows tested against the target's law (n = 1..%zu): smallest p-value %.2g, which %zu exact verifiers show with probability "
+      "%zu rows tested against the target's law (n = 1..%zu): smallest p-value %.2g, which %zu exact verifiers show with probability "
       "%.2g\n"
       "measured shares have a standard error of up to %.4f; %.1f s\n",
       all.tests, args.max_drafts, all.smallest, all.tests, all.chance(),
       0.5 / std::sqrt(static_cast<double>(source.contexts.size() * args.verdicts)), seconds);
 }
 
-[[nodiscard]] nlohmann::json report(const input& source, const arguments& args, const std::vector<table_row>& rows, double seconds) {
+[[nodiscard]] nlohmann::json report(const input& source, const arguments& args, const measurements& measured, double seconds) {
   nlohmann::json result = {{"gavel", GAVEL_VERSION_STRING},
                            {"input", source.description},
                            {"sampling",
-                            {{"temperature", args.sampling.temperature},
-                             {"top_k", args.sampling.top_k},
-                             {"top_p", args.sampling.top_p},
-                             {"min_p", args.sampling.min_p}}},
+                            {{"temperature", args.input.sampling.temperature},
+                             {"top_k", args.input.sampling.top_k},
+                             {"top_p", args.input.sampling.top_p},
+                             {"min_p", args.input.sampling.min_p}}},
                            {"positions", source.contexts.size()},
                            {"verdicts_per_position", args.verdicts},
                            {"seed", args.seed},
                            {"seconds", seconds},
-                           {"rows", nlohmann::json::array()}};
-  for (const table_row& row : rows) result["rows"].push_back(examples::to_json(row));
-  const exactness all = smallest_p_value(rows);
+                           {"rows", nlohmann::json::array()},
+                           {"optimum_differences", nlohmann::json::array()}};
+  for (const table_row& row : measured.rows) result["rows"].push_back(examples::to_json(row));
+  for (const law_difference& one : measured.differences) {
+    result["optimum_differences"].push_back({{"law", one.better},
+                                             {"minus", one.than},
+                                             {"n", one.n},
+                                             {"mean", one.mean()},
+                                             {"least", one.least},
+                                             {"positions", one.positions},
+                                             {"positions_above_zero", one.above}});
+  }
+  const exactness all = smallest_p_value(measured.rows);
   result["exactness"] = {{"tests", all.tests}, {"smallest_p_value", all.smallest}, {"probability_of_one_as_small", all.chance()}};
   return result;
 }
 
 void run(const arguments& args) {
   const auto start = std::chrono::steady_clock::now();
-  const input source = args.target_logits.empty() ? input_from_corpus(args) : input_from_logits(args);
-  std::vector<table_row> rows;
+  const input source = args.input.target_logits.empty() ? examples::input_from_corpus(args.input) : examples::input_from_logits(args.input);
+  measurements measured;
+  std::vector<table_row>& rows = measured.rows;
   {
     progress_line progress;
-    rows = compare_all(source, args, progress);
+    measured = compare_all(source, args, progress);
     const table_row control = rows.back();
     rows.pop_back();
     for (table_row& row : decode_all(source, args, progress)) rows.push_back(std::move(row));
@@ -464,12 +367,12 @@ void run(const arguments& args) {
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (args.json_to_stdout) {
-    std::printf("%s\n", report(source, args, rows, seconds).dump(2).c_str());
+    std::printf("%s\n", report(source, args, measured, seconds).dump(2).c_str());
   } else {
-    print_table(source, args, rows, seconds);
+    print_table(source, args, measured, seconds);
   }
   if (std::fflush(stdout) != 0) throw examples::output_error("standard output: cannot be written");
-  if (!args.json.empty()) examples::write_text(args.json, report(source, args, rows, seconds).dump(2) + "\n");
+  if (!args.json.empty()) examples::write_text(args.json, report(source, args, measured, seconds).dump(2) + "\n");
   if (!args.csv.empty()) examples::write_text(args.csv, examples::to_csv(rows));
   if (!args.svg.empty()) {
     examples::write_text(args.svg, "");  // says "cannot be written" before gnuplot does it in its own words
@@ -478,7 +381,7 @@ void run(const arguments& args) {
     const std::vector<examples::figure_panel> panels{{independent, {optimal, k_seq, recursive, target_only}},
                                                      {distinct, {recursive, target_only}},
                                                      {distinct_short, {optimal, recursive}},
-                                                     {most_likely_then_one, {greedy}}};
+                                                     {most_likely_then_one, {greedy, target_only}}};
     if (!examples::draw_figure(args.svg, rows, panels, "Acceptance against the number of drafts")) {
       std::error_code ignored;
       std::filesystem::remove(args.svg, ignored);
@@ -493,24 +396,26 @@ int main(int argc, char** argv) {
   CLI::App app{help_text, "decode_text"};
   arguments args;
   std::string json_option;
-  app.add_option("--corpus", args.corpus, "text files, or directories whose sources and documents are read (default: gavel's own)");
-  auto* const target = app.add_option("--target-logits", args.target_logits, "target model, .npy [positions, vocabulary]");
-  auto* const draft = app.add_option("--draft-logits", args.draft_logits, "draft model, same shape");
+  app.add_option("--corpus", args.input.corpus, "text files, or directories whose sources and documents are read (default: gavel's own)");
+  auto* const target = app.add_option("--target-logits", args.input.target_logits, "target model, .npy [positions, vocabulary]");
+  auto* const draft = app.add_option("--draft-logits", args.input.draft_logits, "draft model, same shape");
   target->needs(draft);
   draft->needs(target);
-  app.add_option("--temperature", args.sampling.temperature, "sampling temperature of both models; 0 takes the most probable token")
+  app.add_option("--temperature", args.input.sampling.temperature, "sampling temperature of both models; 0 takes the most probable token")
       ->check(CLI::Range(0.0, 1000.0))
       ->capture_default_str();
-  app.add_option("--top-k", args.sampling.top_k, "keep the k most probable tokens of both models, 0 = all")->capture_default_str();
-  app.add_option("--top-p", args.sampling.top_p, "keep the most probable tokens that hold this mass")
+  app.add_option("--top-k", args.input.sampling.top_k, "keep the k most probable tokens of both models, 0 = all")->capture_default_str();
+  app.add_option("--top-p", args.input.sampling.top_p, "keep the most probable tokens that hold this mass")
       ->check(CLI::Range(1e-9, 1.0))
       ->capture_default_str();
-  app.add_option("--min-p", args.sampling.min_p, "keep tokens with this fraction of the largest probability")
+  app.add_option("--min-p", args.input.sampling.min_p, "keep tokens with this fraction of the largest probability")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  app.add_option("--order", args.order, "n-gram order of the target")->check(CLI::Range(1, 9))->capture_default_str();
-  app.add_option("--draft-order", args.draft_order, "n-gram order of the draft model")->check(CLI::Range(1, 9))->capture_default_str();
-  app.add_option("--positions", args.positions, "positions compared, 0 = all")->capture_default_str();
+  app.add_option("--order", args.input.order, "n-gram order of the target")->check(CLI::Range(1, 9))->capture_default_str();
+  app.add_option("--draft-order", args.input.draft_order, "n-gram order of the draft model")
+      ->check(CLI::Range(1, 9))
+      ->capture_default_str();
+  app.add_option("--positions", args.input.positions, "positions compared, 0 = all")->capture_default_str();
   app.add_option("--drafts", args.max_drafts, "largest number of drafts per position")->check(CLI::Range(1, 8))->capture_default_str();
   app.add_option("--verdicts", args.verdicts, "drafts drawn and judged per position and verifier")
       ->check(CLI::Range(1, 1000000))
@@ -526,11 +431,12 @@ int main(int argc, char** argv) {
   app.add_option("--svg", args.svg, "figure: acceptance against the number of drafts, by gnuplot")->type_name("FILE");
   try {
     app.parse(argc, argv);
-    if (!args.target_logits.empty() && !args.corpus.empty())
+    if (!args.input.target_logits.empty() && !args.input.corpus.empty())
       throw CLI::ValidationError("--corpus", "cannot be combined with --target-logits");
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : exit_usage;
   }
+  if (args.input.corpus.empty()) args.input.corpus.emplace_back(GAVEL_SOURCE_DIR);
   args.json_to_stdout = json->count() > 0 && json_option.empty();
   args.json = json_option;
   try {

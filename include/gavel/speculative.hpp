@@ -3,9 +3,9 @@
 
 /// @file
 /// Speculative decoding, exact: which drafted tokens to keep so that the output is distributed as if the target model had sampled it. Draft
-/// laws, the provable optimum of their acceptance, verifiers for one position (up to the optimal ones), for paths and for trees, the call an
-/// engine makes on logits, how long to draft, and which tree to draft. `acceptance_head.hpp`, which trains a small network, needs Eigen and is
-/// included by itself.
+/// laws, the provable optimum of their acceptance, verifiers for one position (up to the optimal ones), for paths and for trees, the call
+/// an engine makes on logits, how long to draft, and which tree to draft. `acceptance_head.hpp`, which trains a small network, needs Eigen
+/// and is included by itself.
 
 #include <gavel/speculative/acceptance_loss.hpp>
 #include <gavel/speculative/block_verification.hpp>
@@ -31,5 +31,6 @@
 #include <gavel/speculative/tree.hpp>
 #include <gavel/speculative/tree_expansion.hpp>
 #include <gavel/speculative/tree_shape.hpp>
+#include <gavel/speculative/tree_walk.hpp>
 #include <gavel/speculative/types.hpp>
 #include <gavel/speculative/verification.hpp>

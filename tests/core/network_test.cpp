@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #define EIGEN_RUNTIME_NO_MALLOC
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <gavel/core/network.hpp>
 #include <gavel/core/philox.hpp>
@@ -14,17 +15,11 @@
 #include <string>
 #include <vector>
 
-namespace {
+using gavel::testing::message_of;
 
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
-}
+using Catch::Matchers::Message;
+
+namespace {
 
 std::vector<double> normals(std::size_t n, std::uint64_t seed) {
   gavel::philox4x32 rng(seed);
@@ -181,7 +176,8 @@ TEST_CASE("network pieces: bad input is named", "[core][network][errors]") {
   CHECK(message_of([] { gavel::adam<double>(1, {.beta2 = -0.5}); }) == "gavel::adam: beta2 = -0.5, must be in [0, 1)");
   CHECK(message_of([] { gavel::adam<double>(1, {.epsilon = 0.0}); }) == "gavel::adam: epsilon = 0, must be > 0");
   CHECK(message_of([] { gavel::adam<double>(1, {.weight_decay = -0.5}); }) == "gavel::adam: weight_decay = -0.5, must be >= 0");
-  CHECK_THROWS_AS(gavel::adam<double>(1, {.learning_rate = std::numeric_limits<double>::quiet_NaN()}), std::invalid_argument);
+  CHECK_THROWS_MATCHES(gavel::adam<double>(1, {.learning_rate = std::numeric_limits<double>::quiet_NaN()}), std::invalid_argument,
+                       Message("gavel::adam: learning_rate = nan, must be finite and >= 0"));
   gavel::adam<double> optimizer(2);
   const gavel::adam<double> before = optimizer;
   std::vector<double> two(2, 1.0);

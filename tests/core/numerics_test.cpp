@@ -121,6 +121,18 @@ TEST_CASE("numerics: automatic differentiation agrees with the analytic slopes",
   CHECK(difference.derivatives()(1) == close(-1.0 / (std::exp(1.0) - 1.0), 1e-14));
 }
 
+TEST_CASE("integer_power", "[core][numerics]") {
+  CHECK(gavel::integer_power(0.0, 0) == 1.0);
+  CHECK(gavel::integer_power(0.0, 5) == 0.0);
+  CHECK(gavel::integer_power(-3.0, 5) == -243.0);
+  CHECK(gavel::integer_power(2.0, 1023) == 0x1p1023);
+  CHECK(gavel::integer_power(0.5, 1075) == 0.0);
+  for (const std::size_t n : {1u, 2u, 3u, 7u, 12u, 31u, 64u, 1000u}) {
+    CHECK(gavel::integer_power(0.99, n) == close(std::pow(0.99, static_cast<double>(n)), 1e-13));
+  }
+  STATIC_REQUIRE(gavel::integer_power(3.0, 4) == 81.0);
+}
+
 TEST_CASE("compensated_sum", "[core][numerics]") {
   CHECK(gavel::accurate_sum(std::vector{1.0, 1e100, 1.0, -1e100}) == 2.0);
   CHECK(gavel::accurate_sum(std::vector<float>{}) == 0.0);

@@ -2,6 +2,7 @@
 #include <gavel/core/quadrature.hpp>
 
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <cmath>
 #include <limits>
@@ -9,19 +10,11 @@
 #include <type_traits>
 #include <vector>
 
+using gavel::testing::message_of;
+
 namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 }  // namespace
 

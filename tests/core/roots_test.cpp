@@ -2,26 +2,19 @@
 #include <gavel/core/roots.hpp>
 
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
 
+using gavel::testing::message_of;
+
 namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 }  // namespace
 

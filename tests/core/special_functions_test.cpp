@@ -51,8 +51,10 @@ TEST_CASE("log_gamma", "[core][special_functions]") {
   CHECK(gavel::log_gamma(0.5) == close(0.57236494292470008707));  // log sqrt(pi)
   CHECK(gavel::log_gamma(1e-300) == close(690.77552789821370520));
   CHECK(gavel::log_gamma(1e10) == close(220258509288.81140));
-  for (const double bad : {0.0, -1.5, inf, not_a_number}) CHECK_THROWS_AS(gavel::log_gamma(bad), std::domain_error);
   CHECK_THROWS_MATCHES(gavel::log_gamma(0.0), std::domain_error, Message("gavel::log_gamma: x = 0, must be finite and > 0"));
+  CHECK_THROWS_MATCHES(gavel::log_gamma(-1.5), std::domain_error, Message("gavel::log_gamma: x = -1.5, must be finite and > 0"));
+  CHECK_THROWS_MATCHES(gavel::log_gamma(inf), std::domain_error, Message("gavel::log_gamma: x = inf, must be finite and > 0"));
+  CHECK_THROWS_MATCHES(gavel::log_gamma(not_a_number), std::domain_error, Message("gavel::log_gamma: x = nan, must be finite and > 0"));
 }
 
 TEST_CASE("regularised incomplete gamma: closed forms", "[core][special_functions]") {

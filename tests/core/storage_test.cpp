@@ -37,8 +37,8 @@ TEST_CASE("rounding to 16 bits agrees with Eigen, ties and overflow included", "
     REQUIRE(to_half(x).bits == Eigen::half(x).x);
     REQUIRE(to_bfloat16(x).bits == Eigen::bfloat16(x).value);
   }
-  for (const float x : {65504.0f, 65519.0f, 65520.0f, 1e10f, 6e-8f, 2.98e-8f, 2.9e-8f, 6.1e-5f, 0.0f, -0.0f, std::numeric_limits<float>::infinity(), 1.00048828125f,
-                        1.00146484375f}) {
+  for (const float x : {65504.0f, 65519.0f, 65520.0f, 1e10f, 6e-8f, 2.98e-8f, 2.9e-8f, 6.1e-5f, 0.0f, -0.0f,
+                        std::numeric_limits<float>::infinity(), 1.00048828125f, 1.00146484375f}) {
     INFO(x);
     REQUIRE(to_half(x).bits == Eigen::half(x).x);
     REQUIRE(to_half(-x).bits == Eigen::half(-x).x);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The demo as a user meets it: its parts, its results on real logits, its exit status and its words for bad input.
 #include "../../examples/speculative/support/corpus.hpp"
+#include "../../examples/speculative/support/distinct_drafts.hpp"
 #include "../../examples/speculative/support/ngram_model.hpp"
 #include "../../examples/speculative/support/output_law.hpp"
 
@@ -10,6 +11,9 @@
 #include <gavel/core/philox.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/sample.hpp>
+#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/recursive_rejection.hpp>
+#include <gavel/speculative/target_only.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -178,6 +182,66 @@ TEST_CASE("decode_text: the test of the output law accepts the law and refuses a
   CHECK(impossible.p_value() == 0.0);
 }
 
+namespace {
+
+// The acceptance rate without replacement over all tuples of n of the tokens.
+template <class Verifier>
+double enumerated_rate(const std::vector<double>& p, const std::vector<double>& q, std::size_t n) {
+  Verifier verifier;
+  verifier.prepare(p, q, n);
+  std::vector<std::uint32_t> drafts(n);
+  std::vector<double> acceptance(n), residual(p.size());
+  double rate = 0.0;
+  std::size_t tuples = 1;
+  for (std::size_t i = 0; i < n; ++i) tuples *= p.size();
+  for (std::size_t tuple = 0; tuple < tuples; ++tuple) {
+    for (std::size_t i = 0, rest = tuple; i < n; ++i, rest /= p.size()) drafts[i] = static_cast<std::uint32_t>(rest % p.size());
+    const double chance = gavel::speculative::draft_probability(gavel::speculative::draft_law::without_replacement, q, drafts);
+    if (!(chance > 0.0)) continue;
+    verifier.conditional_law(drafts, acceptance, residual);
+    for (const double a : acceptance) rate += chance * a;
+  }
+  return rate;
+}
+
+}  // namespace
+
+TEST_CASE("decode_text: estimated acceptance without replacement is that of all tuples", "[examples][decode_text]") {
+  namespace speculative = gavel::speculative;
+  constexpr speculative::draft_law law = speculative::draft_law::without_replacement;
+  gavel::philox4x32 rng(21);
+  examples::distinct_draft_rates estimate;
+  for (std::size_t pair = 0; pair < 20; ++pair) {
+    std::vector<double> p(6), q(6), rates(4);
+    double p_sum = 0.0, q_sum = 0.0;
+    for (std::size_t x = 0; x < 6; ++x) {
+      p_sum += p[x] = std::pow(gavel::uniform(rng), 3.0);
+      q_sum += q[x] = x == pair % 6 ? 0.0 : std::pow(gavel::uniform(rng), 3.0);  // a token that is never drafted
+    }
+    for (std::size_t x = 0; x < 6; ++x) {
+      p[x] /= p_sum;
+      q[x] /= q_sum;
+    }
+    estimate.recursive_rejection(p, q, 20000, rng, rates);
+    for (std::size_t n = 1; n <= rates.size(); ++n) {
+      const double rate = enumerated_rate<speculative::recursive_rejection<double, law>>(p, q, n);
+      CHECK(rates[n - 1] == Approx(rate).margin(n == 1 ? 1e-12 : 0.006));
+    }
+    estimate.target_only(p, q, 20000, rng, rates);
+    for (std::size_t n = 1; n <= rates.size(); ++n) {
+      const double rate = enumerated_rate<speculative::target_only<double, law>>(p, q, n);
+      CHECK(rates[n - 1] == Approx(rate).margin(n == 1 ? 1e-12 : 0.006));
+    }
+  }
+  // Equal laws: the first draft is always accepted, and no path goes on.
+  const std::vector<double> same{0.5, 0.25, 0.25};
+  std::vector<double> rates(3);
+  estimate.recursive_rejection(same, same, 4, rng, rates);
+  for (const double rate : rates) CHECK(rate == Approx(1.0).epsilon(1e-14));
+  estimate.target_only(same, same, 4, rng, rates);
+  CHECK(rates[2] == Approx(1.0).epsilon(1e-14));  // three drafts are all there is
+}
+
 #ifdef GAVEL_DECODE_TEXT
 
 namespace {
@@ -226,6 +290,8 @@ TEST_CASE("decode_text: results on real logits keep every promise", "[examples][
     const double p_value = row["p_value"];
     if (row["kind"] == "control") {
       CHECK(p_value < 1e-6);
+      CHECK(row["optimum"].is_null());
+      CHECK(row["gap"].is_null());
       continue;
     }
     CHECK(p_value > 1e-6);
@@ -236,6 +302,14 @@ TEST_CASE("decode_text: results on real logits keep every promise", "[examples][
     if (row["kind"] != "position") continue;
     const double optimum = row["optimum"];
     const std::string verifier = row["verifier"];
+    // One draft has a closed form under every law; nothing beats the optimum, estimated or not.
+    CHECK(row["acceptance_exact"].is_null() == row["acceptance_given_drafts"].is_number());
+    if (row["n"] == 1) CHECK(row["acceptance_exact"].is_number());
+    CHECK(row["gap"] >= (row["n"] == 1 ? -1e-9 : -0.005));
+    if (row["acceptance_given_drafts"].is_number()) {
+      const double rate = row["acceptance_given_drafts"];
+      CHECK(std::fabs(acceptance - rate) < 5.0 * std::sqrt(0.25 / row["samples"].get<double>()));
+    }
     if (!row["acceptance_exact"].is_null()) {
       const double rate = row["acceptance_exact"];
       CHECK(rate <= optimum + 1e-9);
@@ -250,6 +324,21 @@ TEST_CASE("decode_text: results on real logits keep every promise", "[examples][
   for (const char* n : {"2", "3"}) {
     CHECK(exact.at(std::string("optimal") + n) > exact.at(std::string("K-SEQ") + n));
     CHECK(exact.at(std::string("K-SEQ") + n) >= exact.at(std::string("recursive rejection") + n));
+  }
+  REQUIRE(report["optimum_differences"].size() == 2);  // n = 2 alone
+  for (const auto& difference : report["optimum_differences"]) {
+    INFO(difference.dump());
+    CHECK(difference["positions"] == 4);
+    if (difference["minus"] == "independent") CHECK(difference["least"] > -1e-9);
+    double better = 0.0, other = 0.0;
+    for (const auto& row : report["rows"]) {
+      if (row["kind"] != "position" || row["n"] != 2) continue;
+      const std::string law = row["law"] == "n-1 most likely, then one" ? "greedy" : row["law"].get<std::string>();
+      if (law == difference["law"]) better = row["optimum"];
+      if (law == difference["minus"]) other = row["optimum"];
+    }
+    CHECK(better > 0.0);
+    CHECK(difference["mean"].get<double>() == Approx(better - other).margin(1e-12));
   }
   CHECK(report["exactness"]["tests"].get<int>() == kinds["position"] + kinds["decoding"]);
 }

@@ -39,8 +39,8 @@ TEST_CASE("GAVEL_SIMD forces a path the processor has", "[kernels][dispatch]") {
     if (kernels::detail::cpu_supports(path)) {
       REQUIRE(kernels::detail::choose_path() == path);
     } else {
-      REQUIRE_THROWS_WITH(kernels::detail::choose_path(), std::string("gavel::kernels::active_path: environment variable GAVEL_SIMD = \"") + name +
-                                                              "\", but this processor does not support it");
+      REQUIRE_THROWS_WITH(kernels::detail::choose_path(), std::string("gavel::kernels::active_path: environment variable GAVEL_SIMD = \"") +
+                                                              name + "\", but this processor does not support it");
     }
   }
 }

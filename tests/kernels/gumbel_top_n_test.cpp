@@ -13,8 +13,10 @@
 using namespace gavel;
 using namespace gavel::testing;
 
-TEST_CASE("ordered pairs follow the law of draws without replacement (G-test)", "[kernels][gumbel_top_n]") {
-  const std::vector<float> x = {0.3f, -1.0f, 1.2f, 0.0f, -0.5f, 0.9f};
+TEMPLATE_TEST_CASE("ordered pairs follow the law of draws without replacement (G-test)", "[kernels][gumbel_top_n]", float, double, half,
+                   bfloat16) {
+  std::vector<TestType> x;
+  for (const double logit : {0.3, -1.0, 1.2, 0.0, -0.5, 0.9}) x.push_back(row_maker<TestType>::make(logit));
   const double temperature = 0.8;
   const auto twin = twin_softmax(wide(x), static_cast<long double>(temperature));
   const std::vector<double> p(twin.begin(), twin.end());
@@ -28,7 +30,7 @@ TEST_CASE("ordered pairs follow the law of draws without replacement (G-test)", 
   philox4x32 rng(12);
   std::uint32_t ids[2];
   double keys[2];
-  for (int i = 0; i < 200000; ++i) {
+  for (int i = 0; i < 100000; ++i) {
     REQUIRE(kernels::gumbel_top_n(x.data(), x.size(), 2, ids, keys, rng, temperature) == 2);
     REQUIRE(keys[0] > keys[1]);
     ++counts[ids[0] * 5 + ids[1] - (ids[1] > ids[0] ? 1 : 0)];
@@ -39,9 +41,10 @@ TEST_CASE("ordered pairs follow the law of draws without replacement (G-test)", 
 TEST_CASE("across many chunks the first draw follows the softmax and the top key is Gumbel", "[kernels][gumbel_top_n]") {
   const std::size_t n = 9001;
   auto x = random_logits<float>(n, 31, 1.0);
-  for (std::size_t i = 0; i < n; ++i) x[i] += static_cast<float>(i / 2048);  // later chunks weigh more: entries must be replaced
-  const auto twin = twin_softmax(wide(x));
-  const double log_normalizer = static_cast<double>(twin_log_sum_exp(wide(x)));
+  for (std::size_t i = 0; i < n; ++i) x[i] += static_cast<float>(i / 2048 * 3 % 5);  // heavier and lighter chunks in turn: entries must be replaced
+  const double temperature = 1.4;
+  const auto twin = twin_softmax(wide(x), static_cast<long double>(temperature));
+  const double log_normalizer = static_cast<double>(twin_log_sum_exp(wide(x), static_cast<long double>(temperature)));
   std::vector<double> groups(90, 0.0);
   for (std::size_t i = 0; i < n; ++i) groups[std::min<std::size_t>(i / 101, 89)] += static_cast<double>(twin[i]);
   std::vector<std::uint64_t> first(90, 0);
@@ -50,7 +53,7 @@ TEST_CASE("across many chunks the first draw follows the softmax and the top key
   std::uint32_t ids[4];
   double keys[4];
   for (int i = 0; i < 20000; ++i) {
-    REQUIRE(kernels::gumbel_top_n(x.data(), n, 4, ids, keys, rng) == 4);
+    REQUIRE(kernels::gumbel_top_n(x.data(), n, 4, ids, keys, rng, temperature) == 4);
     ++first[std::min<std::size_t>(ids[0] / 101, 89)];
     const double cdf = std::exp(-std::exp(-(keys[0] - log_normalizer)));
     ++quantiles[std::min<std::size_t>(static_cast<std::size_t>(cdf * 20.0), 19)];
@@ -85,8 +88,8 @@ TEST_CASE("the set of draws has the right inclusion probabilities in a long row"
 }
 
 TEST_CASE("fewer positive tokens than draws, and rows that cannot be drawn from", "[kernels][gumbel_top_n]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  std::vector<float> x(5000, -infinity);
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> x(5000, -inf);
   x[4] = 1.0f;
   x[4999] = 0.0f;
   philox4x32 rng(15);
@@ -98,6 +101,23 @@ TEST_CASE("fewer positive tokens than draws, and rows that cannot be drawn from"
   REQUIRE(ids[0] == 4);
   x[9] = std::numeric_limits<float>::quiet_NaN();
   REQUIRE(kernels::gumbel_top_n(x.data(), x.size(), 5, ids, keys, rng) == 0);
+}
+
+TEMPLATE_TEST_CASE("16-bit logits give the draws of the same numbers in float", "[kernels][gumbel_top_n]", half, bfloat16) {
+  const auto narrow = random_logits<TestType>(9001, 32);
+  std::vector<float> x;
+  for (const TestType logit : narrow) x.push_back(widen(logit));
+  philox4x32 rng(19);
+  philox4x32 twin(19);
+  std::uint32_t ids[2][6];
+  double keys[2][6];
+  for (const double temperature : {0.5, 1.0}) {
+    REQUIRE(kernels::gumbel_top_n(narrow.data(), narrow.size(), 6, ids[0], keys[0], rng, temperature) == 6);
+    REQUIRE(kernels::gumbel_top_n(x.data(), x.size(), 6, ids[1], keys[1], twin, temperature) == 6);
+    REQUIRE(std::equal(ids[0], ids[0] + 6, ids[1]));
+    REQUIRE(std::equal(keys[0], keys[0] + 6, keys[1]));
+    REQUIRE(rng == twin);
+  }
 }
 
 TEST_CASE("the same seed gives the same draws", "[kernels][gumbel_top_n]") {
@@ -137,4 +157,28 @@ TEST_CASE("no draws wanted", "[kernels][gumbel_top_n]") {
   const philox4x32 before = rng;
   REQUIRE(kernels::gumbel_top_n(x.data(), 2, 0, static_cast<std::uint32_t*>(nullptr), static_cast<double*>(nullptr), rng) == 0);
   REQUIRE(rng == before);
+}
+
+namespace {
+/// Two 32-bit outputs make one uniform.
+philox4x32 after(philox4x32 rng, std::uint64_t uniforms) {
+  rng.discard(2 * uniforms);
+  return rng;
+}
+}  // namespace
+
+TEST_CASE("the draws taken are the documented ones", "[kernels][gumbel_top_n]") {
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> x = {0.0f, -inf, 1.0f, 2.0f, -inf};
+  std::uint32_t ids[4];
+  double keys[4];
+  philox4x32 rng(18);
+  philox4x32 before = rng;
+  REQUIRE(kernels::gumbel_top_n(x.data(), 5, 4, ids, keys, rng) == 3);  // the list never fills: one uniform per positive token
+  REQUIRE(rng == after(before, 3));
+  before = rng;
+  REQUIRE(kernels::gumbel_top_n(x.data(), 5, 3, ids, keys, rng) == 3);  // it fills: one more
+  REQUIRE(rng == after(before, 4));
+  REQUIRE(keys[0] >= keys[1]);
+  REQUIRE(keys[1] >= keys[2]);
 }

@@ -39,15 +39,16 @@ TEST_CASE("the largest of large logits is not more likely than one", "[kernels][
     for (const double temperature : {1e-30, 0.3, 0.7, 1.0, 3.0}) {
       INFO("largest " << largest << ", temperature " << temperature);
       REQUIRE(kernels::log_prob_at(x.data(), 3, std::size_t{0}, temperature) == 0.0);
-      REQUIRE(kernels::log_prob_at(x.data(), 3, std::size_t{2}, temperature) == Approx(-static_cast<double>(largest) / temperature).epsilon(1e-15));
+      REQUIRE(kernels::log_prob_at(x.data(), 3, std::size_t{2}, temperature) ==
+              Approx(-static_cast<double>(largest) / temperature).epsilon(1e-15));
     }
   }
 }
 
 TEST_CASE("a row without a distribution has NaN for log-probabilities", "[kernels][log_prob_at]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), infinity, -infinity}) {
-    const std::vector<float> x = {bad == -infinity ? bad : 1.0f, bad};
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), inf, -inf}) {
+    const std::vector<float> x = {bad == -inf ? bad : 1.0f, bad};
     for (const std::size_t token : {std::size_t{0}, std::size_t{1}}) REQUIRE(std::isnan(kernels::log_prob_at(x.data(), 2, token)));
   }
 }

@@ -11,7 +11,8 @@
 using namespace gavel;
 using namespace gavel::testing;
 
-TEMPLATE_TEST_CASE("log_sum_exp agrees with its scalar twin at every length and temperature", "[kernels][log_sum_exp]", float, double, half, bfloat16) {
+TEMPLATE_TEST_CASE("log_sum_exp agrees with its scalar twin at every length and temperature", "[kernels][log_sum_exp]", float, double, half,
+                   bfloat16) {
   // Each weight carries an error of about one epsilon, the sums average over them; a row of one is exact to the logarithm.
   const double bound = sizeof(compute_type<TestType>) == 4 ? 6e-7 : 2e-15;
   for (const std::size_t n : awkward_lengths()) {
@@ -44,14 +45,14 @@ TEST_CASE("a misaligned row gives the same bits", "[kernels][log_sum_exp]") {
 }
 
 TEST_CASE("special logits", "[kernels][log_sum_exp]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float inf = std::numeric_limits<float>::infinity();
   for (const std::size_t n : {1u, 65u, 5000u}) {
-    std::vector<float> x(n, -infinity);
-    REQUIRE(kernels::log_sum_exp(x.data(), n) == -static_cast<double>(infinity));
+    std::vector<float> x(n, -inf);
+    REQUIRE(kernels::log_sum_exp(x.data(), n) == -static_cast<double>(inf));
     x[n - 1] = 2.0f;
     REQUIRE(kernels::log_sum_exp(x.data(), n) == 2.0);
     REQUIRE(kernels::summarize(x.data(), n).sum == 1.0);
-    x[n / 2] = infinity;
+    x[n / 2] = inf;
     REQUIRE_FALSE(std::isfinite(kernels::log_sum_exp(x.data(), n)));
     x[n / 2] = std::numeric_limits<float>::quiet_NaN();
     REQUIRE(std::isnan(kernels::log_sum_exp(x.data(), n)));
@@ -80,15 +81,15 @@ TEST_CASE("a row longer than the chunk table", "[kernels][log_sum_exp]") {
 }
 
 TEST_CASE("NaN wins over +inf wherever they stand", "[kernels][log_sum_exp]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float inf = std::numeric_limits<float>::infinity();
   for (const std::size_t n : {2u, 70u, 9000u}) {
     for (const bool nan_first : {false, true}) {
       std::vector<float> x(n, 1.0f);
       x[nan_first ? 0 : n - 1] = std::numeric_limits<float>::quiet_NaN();
-      x[nan_first ? n - 1 : 0] = infinity;
+      x[nan_first ? n - 1 : 0] = inf;
       REQUIRE(std::isnan(kernels::log_sum_exp(x.data(), n)));
       x[nan_first ? 0 : n - 1] = 0.0f;
-      REQUIRE(kernels::log_sum_exp(x.data(), n) == static_cast<double>(infinity));
+      REQUIRE(kernels::log_sum_exp(x.data(), n) == static_cast<double>(inf));
       REQUIRE(std::isnan(kernels::summarize(x.data(), n).sum));
     }
   }

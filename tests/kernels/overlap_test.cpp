@@ -20,9 +20,11 @@ TEMPLATE_TEST_CASE("overlap agrees with its scalar twin", "[kernels][overlap]", 
     for (const double scale : {0.0, 0.4, 1.0, 3.0}) {
       long double expected = 0.0L;
       for (std::size_t i = 0; i < n; ++i) {
-        expected += std::min(static_cast<long double>(widen(p[i])), static_cast<long double>(scale) * static_cast<long double>(widen(q[i])));
+        expected +=
+            std::min(static_cast<long double>(widen(p[i])), static_cast<long double>(scale) * static_cast<long double>(widen(q[i])));
       }
-      REQUIRE(std::fabs(kernels::overlap(p.data(), q.data(), n, scale) - static_cast<double>(expected)) <= bound * static_cast<double>(expected));
+      REQUIRE(std::fabs(kernels::overlap(p.data(), q.data(), n, scale) - static_cast<double>(expected)) <=
+              bound * static_cast<double>(expected));
     }
     REQUIRE(kernels::overlap(p.data(), p.data(), n) == kernels::row_sum(kernels::weights_row<TestType>{p.data()}, n));
   }

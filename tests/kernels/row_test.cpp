@@ -33,7 +33,8 @@ TEMPLATE_TEST_CASE("row_sum adds every element once", "[kernels][row]", float, d
 TEST_CASE("long rows of equal weights keep their sum in double", "[kernels][row]") {
   const std::size_t n = 1 << 21;
   const std::vector<float> x(n, 0.1f);
-  REQUIRE(kernels::row_sum(kernels::weights_row<float>{x.data()}, n) == Approx(static_cast<double>(0.1f) * static_cast<double>(n)).epsilon(1e-6));
+  REQUIRE(kernels::row_sum(kernels::weights_row<float>{x.data()}, n) ==
+          Approx(static_cast<double>(0.1f) * static_cast<double>(n)).epsilon(1e-6));
 }
 
 TEST_CASE("a draw reports the total it was made from", "[kernels][row]") {
@@ -93,10 +94,11 @@ TEST_CASE("weights that are all subnormal are drawn in proportion", "[kernels][r
 }
 
 TEST_CASE("a row longer than the chunk table is drawn from to its end", "[kernels][row]") {
-  const std::size_t n = 2048 * 512 * 2 + 3000;
-  std::vector<float> x(n, 0.0f);
-  for (const std::size_t i : {std::size_t{0}, n / 2, n - 1}) x[i] = 1.0f;
-  REQUIRE(kernels::row_sample(kernels::weights_row<float>{x.data()}, n, 0.2).index == 0);
-  REQUIRE(kernels::row_sample(kernels::weights_row<float>{x.data()}, n, 0.5).index == n / 2);
-  REQUIRE(kernels::row_sample(kernels::weights_row<float>{x.data()}, n, 1.0 - 0x1p-53).index == n - 1);
+  for (const std::size_t n : {std::size_t{2048 * 512 + 1}, std::size_t{2048 * 1000}, std::size_t{2048 * 512 * 2 + 3000}}) {
+    std::vector<float> x(n, 0.0f);
+    for (const std::size_t i : {std::size_t{0}, n / 2, n - 1}) x[i] = 1.0f;
+    REQUIRE(kernels::row_sample(kernels::weights_row<float>{x.data()}, n, 0.2).index == 0);
+    REQUIRE(kernels::row_sample(kernels::weights_row<float>{x.data()}, n, 0.5).index == n / 2);
+    REQUIRE(kernels::row_sample(kernels::weights_row<float>{x.data()}, n, 1.0 - 0x1p-53).index == n - 1);
+  }
 }

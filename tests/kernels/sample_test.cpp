@@ -13,34 +13,37 @@
 using namespace gavel;
 using namespace gavel::testing;
 
-TEMPLATE_TEST_CASE("a draw is the inverse CDF of the scalar twin", "[kernels][sample]", float, double) {
+TEMPLATE_TEST_CASE("a draw is the inverse CDF of the scalar twin", "[kernels][sample]", float, double, half, bfloat16) {
   philox4x32 rng(3);
-  const long double blurred = sizeof(TestType) == 4 ? 1e-5L : 1e-13L;  // a uniform this close to a boundary may fall either way
+  const long double blurred =
+      sizeof(compute_type<TestType>) == 4 ? 1e-5L : 1e-13L;  // a uniform this close to a boundary may fall either way
   std::size_t compared = 0;
   for (const std::size_t n : awkward_lengths()) {
     const auto logits = random_logits<TestType>(n, n, 1.0);
     const auto probs = twin_softmax(wide(logits), 0.8L);
     std::vector<TestType> weights;
-    for (const long double p : probs) weights.push_back(static_cast<TestType>(17.0L * p));
+    for (const long double p : probs) weights.push_back(row_maker<TestType>::make(static_cast<double>(17.0L * p)));
+    const auto stored = wide(weights);
     for (int repeat = 0; repeat < 40; ++repeat) {
       const double u = uniform(rng);
       const twin_draw twin = twin_sample(probs, static_cast<long double>(u));
-      if (twin.margin < blurred) continue;
+      const twin_draw of_weights = twin_sample(stored, static_cast<long double>(u));
+      if (twin.margin < blurred || of_weights.margin < blurred) continue;
       ++compared;
       INFO("n " << n << ", u " << u);
       REQUIRE(kernels::sample_logits(logits.data(), n, u, 0.8) == twin.index);
-      REQUIRE(kernels::sample(weights.data(), n, u) == twin.index);
+      REQUIRE(kernels::sample(weights.data(), n, u) == of_weights.index);
     }
   }
   REQUIRE(compared > 500);
 }
 
 TEST_CASE("zero weights and masked logits are never drawn, the last uniform included", "[kernels][sample]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float inf = std::numeric_limits<float>::infinity();
   const double last = 1.0 - 0x1p-53;
   for (const std::size_t n : {1u, 2u, 64u, 65u, 5000u}) {
     std::vector<float> weights(n, 0.0f);
-    std::vector<float> logits(n, -infinity);
+    std::vector<float> logits(n, -inf);
     const std::size_t only = n / 2;
     weights[only] = 0.3f;
     logits[only] = -4.0f;
@@ -63,6 +66,13 @@ TEST_CASE("nothing to draw", "[kernels][sample]") {
   bad[70] = std::numeric_limits<float>::quiet_NaN();
   REQUIRE(kernels::sample(bad.data(), bad.size(), 0.5) == kernels::not_found);
   REQUIRE(kernels::sample_logits(bad.data(), bad.size(), 0.5) == kernels::not_found);
+  std::vector<float> late(5000, 1.0f);
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    late[4000] = value;  // in another chunk than the one a small uniform points to
+    for (const double u : {0.0, 0.01, 0.9}) REQUIRE(kernels::sample_logits(late.data(), late.size(), u) == kernels::not_found);
+  }
+  REQUIRE(kernels::sample_logits(late.data(), 0, 0.5) == kernels::not_found);
+  REQUIRE(kernels::sample(late.data(), 0, 0.5) == kernels::not_found);
   const std::vector<float> masked(100, -std::numeric_limits<float>::infinity());
   REQUIRE(kernels::sample_logits(masked.data(), masked.size(), 0.5) == kernels::not_found);
 }

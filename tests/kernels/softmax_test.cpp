@@ -29,7 +29,8 @@ TEMPLATE_TEST_CASE("softmax and log_softmax agree with their scalar twins", "[ke
         const auto e = static_cast<double>(expected[i]);
         // an exponent of size |d| carries |d| epsilon of absolute error
         REQUIRE(std::fabs(static_cast<double>(probs[i]) - e) <= bound * e * (1.0 + std::fabs(std::log(e))) + 1e-37);
-        REQUIRE(std::fabs(static_cast<double>(log_probs[i]) - static_cast<double>(std::log(expected[i]))) <= bound * (1.0 + std::fabs(std::log(e))));
+        REQUIRE(std::fabs(static_cast<double>(log_probs[i]) - static_cast<double>(std::log(expected[i]))) <=
+                bound * (1.0 + std::fabs(std::log(e))));
         sum += static_cast<long double>(probs[i]);
       }
       REQUIRE(static_cast<double>(std::fabs(sum - 1.0L)) <= bound);
@@ -37,11 +38,11 @@ TEMPLATE_TEST_CASE("softmax and log_softmax agree with their scalar twins", "[ke
   }
 }
 
-TEST_CASE("in place gives the bits of out of place", "[kernels][softmax]") {
+TEMPLATE_TEST_CASE("in place gives the bits of out of place", "[kernels][softmax]", float, double) {
   for (const std::size_t n : awkward_lengths()) {
-    auto x = random_logits<float>(n, n);
+    auto x = random_logits<TestType>(n, n);
     auto y = x;
-    std::vector<float> out(n);
+    std::vector<TestType> out(n);
     kernels::softmax(x.data(), n, out.data(), 0.8);
     kernels::softmax(x.data(), n, x.data(), 0.8);
     REQUIRE(x == out);
@@ -61,14 +62,14 @@ TEST_CASE("float logits write double probabilities", "[kernels][softmax]") {
 }
 
 TEST_CASE("masked logits get probability zero and log-probability -inf", "[kernels][softmax]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  std::vector<float> x = {1.0f, -infinity, 2.0f, -infinity};
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> x = {1.0f, -inf, 2.0f, -inf};
   std::vector<float> out(4);
   kernels::softmax(x.data(), 4, out.data());
   REQUIRE(out[1] == 0.0f);
   REQUIRE(static_cast<double>(out[2]) == Approx(1.0 / (1.0 + std::exp(-1.0))));
   kernels::log_softmax(x.data(), 4, out.data());
-  REQUIRE(out[3] == -infinity);
+  REQUIRE(out[3] == -inf);
   x[0] = std::numeric_limits<float>::quiet_NaN();
   kernels::softmax(x.data(), 4, out.data());
   for (const std::size_t i : {0u, 2u}) REQUIRE(std::isnan(out[i]));
@@ -97,10 +98,10 @@ TEMPLATE_TEST_CASE("log_softmax keeps its digits under large logits, small tempe
 }
 
 TEST_CASE("a row without a distribution gives NaN everywhere, an empty one nothing", "[kernels][softmax]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float inf = std::numeric_limits<float>::infinity();
   for (const std::size_t n : {1u, 67u, 5000u}) {
-    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), infinity, -infinity}) {
-      std::vector<float> x(n, bad == -infinity ? bad : 1.0f);
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), inf, -inf}) {
+      std::vector<float> x(n, bad == -inf ? bad : 1.0f);
       x[n / 2] = bad;
       std::vector<float> out(n);
       kernels::softmax(x.data(), n, out.data());
@@ -109,6 +110,12 @@ TEST_CASE("a row without a distribution gives NaN everywhere, an empty one nothi
       for (const float p : out) REQUIRE(std::isnan(p));
     }
   }
+  std::vector<float> hidden(5000, -inf);  // the NaN stands among masked logits, in another chunk than the rest
+  hidden[0] = 1.0f;
+  hidden[4000] = std::numeric_limits<float>::quiet_NaN();
+  REQUIRE(std::isnan(kernels::log_sum_exp(hidden.data(), hidden.size())));
+  kernels::softmax(hidden.data(), hidden.size(), hidden.data());
+  for (const float p : hidden) REQUIRE(std::isnan(p));
   float untouched = 7.0f;
   kernels::softmax(&untouched, 0, &untouched);
   kernels::log_softmax(&untouched, 0, &untouched);
@@ -130,4 +137,6 @@ TEST_CASE("chunks far apart are scaled to the row's maximum, masked ones to zero
   for (float& p : x) p = p == -20.0f ? -120.0f : p;  // 150 below: under the smallest float
   kernels::softmax(x.data(), n, out.data());
   REQUIRE(out[5000] == 0.0f);
+  kernels::softmax(x.data(), n, x.data());  // in place a masked chunk must not leave 0 * -inf behind
+  REQUIRE(x == out);
 }

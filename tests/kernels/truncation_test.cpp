@@ -39,7 +39,7 @@ std::vector<bool> twin_kept(const std::vector<T>& x, double temperature, const k
 }
 }  // namespace
 
-TEMPLATE_TEST_CASE("the cutoff keeps what sorting keeps", "[kernels][truncation]", float, double, half) {
+TEMPLATE_TEST_CASE("the cutoff keeps what sorting keeps", "[kernels][truncation]", float, double, half, bfloat16) {
   const kernels::truncation rules[] = {{},
                                        {.top_k = 1},
                                        {.top_k = 40},
@@ -57,7 +57,8 @@ TEMPLATE_TEST_CASE("the cutoff keeps what sorting keeps", "[kernels][truncation]
         const double cutoff = kernels::truncation_cutoff(x.data(), n, temperature, rule);
         const auto kept = twin_kept(x, temperature, rule);
         std::size_t wrong = 0;
-        for (std::size_t i = 0; i < n; ++i) wrong += (static_cast<double>(widen(x[i])) >= cutoff) != kept[i] ? std::size_t{1} : std::size_t{0};
+        for (std::size_t i = 0; i < n; ++i)
+          wrong += (static_cast<double>(widen(x[i])) >= cutoff) != kept[i] ? std::size_t{1} : std::size_t{0};
         REQUIRE(wrong == 0);
       }
     }
@@ -65,11 +66,11 @@ TEMPLATE_TEST_CASE("the cutoff keeps what sorting keeps", "[kernels][truncation]
 }
 
 TEST_CASE("no rule keeps all, masked tokens do not come back", "[kernels][truncation]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  const std::vector<float> x = {1.0f, -infinity, 0.0f, -infinity};
-  REQUIRE(kernels::truncation_cutoff(x.data(), 4, 1.0, {}) == -static_cast<double>(infinity));
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> x = {1.0f, -inf, 0.0f, -inf};
+  REQUIRE(kernels::truncation_cutoff(x.data(), 4, 1.0, {}) == -static_cast<double>(inf));
   REQUIRE(kernels::truncation_cutoff(x.data(), 4, 1.0, {.top_p = 0.9999999}) == 0.0);
-  REQUIRE(kernels::truncation_cutoff(x.data(), 4, 1.0, {.top_k = 3}) == -static_cast<double>(infinity));
+  REQUIRE(kernels::truncation_cutoff(x.data(), 4, 1.0, {.top_k = 3}) == -static_cast<double>(inf));
   REQUIRE(kernels::truncation_cutoff(x.data(), 4, 1.0, {.min_p = 1.0}) == 1.0);
 }
 
@@ -78,4 +79,21 @@ TEST_CASE("a tie at the edge of the nucleus is kept whole", "[kernels][truncatio
   REQUIRE(kernels::truncation_cutoff(x.data(), 5, 1.0, {.top_p = 0.6}) == 1.0);
   REQUIRE(kernels::truncation_cutoff(x.data(), 5, 1.0, {.top_k = 2}) == 1.0);
   REQUIRE(kernels::truncation_cutoff(x.data(), 5, 1.0, {.top_p = 0.3}) == 2.0);
+}
+
+TEST_CASE("min-p in float rounds towards keeping, by one step at most", "[kernels][truncation]") {
+  const std::vector<float> x = {0.0f, -1.0f, -60.0f};
+  for (int percent = 1; percent < 100; ++percent) {
+    const double exact = std::log(percent / 100.0);
+    const double cutoff = kernels::truncation_cutoff(x.data(), 3, 1.0, {.min_p = percent / 100.0});
+    REQUIRE(cutoff <= exact);
+    REQUIRE(cutoff > exact * (1.0 + 0x1p-23));
+  }
+}
+
+TEST_CASE("the rules do not undo each other", "[kernels][truncation]") {
+  const std::vector<double> x = {3.0, 2.0, 1.0, 0.0, -1.0};
+  REQUIRE(kernels::truncation_cutoff(x.data(), 5, 1.0, {.top_k = 2, .min_p = 1e-6}) == 2.0);
+  REQUIRE(kernels::truncation_cutoff(x.data(), 5, 1.0, {.top_k = 4, .top_p = 0.5, .min_p = 1e-6}) == 3.0);
+  REQUIRE(kernels::truncation_cutoff(x.data(), 5, 1.0, {.top_k = 4, .min_p = 0.2}) == Approx(3.0 + std::log(0.2)));
 }

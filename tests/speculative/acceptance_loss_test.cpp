@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/messages.hpp"
+#include "support/scripted_generator.hpp"
 
 #include <gavel/core/philox.hpp>
 #include <gavel/core/variates.hpp>
@@ -14,22 +16,15 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::message_of;
+
 using namespace gavel::speculative;
 using gavel::matrix_view;
+using Catch::Matchers::Message;
 
 namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 struct batch {
   std::vector<double> logits;
@@ -57,10 +52,12 @@ TEST_CASE("soft labels", "[speculative][acceptance_loss]") {
   CHECK(soft_label(0.1, 0.4) == Approx(0.25));
   CHECK(soft_label(0.0, 0.4) == 0.0);
   CHECK(soft_label(1e-310, 1e-300) == Approx(1e-10));
-  CHECK(message_of([] { (void)soft_label(0.1, 0.0); }) == "gavel::speculative::soft_label: draft_prob = 0, must be in (0, 1]");
-  CHECK(message_of([] { (void)soft_label(-0.1, 0.5); }) == "gavel::speculative::soft_label: target_prob = -0.1, must be in [0, 1]");
-  CHECK_THROWS_AS(soft_label(not_a_number, 0.5), std::domain_error);
-  CHECK_THROWS_AS(soft_label(0.5, not_a_number), std::domain_error);
+  CHECK(message_of([] { (void)soft_label(0.1, 0.0); }) == "domain: gavel::speculative::soft_label: draft_prob = 0, must be in (0, 1]");
+  CHECK(message_of([] { (void)soft_label(-0.1, 0.5); }) == "domain: gavel::speculative::soft_label: target_prob = -0.1, must be in [0, 1]");
+  CHECK_THROWS_MATCHES(soft_label(not_a_number, 0.5), std::domain_error,
+                       Message("gavel::speculative::soft_label: target_prob = nan, must be in [0, 1]"));
+  CHECK_THROWS_MATCHES(soft_label(0.5, not_a_number), std::domain_error,
+                       Message("gavel::speculative::soft_label: draft_prob = nan, must be in (0, 1]"));
 
   const std::vector<double> p{0.5, 0.3, 0.2, 0.1, 0.1, 0.8, 0.2, 0.2, 0.6};  // one row more than drafts: the bonus position
   const std::vector<float> q{0.25f, 0.5f, 0.25f, 0.0f, 0.5f, 0.5f};
@@ -74,7 +71,7 @@ TEST_CASE("soft labels", "[speculative][acceptance_loss]") {
     });
   };
   const std::vector<double> kept = labels;
-  CHECK(call({0, 0}, 3) == "gavel::speculative::soft_labels: draft_probs[i][drafts[i]], i[1] = 0, must be in (0, 1]");
+  CHECK(call({0, 0}, 3) == "domain: gavel::speculative::soft_labels: draft_probs[i][drafts[i]], i[1] = 0, must be in (0, 1]");
   CHECK(call({0, 3}, 3) == "gavel::speculative::soft_labels: drafts[1] = 3, must be < vocabulary size 3");
   CHECK(call({0, 1}, 1) == "gavel::speculative::soft_labels: target_probs.rows() = 1, must be >= drafts.size() 2");
   CHECK(call({0}, 3) == "gavel::speculative::soft_labels: draft_probs.rows() = 2, must be drafts.size() 1");
@@ -102,6 +99,11 @@ TEST_CASE("token mixing: one uniform per position, the mask marks drafts", "[spe
   CHECK(static_cast<double>(targets) / n == Approx(0.15).margin(0.01));
   mix_tokens(x, y, rng, z, mask, 0.0);
   CHECK(z == y);
+  gavel::testing::scripted_generator zero({0.0});
+  std::vector<token_id> one(1);
+  std::vector<std::uint8_t> drafted(1);
+  mix_tokens(std::vector<token_id>{7}, std::vector<token_id>{8}, zero, one, drafted, 0.0);  // the uniform 0 is not below a rate of 0
+  CHECK(one[0] == 8);
   mix_tokens(x, y, rng, z, mask, 1.0);
   CHECK(z == x);
   CHECK(message_of([&] { mix_tokens(x, y, rng, z, mask, 1.5); }) == "gavel::speculative::mix_tokens: target_rate = 1.5, must be in [0, 1]");
@@ -194,7 +196,7 @@ TEST_CASE("bias of the weighted loss: optimum and inverse", "[speculative][accep
   }
   CHECK(biased_acceptance(0.8, 6.0) == Approx(0.4));
   CHECK(unbiased_acceptance(0.4, 6.0) == Approx(0.8));
-  CHECK(message_of([] { (void)unbiased_acceptance(1.5, 6.0); }) == "gavel::speculative::unbiased_acceptance: predicted = 1.5, must be in [0, 1]");
+  CHECK(message_of([] { (void)unbiased_acceptance(1.5, 6.0); }) == "domain: gavel::speculative::unbiased_acceptance: predicted = 1.5, must be in [0, 1]");
   CHECK(message_of([] { (void)biased_acceptance(0.5, 0.0); }) ==
         "gavel::speculative::biased_acceptance: rejection_weight = 0, must be finite and > 0");
 }
@@ -213,12 +215,12 @@ TEST_CASE("loss: bad input is named and the gradient untouched", "[speculative][
   CHECK(call({1, 1}) == prefix + "mask.size() = 2, must be 0 or logits.rows() 3");
   CHECK(call({}, -1.0) == prefix + "rejection_weight = -1, must be finite and > 0");
   labels[1] = 1.25;
-  CHECK(call({}) == prefix + "labels[1] = 1.25, must be in [0, 1]");
+  CHECK(call({}) == "domain: " + prefix + "labels[1] = 1.25, must be in [0, 1]");
   labels[1] = not_a_number;
-  CHECK(call({}).find(prefix + "labels[1] = ") == 0);
+  CHECK(call({}) == "domain: " + prefix + "labels[1] = nan, must be in [0, 1]");
   labels[1] = 0.5;
   logits[3] = std::numeric_limits<double>::infinity();
-  CHECK(call({}) == prefix + "logits[3] = inf, must be finite");
+  CHECK(call({}) == "domain: " + prefix + "logits[3] = inf, must be finite");
   CHECK(call({1, 0, 1}) == "no exception");  // a masked position may hold anything
   gradient.assign(6, 42.0);
   labels.pop_back();

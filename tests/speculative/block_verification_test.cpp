@@ -5,6 +5,7 @@
 #include <gavel/speculative/block_verification.hpp>
 #include <gavel/speculative/single_draft.hpp>
 #include <gavel/speculative/tree.hpp>
+#include <gavel/speculative/tree_walk.hpp>
 
 #include <cstdint>
 #include <limits>
@@ -175,6 +176,25 @@ TEST_CASE("block verification at the edges", "[speculative][block]") {
       REQUIRE(rng.calls == 3);
     }
   }
+  SECTION("a small P_1 is a small chance, not none") {
+    const std::vector<double> p{1e-6, 1.0 - 1e-6, 0.5, 0.5, 0.5, 0.5};
+    const std::vector<double> q{0.5, 0.5, 1.0, 0.0};
+    const std::vector<token_id> unlikely{0, 0};
+    const block_law law = block_verification_law(matrix_view<const double>(p, 2), matrix_view<const double>(q, 2), unlikely);
+    CHECK(law.prefix_weight[1] == Approx(2e-6).epsilon(1e-14));
+    CHECK(law.stop_probs[1] == Approx(1e-6 / (1.0 - 1e-6)).epsilon(1e-12));  // S_1 = P_1 / 2, the part of p that q never drafts
+    CHECK(law.stop_probs[2] == Approx(1e-6).epsilon(1e-14));
+  }
+  SECTION("a draft probability so small that p / q is infinite counts as zero: 0 * inf must not accept an impossible path") {
+    const std::vector<double> p{0.0, 1.0, 0.5, 0.5, 0.5, 0.5};
+    std::vector<double> q{0.5, 0.5, 1e-320, 1.0};
+    const std::vector<token_id> impossible{0, 0};
+    CHECK_THROWS_WITH(block_verification_law(matrix_view<const double>(p, 2), matrix_view<const double>(q, 2), impossible),
+                      "gavel::speculative::block_verification_law: path[1] = 0, must have draft probability > 0");
+    q[2] = 1e-300;
+    CHECK(block_verification_law(matrix_view<const double>(p, 2), matrix_view<const double>(q, 2), impossible).length_probs ==
+          std::vector<double>{1, 0, 0});
+  }
   SECTION("a strong second token carries a weak first one") {
     const std::vector<double> p{0.5, 0.5, 0.9, 0.1, 0.5, 0.5};
     const std::vector<double> q{0.9, 0.1, 0.5, 0.5};
@@ -217,9 +237,8 @@ TEST_CASE("block verification names what is wrong", "[speculative][block]") {
   q = {0.5, 0.5, 0.5, 0.5};
   p = {1.0, 0.0, 1.0, 0.0, -0.25, 1.25};
   path = {0, 0};
-  CHECK(message(3, 2) == name + "target_rows.row(2)[0] = -0.25, must be finite and >= 0");
-  CHECK_THROWS_AS(verify_block(matrix_view<const double>(p.data(), 3, 2), matrix_view<const double>(q.data(), 2, 2), path, rng),
-                  std::domain_error);
+  CHECK_THROWS_MATCHES(verify_block(matrix_view<const double>(p.data(), 3, 2), matrix_view<const double>(q.data(), 2, 2), path, rng),
+                       std::domain_error, Catch::Matchers::Message(name + "target_rows.row(2)[0] = -0.25, must be finite and >= 0"));
   // The law reads, and checks, every row.
   CHECK_THROWS_WITH(block_verification_law(matrix_view<const double>(p.data(), 3, 2), matrix_view<const double>(q.data(), 2, 2), path),
                     "gavel::speculative::block_verification_law: target_rows.row(2)[0] = -0.25, must be finite and >= 0");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <gavel/speculative/candidate_length.hpp>
 
@@ -9,21 +10,14 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::message_of;
+
 using namespace gavel::speculative;
+using Catch::Matchers::Message;
 
 namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 // One round of the engine's loop; the prediction for token t arrives `lag` tokens late.
 std::size_t drafts_of_round(threshold_rule& rule, const std::vector<double>& predicted) {
@@ -179,6 +173,7 @@ TEST_CASE("confidence and entropy rules", "[speculative][candidate_length]") {
   entropy_rule entropy({.scale = 0.25, .threshold = 0.5, .max_length = 9});
   CHECK(drafts_of_round(entropy, {.entropy = 1.44}) == 1);
   CHECK(drafts_of_round(entropy, {.entropy = 0.99}) == 9);
+  CHECK(drafts_of_round(entropy, {.entropy = 1.0}) == 9);  // below the threshold, not at it
   CHECK(drafts_of_round(entropy, {.entropy = 1.01}) == 1);  // the turn is at H = (1 - tau)^2 / gamma = 1
   CHECK(drafts_of_round(entropy, {.entropy = std::numeric_limits<double>::infinity()}) == 1);
 }
@@ -200,17 +195,20 @@ TEST_CASE("observe_draft: largest probability and entropy in nats", "[speculativ
   CHECK(message_of([] { (void)observe_draft(std::vector<double>{}); }) ==
         "gavel::speculative::observe_draft: probs.size() = 0, must be >= 1");
   CHECK(message_of([] { (void)observe_draft(std::vector<double>{0.5, -0.25}); }) ==
-        "gavel::speculative::observe_draft: probs[1] = -0.25, must be in [0, 1]");
-  CHECK_THROWS_AS(observe_draft(std::vector<double>{0.5, not_a_number}), std::domain_error);
-  CHECK_THROWS_AS(observe_draft(std::vector<double>{1.5}), std::domain_error);
+        "domain: gavel::speculative::observe_draft: probs[1] = -0.25, must be in [0, 1]");
+  CHECK_THROWS_MATCHES(observe_draft(std::vector<double>{0.5, not_a_number}), std::domain_error,
+                       Message("gavel::speculative::observe_draft: probs[1] = nan, must be in [0, 1]"));
+  CHECK_THROWS_MATCHES(observe_draft(std::vector<double>{1.5}), std::domain_error,
+                       Message("gavel::speculative::observe_draft: probs[0] = 1.5, must be in [0, 1]"));
 }
 
 TEST_CASE("options out of range are named", "[speculative][candidate_length][errors]") {
   const std::string prefix = "gavel::speculative::";
   CHECK(message_of([] { threshold_rule({.threshold = 1.5}); }) == prefix + "threshold_rule: threshold = 1.5, must be in [0, 1]");
-  CHECK(message_of([] { threshold_rule({.threshold = -0.1}); }) == prefix + "threshold_rule: threshold = -0.1, must be in [0, 1]");
-  CHECK_THROWS_AS(threshold_rule({.threshold = -0.1}), std::invalid_argument);
-  CHECK_THROWS_AS(threshold_rule({.threshold = not_a_number}), std::domain_error);
+  CHECK_THROWS_MATCHES(threshold_rule({.threshold = -0.1}), std::invalid_argument,
+                       Message(prefix + "threshold_rule: threshold = -0.1, must be in [0, 1]"));
+  CHECK_THROWS_MATCHES(threshold_rule({.threshold = not_a_number}), std::domain_error,
+                       Message(prefix + "threshold_rule: threshold = nan, must be in [0, 1]"));
   CHECK(message_of([] { threshold_rule({.min_length = 6, .max_length = 5}); }) ==
         prefix + "threshold_rule: min_length = 6, must be <= max_length 5");
   CHECK(message_of([] { threshold_rule({.min_length = 0, .max_length = 0}); }) == prefix + "threshold_rule: max_length = 0, must be >= 1");
@@ -224,7 +222,8 @@ TEST_CASE("options out of range are named", "[speculative][candidate_length][err
   CHECK(message_of([] { entropy_rule({.scale = -1.0}); }) == prefix + "entropy_rule: scale = -1, must be finite and >= 0");
   CHECK(message_of([] { entropy_rule({.scale = std::numeric_limits<double>::infinity()}); }) ==
         prefix + "entropy_rule: scale = inf, must be finite and >= 0");
-  CHECK_THROWS_AS(entropy_rule({.scale = not_a_number}), std::domain_error);
+  CHECK_THROWS_MATCHES(entropy_rule({.scale = not_a_number}), std::domain_error,
+                       Message(prefix + "entropy_rule: scale = nan, must be finite and >= 0"));
   CHECK(message_of([] { entropy_rule({.threshold = 1.25}); }) == prefix + "entropy_rule: threshold = 1.25, must be in [0, 1]");
 }
 
@@ -234,19 +233,23 @@ TEST_CASE("bad observations throw and leave the rule as it was", "[speculative][
   CHECK(threshold.keep_drafting({.predicted_acceptance = 0.9}));
   const threshold_rule before = threshold;
   CHECK(message_of([&] { (void)threshold.keep_drafting({.predicted_acceptance = -0.5}); }) ==
-        "gavel::speculative::threshold_rule::keep_drafting: predicted_acceptance = -0.5, must be in [0, 1]");
-  CHECK_THROWS_AS(threshold.keep_drafting({.predicted_acceptance = not_a_number}), std::domain_error);
-  CHECK_THROWS_AS(threshold.keep_drafting({.predicted_acceptance = 1.0 + 1e-9}), std::domain_error);
+        "domain: gavel::speculative::threshold_rule::keep_drafting: predicted_acceptance = -0.5, must be in [0, 1]");
+  CHECK_THROWS_MATCHES(threshold.keep_drafting({.predicted_acceptance = not_a_number}), std::domain_error,
+                       Message("gavel::speculative::threshold_rule::keep_drafting: predicted_acceptance = nan, must be in [0, 1]"));
+  CHECK_THROWS_MATCHES(threshold.keep_drafting({.predicted_acceptance = 1.00000001}), std::domain_error,
+                       Message("gavel::speculative::threshold_rule::keep_drafting: predicted_acceptance = 1.00000001, must be in [0, 1]"));
   CHECK(threshold == before);
 
   confidence_rule confidence;
   CHECK(message_of([&] { (void)confidence.keep_drafting({.top_prob = 1.5}); }) ==
-        "gavel::speculative::confidence_rule::keep_drafting: top_prob = 1.5, must be in [0, 1]");
-  CHECK_THROWS_AS(confidence.keep_drafting({.top_prob = not_a_number}), std::domain_error);
+        "domain: gavel::speculative::confidence_rule::keep_drafting: top_prob = 1.5, must be in [0, 1]");
+  CHECK_THROWS_MATCHES(confidence.keep_drafting({.top_prob = not_a_number}), std::domain_error,
+                       Message("gavel::speculative::confidence_rule::keep_drafting: top_prob = nan, must be in [0, 1]"));
   CHECK(confidence == confidence_rule());
   entropy_rule entropy;
   CHECK(message_of([&] { (void)entropy.keep_drafting({.entropy = -0.5}); }) ==
-        "gavel::speculative::entropy_rule::keep_drafting: entropy = -0.5, must be >= 0");
-  CHECK_THROWS_AS(entropy.keep_drafting({.entropy = not_a_number}), std::domain_error);
+        "domain: gavel::speculative::entropy_rule::keep_drafting: entropy = -0.5, must be >= 0");
+  CHECK_THROWS_MATCHES(entropy.keep_drafting({.entropy = not_a_number}), std::domain_error,
+                       Message("gavel::speculative::entropy_rule::keep_drafting: entropy = nan, must be >= 0"));
   CHECK(entropy == entropy_rule());
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <gavel/speculative/candidate_online.hpp>
 
@@ -7,21 +8,14 @@
 #include <limits>
 #include <string>
 
+using gavel::testing::message_of;
+
 using namespace gavel::speculative;
+using Catch::Matchers::Message;
 
 namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 }  // namespace
 
@@ -84,6 +78,7 @@ TEST_CASE("online rule probes when drafting looks hopeless, and recovers", "[spe
   for (int round = 0; round < 80; ++round) {
     const bool drafts = rule.begin_round();
     probes += drafts ? 1 : 0;
+    CHECK(drafts == ((round + 1) % 8 == 0));  // one round was played before the loop
     if (drafts) CHECK_FALSE(rule.keep_drafting({.top_prob = 0.5}));  // one token, no more
     rule.end_round(0, drafts ? 1 : 0);
   }
@@ -135,14 +130,16 @@ TEST_CASE("online rule: bad input is named and changes nothing", "[speculative][
   CHECK(message_of([] { online_rule({.probe_interval = 0}); }) == prefix + "probe_interval = 0, must be >= 1");
   CHECK(message_of([] { online_rule({.prior_acceptance = 1.1}); }) == prefix + "prior_acceptance = 1.1, must be in [0, 1]");
   CHECK(message_of([] { online_rule({.prior_weight = 0.0}); }) == prefix + "prior_weight = 0, must be finite and > 0");
-  CHECK_THROWS_AS(online_rule({.prior_weight = not_a_number}), std::domain_error);
+  CHECK_THROWS_MATCHES(online_rule({.prior_weight = not_a_number}), std::domain_error,
+                       Message(prefix + "prior_weight = nan, must be finite and > 0"));
   online_rule rule;
   const online_rule before = rule;
   CHECK(message_of([&] { rule.add_overlap(0.5, 1.5); }) ==
-        "gavel::speculative::acceptance_statistics::add_overlap: overlap = 1.5, must be in [0, 1]");
-  CHECK_THROWS_AS(rule.add_overlap(not_a_number, 0.5), std::domain_error);
+        "domain: gavel::speculative::acceptance_statistics::add_overlap: overlap = 1.5, must be in [0, 1]");
+  CHECK_THROWS_MATCHES(rule.add_overlap(not_a_number, 0.5), std::domain_error,
+                       Message("gavel::speculative::acceptance_statistics::add_overlap: top_prob = nan, must be in [0, 1]"));
   CHECK(message_of([&] { (void)rule.keep_drafting({.top_prob = -1.0}); }) ==
-        "gavel::speculative::online_rule::keep_drafting: top_prob = -1, must be in [0, 1]");
+        "domain: gavel::speculative::online_rule::keep_drafting: top_prob = -1, must be in [0, 1]");
   CHECK(message_of([&] { rule.end_round(2, 1); }) == "gavel::speculative::online_rule::end_round: accepted = 2, must be <= drafted 1");
   CHECK(rule == before);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <gavel/core/philox.hpp>
 #include <gavel/core/uniform.hpp>
@@ -13,21 +14,14 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::message_of;
+
 using namespace gavel::speculative;
+using Catch::Matchers::Message;
 
 namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 struct model {
   std::vector<double> acceptance;
@@ -205,6 +199,15 @@ TEST_CASE("published examples: optimum, threshold and gain over the best fixed l
   CHECK(mild.status == optimum_status::converged);
 }
 
+TEST_CASE("probabilities that sum to one within the tolerance are divided by their sum", "[speculative][candidate_optimum]") {
+  const std::vector<double> acceptance{0.95, 0.3};
+  const candidate_optimum exact = optimal_candidate_length(acceptance, std::vector<double>{0.75, 0.25}, {1.0, 8.0});
+  const double off = 1.0 + 9e-7;
+  const candidate_optimum scaled = optimal_candidate_length(acceptance, std::vector<double>{0.75 * off, 0.25 * off}, {1.0, 8.0});
+  CHECK(scaled.mean_acceptance == Approx(exact.mean_acceptance).epsilon(1e-14));
+  CHECK(scaled.time_per_token == Approx(exact.time_per_token).epsilon(1e-13));
+}
+
 TEST_CASE("constant acceptance reduces to the best fixed length", "[speculative][candidate_optimum]") {
   for (const double a : {0.1, 0.4, 0.65, 0.8, 0.9, 0.97}) {
     for (const double target_time : {1.5, 4.0, 10.0, 60.0}) {
@@ -311,21 +314,24 @@ TEST_CASE("bad models are named", "[speculative][candidate_optimum][errors]") {
   CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5, 0.2}, one, {}); }) ==
         prefix + "probs.size() = 1, must be acceptance.size() 2");
   CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5, 1.5}, std::vector{0.5, 0.5}, {}); }) ==
-        prefix + "acceptance[1] = 1.5, must be in [0, 1]");
-  CHECK_THROWS_AS(optimal_candidate_length(std::vector{not_a_number}, one, {}), std::domain_error);
-  CHECK_THROWS_AS(optimal_candidate_length(std::vector{0.5, 0.5}, std::vector{0.5, 0.4}, {}), std::domain_error);
+        "domain: " + prefix + "acceptance[1] = 1.5, must be in [0, 1]");
+  CHECK_THROWS_MATCHES(optimal_candidate_length(std::vector{not_a_number}, one, {}), std::domain_error,
+                       Message(prefix + "acceptance[0] = nan, must be in [0, 1]"));
+  CHECK_THROWS_MATCHES(optimal_candidate_length(std::vector{0.5, 0.5}, std::vector{0.5, 0.4}, {}), std::domain_error,
+                       Message(prefix + "sum of probs = 0.9, must be 1 within 1e-06"));
   CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5}, one, {-1.0, 8.0}); }) ==
         prefix + "draft_time = -1, must be finite and >= 0");
   CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5}, one, {1.0, 0.0}); }) ==
         prefix + "target_time = 0, must be finite and > 0");
-  CHECK_THROWS_AS(optimal_candidate_length(std::vector{0.5}, one, {1.0, not_a_number}), std::domain_error);
+  CHECK_THROWS_MATCHES(optimal_candidate_length(std::vector{0.5}, one, {1.0, not_a_number}), std::domain_error,
+                       Message(prefix + "target_time = nan, must be finite and > 0"));
   CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5}, one, {}, {.max_length = 0}); }) == prefix + "max_length = 0, must be >= 1");
   CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5}, one, {}, {.max_states = 0}); }) == prefix + "max_states = 0, must be >= 1");
   CHECK(message_of([&] { (void)fixed_length_time_per_token(1.5, 2, {}); }) ==
-        "gavel::speculative::fixed_length_time_per_token: acceptance = 1.5, must be in [0, 1]");
+        "domain: gavel::speculative::fixed_length_time_per_token: acceptance = 1.5, must be in [0, 1]");
   CHECK(message_of([&] { (void)lookahead_rule(candidate_optimum{}, 0); }) == "gavel::speculative::lookahead_rule: max_length = 0, must be >= 1");
   lookahead_rule rule(optimal_candidate_length(std::vector{0.9}, one, {}));
   CHECK(rule.begin_round());
   CHECK(message_of([&] { (void)rule.keep_drafting({.predicted_acceptance = 2.0}); }) ==
-        "gavel::speculative::lookahead_rule::keep_drafting: predicted_acceptance = 2, must be in [0, 1]");
+        "domain: gavel::speculative::lookahead_rule::keep_drafting: predicted_acceptance = 2, must be in [0, 1]");
 }

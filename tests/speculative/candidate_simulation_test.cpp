@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <gavel/core/statistics.hpp>
 #include <gavel/speculative/candidate_online.hpp>
@@ -12,19 +13,12 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::message_of;
+
 using namespace gavel::speculative;
+using Catch::Matchers::Message;
 
 namespace {
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 const std::vector<double> two_levels{0.95, 0.3};
 const std::vector<double> two_probs{0.75, 0.25};
@@ -87,6 +81,10 @@ TEST_CASE("simulated rules agree with the exact cost model", "[speculative][cand
   CHECK(std::abs(adaptive.time_per_token.value - optimum.time_per_token) < 4.0 * adaptive.time_per_token.standard_error);
   CHECK(std::abs(constant.time_per_token.value - fixed_length_time_per_token(0.7875, 5, cost)) < 4.0 * constant.time_per_token.standard_error);
   CHECK(adaptive.time_per_token.standard_error < 0.01);
+  double mean = 0.0, squares = 0.0;
+  for (const double time : adaptive.batch_times) mean += time / 40.0;
+  for (const double time : adaptive.batch_times) squares += (time - mean) * (time - mean);
+  CHECK(adaptive.time_per_token.standard_error == Approx(std::sqrt(squares / 39.0 / 40.0)).epsilon(1e-12));
   const double tokens_per_round = 1.0 + optimum.mean_accepted;
   CHECK(adaptive.verification_rate.value == Approx(1.0 / tokens_per_round).epsilon(0.005));
   CHECK(adaptive.discard_rate.value == Approx((optimum.mean_drafted - optimum.mean_accepted) / tokens_per_round).epsilon(0.01));
@@ -239,13 +237,15 @@ TEST_CASE("simulation: bad input is named", "[speculative][candidate_simulation]
   CHECK(message_of([] { independent_levels(std::vector{0.5}, std::vector{0.5, 0.5}); }) ==
         "gavel::speculative::independent_levels: probs.size() = 2, must be acceptance.size() 1");
   CHECK(message_of([] { independent_levels(std::vector{-0.5}, std::vector{1.0}); }) ==
-        "gavel::speculative::independent_levels: acceptance[0] = -0.5, must be in [0, 1]");
-  CHECK_THROWS_AS(independent_levels(std::vector{0.5}, std::vector{0.9}), std::domain_error);
+        "domain: gavel::speculative::independent_levels: acceptance[0] = -0.5, must be in [0, 1]");
+  CHECK_THROWS_MATCHES(independent_levels(std::vector{0.5}, std::vector{0.9}), std::domain_error,
+                       Message("gavel::speculative::independent_levels: sum of probs = 0.9, must be 1 within 1e-06"));
   CHECK(message_of([] { row_source(0, std::vector<token_id>{}, bigram_rows{}); }) ==
         "gavel::speculative::row_source: vocabulary = 0, must be >= 1");
   row_source broken(2, std::vector<token_id>{0}, [](std::span<const token_id>, std::span<double> p, std::span<double> q) {
     p[0] = p[1] = q[0] = 0.5;
     q[1] = 0.4;
   });
-  CHECK_THROWS_AS(simulate_length_rule(broken, rule, {}), std::domain_error);
+  CHECK_THROWS_MATCHES(simulate_length_rule(broken, rule, {}), std::domain_error,
+                       Message("gavel::speculative::row_source: sum of q = 0.9, must be 1 within 1e-06"));
 }

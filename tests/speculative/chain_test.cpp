@@ -43,7 +43,8 @@ struct chain_rows {
 
 template <class T>
 chain_rows<T> random_chain(std::size_t vocabulary, std::size_t length, std::uint64_t seed, double spread = 1.5) {
-  return {vocabulary, length, random_logits<T>((length + 1) * vocabulary, seed, spread), random_logits<T>(length * vocabulary, seed + 1, spread)};
+  return {vocabulary, length, random_logits<T>((length + 1) * vocabulary, seed, spread),
+          random_logits<T>(length * vocabulary, seed + 1, spread)};
 }
 
 /// The published algorithm in long double, and how near its closest decision was.
@@ -52,7 +53,8 @@ struct twin_outcome {
   long double margin = 1.0L;
 };
 template <class T>
-twin_outcome twin_chain(const chain_rows<T>& rows, const std::vector<token_id>& tokens, const std::vector<double>& u, long double temperature) {
+twin_outcome twin_chain(const chain_rows<T>& rows, const std::vector<token_id>& tokens, const std::vector<double>& u,
+                        long double temperature) {
   twin_outcome outcome;
   for (std::size_t i = 0; i < rows.length; ++i) {
     const auto p = rows.p(i, temperature);
@@ -75,7 +77,8 @@ twin_outcome twin_chain(const chain_rows<T>& rows, const std::vector<token_id>& 
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("every decision is that of the published algorithm, uniform by uniform", "[speculative][chain]", float, double, half, bfloat16) {
+TEMPLATE_TEST_CASE("every decision is that of the published algorithm, uniform by uniform", "[speculative][chain]", float, double, half,
+                   bfloat16) {
   philox4x32 rng(1);
   std::size_t compared = 0;
   std::size_t refused = 0;
@@ -141,7 +144,8 @@ TEST_CASE("the joint law of the emitted tokens is the target's (G-test), for eve
     probs_from_logits(target.subspan(0, v), std::span<double>(first), options.sampling);
     probs_from_logits(target.subspan(v, v), std::span<double>(second), options.sampling);
     std::vector<std::vector<double>> q(2, std::vector<double>(v));
-    for (std::size_t i = 0; i < 2; ++i) probs_from_logits(std::span<const float>(rows.draft).subspan(i * v, v), std::span<double>(q[i]), draft_sampling);
+    for (std::size_t i = 0; i < 2; ++i)
+      probs_from_logits(std::span<const float>(rows.draft).subspan(i * v, v), std::span<double>(q[i]), draft_sampling);
     const double p_value = joint_p_value(
         rows, options,
         [&](philox4x32& rng) {
@@ -212,7 +216,11 @@ TEST_CASE("no drafts: one token from the target", "[speculative][chain]") {
   const auto rows = random_chain<float>(50, 0, 80);
   scripted_generator script({0.4});
   const auto draw = twin_sample(rows.p(0), 0.4L);
-  REQUIRE(verify_chain(rows.target_view(), rows.draft_view(), std::vector<token_id>{}, script) == chain_result{0, static_cast<token_id>(draw.index)});
+  REQUIRE(verify_chain(rows.target_view(), rows.draft_view(), std::vector<token_id>{}, script) ==
+          chain_result{0, static_cast<token_id>(draw.index)});
+  scripted_generator again({0.4});  // nothing to hand over
+  REQUIRE(verify_chain(rows.target_view(), matrix_view<const float>(), std::vector<token_id>{}, again) ==
+          chain_result{0, static_cast<token_id>(draw.index)});
 }
 
 TEST_CASE("p = q accepts every draft", "[speculative][chain]") {
@@ -221,7 +229,8 @@ TEST_CASE("p = q accepts every draft", "[speculative][chain]") {
   philox4x32 rng(3);
   for (int t = 0; t < 300; ++t) {
     std::vector<token_id> tokens;
-    for (std::size_t i = 0; i < 4; ++i) tokens.push_back(static_cast<token_id>(kernels::sample_logits(rows.draft.data() + 500 * i, 500, uniform(rng))));
+    for (std::size_t i = 0; i < 4; ++i)
+      tokens.push_back(static_cast<token_id>(kernels::sample_logits(rows.draft.data() + 500 * i, 500, uniform(rng))));
     REQUIRE(verify_chain(rows.target_view(), rows.draft_view(), tokens, rng).accepted == 4);
   }
 }
@@ -233,7 +242,8 @@ TEST_CASE("disjoint supports refuse the first draft and draw from the target", "
   philox4x32 rng(4);
   std::vector<std::uint64_t> counts(2, 0);
   for (int t = 0; t < 20000; ++t) {
-    const chain_result result = verify_chain(matrix_view(target.data(), 2, 4), matrix_view(draft.data(), 1, 4), std::vector<token_id>{2}, rng);
+    const chain_result result =
+        verify_chain(matrix_view(target.data(), 2, 4), matrix_view(draft.data(), 1, 4), std::vector<token_id>{2}, rng);
     REQUIRE(result.accepted == 0);
     REQUIRE(result.next_token < 2);
     ++counts[result.next_token];
@@ -245,7 +255,8 @@ TEST_CASE("disjoint supports refuse the first draft and draw from the target", "
 TEST_CASE("work stops at the first refusal: later rows are not read", "[speculative][chain]") {
   auto rows = random_chain<float>(40, 3, 100);
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (std::size_t y = 0; y < 40; ++y) rows.target[40 + y] = rows.target[80 + y] = rows.target[120 + y] = rows.draft[40 + y] = rows.draft[80 + y] = nan;
+  for (std::size_t y = 0; y < 40; ++y)
+    rows.target[40 + y] = rows.target[80 + y] = rows.target[120 + y] = rows.draft[40 + y] = rows.draft[80 + y] = nan;
   rows.target[7] = -std::numeric_limits<float>::infinity();
   philox4x32 rng(5);
   REQUIRE(verify_chain(rows.target_view(), rows.draft_view(), std::vector<token_id>{7, 1, 2}, rng).accepted == 0);
@@ -258,7 +269,8 @@ TEST_CASE("a batch of different lengths equals its sequences one by one", "[spec
   const auto draft = random_logits<float>(9 * v, 2, 1.0);
   philox4x32 drafting(6);
   std::vector<token_id> tokens;
-  for (std::size_t i = 0; i < 9; ++i) tokens.push_back(static_cast<token_id>(kernels::sample_logits(draft.data() + v * i, v, uniform(drafting))));
+  for (std::size_t i = 0; i < 9; ++i)
+    tokens.push_back(static_cast<token_id>(kernels::sample_logits(draft.data() + v * i, v, uniform(drafting))));
   std::vector<philox4x32> streams;
   for (std::uint64_t b = 0; b < 4; ++b) streams.emplace_back(9, b);
   auto copies = streams;
@@ -267,7 +279,8 @@ TEST_CASE("a batch of different lengths equals its sequences one by one", "[spec
                 std::span<chain_result>(results));
   std::size_t first = 0;
   for (std::size_t b = 0; b < 4; ++b) {
-    const std::vector<token_id> own(tokens.begin() + static_cast<std::ptrdiff_t>(first), tokens.begin() + static_cast<std::ptrdiff_t>(first + lengths[b]));
+    const std::vector<token_id> own(tokens.begin() + static_cast<std::ptrdiff_t>(first),
+                                    tokens.begin() + static_cast<std::ptrdiff_t>(first + lengths[b]));
     const chain_result alone = verify_chain(matrix_view(target.data() + (first + b) * v, lengths[b] + 1, v),
                                             matrix_view(draft.data() + first * v, lengths[b], v), own, copies[b]);
     REQUIRE(results[b] == alone);
@@ -285,7 +298,8 @@ TEST_CASE("nothing is allocated", "[speculative][chain]") {
     const sampling_options sampling = options.sampling;
     for (std::size_t i = 0; i < 3; ++i) {
       const double cutoff = kernels::truncation_cutoff(rows.draft.data() + 5000 * i, 5000, sampling.temperature, sampling.truncation());
-      tokens[i] = static_cast<token_id>(kernels::sample_logits(rows.draft.data() + 5000 * i, 5000, uniform(rng), sampling.temperature, cutoff));
+      tokens[i] =
+          static_cast<token_id>(kernels::sample_logits(rows.draft.data() + 5000 * i, 5000, uniform(rng), sampling.temperature, cutoff));
     }
     const std::size_t before = allocation_count();
     std::size_t accepted = 0;
@@ -298,7 +312,7 @@ TEST_CASE("nothing is allocated", "[speculative][chain]") {
 
 TEST_CASE("bad chains are refused with the exact reason", "[speculative][chain]") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float inf = std::numeric_limits<float>::infinity();
   const std::size_t v = 4;
   std::vector<float> target = {0, 1, 2, 3, 0, 1, 2, 3};
   std::vector<float> draft = {3, 2, 1, 0};
@@ -314,29 +328,32 @@ TEST_CASE("bad chains are refused with the exact reason", "[speculative][chain]"
   REQUIRE_THROWS_WITH(call({0}, {}, 2, 0), where + "target_logits.cols() = 0, must be >= 1");
   REQUIRE_THROWS_WITH(call({0}, {.sampling = {.temperature = -0.5}}), where + "temperature = -0.5, must be finite and >= 0");
   REQUIRE_THROWS_WITH(call({0}, {.draft_sampling = sampling_options{.top_p = 2.0}}), where + "top_p = 2, must be in (0, 1]");
-  REQUIRE_THROWS_WITH(call({3}, {.draft_sampling = sampling_options{.top_k = 2}}), where + "draft_tokens[0] = 3, must have draft probability > 0");
+  REQUIRE_THROWS_WITH(call({3}, {.draft_sampling = sampling_options{.top_k = 2}}),
+                      where + "draft_tokens[0] = 3, must have draft probability > 0");
   REQUIRE_THROWS_WITH(call({0}, {.draft = draft_form::probs}), where + "draft[0] = 6, is the sum of the row, must be 1 within 0.0001");
   draft = {0.5f, 0.5f, 0.0f, 0.0f};
   REQUIRE_THROWS_WITH(call({2}, {.draft = draft_form::probs}), where + "draft_tokens[0] = 2, must have draft probability > 0");
+  draft = {0.5f, 0.25f, 0.0f, 0.0f};
+  REQUIRE_THROWS_WITH(call({0}, {.draft = draft_form::probs}), where + "draft[0] = 0.75, is the sum of the row, must be 1 within 0.0001");
   draft = {1.5f, 0.25f, -0.75f, 0.0f};  // sums to one
-  REQUIRE_THROWS_WITH(call({0}, {.draft = draft_form::probs}), where + "draft[0] = -0.75, is a probability of the row, must be >= 0");
-  REQUIRE_THROWS_AS(call({0}, {.draft = draft_form::probs}), std::domain_error);
+  REQUIRE_THROWS_MATCHES(call({0}, {.draft = draft_form::probs}), std::domain_error,
+                         Catch::Matchers::Message(where + "draft[0] = -0.75, is a probability of the row, must be >= 0"));
   draft = {nan, 0.5f, 0.5f, 0.0f};
   REQUIRE_THROWS_WITH(call({1}, {.draft = draft_form::probs}), where + "draft[0] = nan, is the sum of the row, must be 1 within 0.0001");
   const std::string rule = ", is the log-normalizer of the row; logits must be finite or -inf, at least one finite";
   REQUIRE_THROWS_WITH(call({1}), where + "draft[0] = nan" + rule);
   draft = {3, 2, 1, 0};
-  target[1] = infinity;
+  target[1] = inf;
   REQUIRE_THROWS_WITH(call({1}), where + "target_logits[0] = inf" + rule);
   target = {0, 1, 2, 3, 0, nan, 2, 3};
   REQUIRE_THROWS_WITH(call({3}), where + "target_logits[1] = nan" + rule);
-  target = {0, 1, 2, 3, -infinity, -infinity, -infinity, -infinity};
+  target = {0, 1, 2, 3, -inf, -inf, -inf, -inf};
   REQUIRE_THROWS_WITH(call({3}), where + "target_logits[1] = -inf" + rule);
 }
 
 TEST_CASE("bad batches are refused before anything is written", "[speculative][chain]") {
-  const std::vector<float> target(3 * 4, 0.0f);
-  const std::vector<float> draft(1 * 4, 0.0f);
+  const std::vector<float> target(5 * 4, 0.0f);
+  const std::vector<float> draft(3 * 4, 0.0f);
   std::vector<philox4x32> rngs(2);
   std::vector<chain_result> results(2, chain_result{9, 9});
   const auto call = [&](std::vector<token_id> tokens, std::vector<std::size_t> lengths, std::size_t target_rows, std::size_t generators,
@@ -351,20 +368,23 @@ TEST_CASE("bad batches are refused before anything is written", "[speculative][c
   REQUIRE_THROWS_WITH(call({0}, {1, 0}, 3, 1, 2), where + "rngs.size() = 1, must equal lengths.size() 2");
   REQUIRE_THROWS_WITH(call({0}, {1, 0}, 3, 2, 1), where + "results.size() = 1, must equal lengths.size() 2");
   constexpr std::size_t most = static_cast<std::size_t>(-1);
-  REQUIRE_THROWS_WITH(call({0}, {most, 2}, 3, 2, 2), where + "lengths[1] = 2, must not take the sum of lengths beyond the range of std::size_t");
+  REQUIRE_THROWS_WITH(call({0}, {most, 2}, 3, 2, 2),
+                      where + "lengths[1] = 2, must not take the sum of lengths beyond the range of std::size_t");
   // An id of the second sequence is refused before the first is verified.
-  REQUIRE_THROWS_WITH(call({4}, {0, 1}, 3, 2, 2), "gavel::speculative::verify_chain: draft_tokens[0] = 4, must be < vocabulary size 4");
+  REQUIRE_THROWS_WITH(call({0, 1, 4}, {1, 2}, 5, 2, 2, 3),
+                      "gavel::speculative::verify_chain: draft_tokens[1] = 4, must be < vocabulary size 4");
   REQUIRE(results == std::vector<chain_result>(2, chain_result{9, 9}));
 }
 
 TEST_CASE("greedy decoding takes the documented uniforms and refuses bad rows", "[speculative][chain]") {
-  const std::vector<float> target = {0, 2, 1, 5, 4, 3};  // greedy: 1, then 0
+  const std::vector<float> target = {0, 2, 1, 5, 4, 5};  // greedy: 1, then 0, the lower of a tie
   const std::vector<float> draft = {0, 1, 0};
   const chain_options greedy = {.sampling = {.temperature = 0.0}};
   for (const auto& [token, used] : {std::pair{1u, std::size_t{2}}, std::pair{0u, std::size_t{2}}}) {
-    scripted_generator script({0.1, 0.2, 0.3});
+    scripted_generator script({0.1, 0.99, 0.3});
     const chain_result expected = token == 1 ? chain_result{1, 0} : chain_result{0, 1};
-    REQUIRE(verify_chain(matrix_view(target.data(), 2, 3), matrix_view(draft.data(), 1, 3), std::vector<token_id>{token}, script, greedy) == expected);
+    REQUIRE(verify_chain(matrix_view(target.data(), 2, 3), matrix_view(draft.data(), 1, 3), std::vector<token_id>{token}, script, greedy) ==
+            expected);
     REQUIRE(script.used() == used);
   }
 }
@@ -379,7 +399,8 @@ TEST_CASE("a uniform of zero does not accept what the target excludes", "[specul
     for (const double u : {0.0, 1.0 - 0x1p-53}) {
       scripted_generator script({0.0, u});
       const auto& rows = form == draft_form::probs ? probs : draft;
-      const chain_result result = verify_chain(matrix_view(target.data(), 2, 3), matrix_view(rows.data(), 1, 3), tokens, script, {.draft = form});
+      const chain_result result =
+          verify_chain(matrix_view(target.data(), 2, 3), matrix_view(rows.data(), 1, 3), tokens, script, {.draft = form});
       REQUIRE(result.accepted == 0);
       REQUIRE(result.next_token == (u == 0.0 ? 1 : 2));
     }
@@ -395,8 +416,8 @@ TEST_CASE("a refused point draft never comes back, wherever it stands in the row
       rest[token] = 0.0L;
       for (const double u : {0.0, 0.3, 0.77, 1.0 - 0x1p-53}) {
         scripted_generator script({1.0 - 0x1p-53, u, 0.5});
-        const chain_result result = verify_chain(rows.target_view(), rows.draft_view(), std::vector<token_id>{static_cast<token_id>(token)}, script,
-                                                 {.draft = draft_form::point});
+        const chain_result result = verify_chain(rows.target_view(), rows.draft_view(), std::vector<token_id>{static_cast<token_id>(token)},
+                                                 script, {.draft = draft_form::point});
         if (v == 1) {
           REQUIRE(result == chain_result{1, 0});
           continue;
@@ -425,8 +446,8 @@ TEST_CASE("draft probabilities that miss one by their storage are renormalised",
   const std::vector<token_id> tokens = {0};
   for (const double offset : {-1e-5, 1e-5}) {
     scripted_generator script({threshold + offset, 0.5, 0.5});
-    REQUIRE(verify_chain(matrix_view(target.data(), 2, 3), matrix_view(draft.data(), 1, 3), tokens, script, {.draft = draft_form::probs}).accepted ==
-            (offset < 0.0 ? 1 : 0));
+    REQUIRE(verify_chain(matrix_view(target.data(), 2, 3), matrix_view(draft.data(), 1, 3), tokens, script, {.draft = draft_form::probs})
+                .accepted == (offset < 0.0 ? 1 : 0));
   }
   // From here on the sum is 1 - 2^-8 and the residual (p - q / sum)+ is [0, r1, 1/4].
   const std::vector<half> low = {to_half(0.75f), to_half(0.25f - 0x1p-8f), to_half(0.0f)};  // sum 1 - 2^-8
@@ -434,30 +455,36 @@ TEST_CASE("draft probabilities that miss one by their storage are renormalised",
   const double r1 = 0.25 - (0.25 - 0x1p-8) / low_sum;
   for (const double offset : {-1e-5, 1e-5}) {
     scripted_generator script({0.9, r1 / (r1 + 0.25) + offset, 0.5});
-    const auto result = verify_chain(matrix_view(target.data(), 2, 3), matrix_view(low.data(), 1, 3), tokens, script, {.draft = draft_form::probs});
+    const auto result =
+        verify_chain(matrix_view(target.data(), 2, 3), matrix_view(low.data(), 1, 3), tokens, script, {.draft = draft_form::probs});
     REQUIRE(result == chain_result{0, offset < 0.0 ? 1u : 2u});
   }
   // 16-bit rows may miss by a percent, float rows by a tenth of a per mille.
   const std::vector<half> far = {to_half(0.75f), to_half(0.27f), to_half(0.0f)};
   philox4x32 rng(9);
-  REQUIRE_THROWS_AS(verify_chain(matrix_view(target.data(), 2, 3), matrix_view(far.data(), 1, 3), tokens, rng, {.draft = draft_form::probs}),
-                    std::domain_error);
+  const std::string sum_of_row = "gavel::speculative::verify_chain: draft[0] = ";
+  REQUIRE_THROWS_MATCHES(
+      verify_chain(matrix_view(target.data(), 2, 3), matrix_view(far.data(), 1, 3), tokens, rng, {.draft = draft_form::probs}),
+      std::domain_error, Catch::Matchers::Message(sum_of_row + "1.02001953, is the sum of the row, must be 1 within 0.01"));
   const std::vector<float> near = {0.75f, 0.25f + 0x1p-8f, 0.0f};
-  REQUIRE_THROWS_AS(verify_chain(matrix_view(target.data(), 2, 3), matrix_view(near.data(), 1, 3), tokens, rng, {.draft = draft_form::probs}),
-                    std::domain_error);
+  REQUIRE_THROWS_MATCHES(
+      verify_chain(matrix_view(target.data(), 2, 3), matrix_view(near.data(), 1, 3), tokens, rng, {.draft = draft_form::probs}),
+      std::domain_error, Catch::Matchers::Message(sum_of_row + "1.00390625, is the sum of the row, must be 1 within 0.0001"));
 }
 
 TEST_CASE("the token after the last draft obeys the sampling options", "[speculative][chain]") {
   const auto rows = random_chain<float>(300, 0, 130, 1.0);
-  for (const sampling_options& sampling : {sampling_options{.temperature = 0.5}, sampling_options{.temperature = 1.5, .top_k = 7},
-                                           sampling_options{.top_p = 0.5}, sampling_options{.min_p = 0.2}, sampling_options{.temperature = 0.0}}) {
+  for (const sampling_options& sampling :
+       {sampling_options{.temperature = 0.5}, sampling_options{.temperature = 1.5, .top_k = 7}, sampling_options{.top_p = 0.5},
+        sampling_options{.min_p = 0.2}, sampling_options{.temperature = 0.0}}) {
     std::vector<double> probs(300);
     probs_from_logits(rows.target, std::span<double>(probs), sampling);
     const std::vector<long double> wide_probs(probs.begin(), probs.end());
     for (int i = 0; i < 50; ++i) {
       const double u = (i + 0.5) / 50.0;
       scripted_generator script({u});
-      const chain_result result = verify_chain(rows.target_view(), rows.draft_view(), std::vector<token_id>{}, script, {.sampling = sampling});
+      const chain_result result =
+          verify_chain(rows.target_view(), rows.draft_view(), std::vector<token_id>{}, script, {.sampling = sampling});
       const twin_draw twin = twin_sample(wide_probs, static_cast<long double>(u));
       if (twin.margin > 1e-5L) REQUIRE(result.next_token == twin.index);
       REQUIRE(script.used() == 1);
@@ -475,6 +502,8 @@ TEST_CASE("a batch of point drafts needs no rows", "[speculative][chain]") {
   const matrix_view<const float> none;
   verify_chains(matrix_view(target.data(), 5, 30), none, tokens, lengths, std::span<philox4x32>(rngs), std::span<chain_result>(results),
                 {.draft = draft_form::point});
-  REQUIRE(results[0] == verify_chain(matrix_view(target.data(), 2, 30), none, std::vector<token_id>{4}, copies[0], {.draft = draft_form::point}));
-  REQUIRE(results[1] == verify_chain(matrix_view(target.data() + 60, 3, 30), none, std::vector<token_id>{29, 0}, copies[1], {.draft = draft_form::point}));
+  REQUIRE(results[0] ==
+          verify_chain(matrix_view(target.data(), 2, 30), none, std::vector<token_id>{4}, copies[0], {.draft = draft_form::point}));
+  REQUIRE(results[1] == verify_chain(matrix_view(target.data() + 60, 3, 30), none, std::vector<token_id>{29, 0}, copies[1],
+                                     {.draft = draft_form::point}));
 }

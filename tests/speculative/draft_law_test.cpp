@@ -4,6 +4,7 @@
 #include <gavel/speculative/draft_law.hpp>
 
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <array>
 #include <cmath>
@@ -11,6 +12,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+using gavel::testing::message_of;
 
 namespace {
 
@@ -23,18 +26,6 @@ using gavel::speculative::draw_drafts;
 using gavel::speculative::token_id;
 
 constexpr std::array all_laws = {draft_law::iid, draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair};
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::domain_error& error) {
-    return std::string("domain: ") + error.what();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 // All tuples of n tokens, as digits of one counter.
 std::vector<std::vector<token_id>> tuples(std::size_t vocabulary, std::size_t n) {
@@ -198,6 +189,24 @@ TEST_CASE("Ties go to the lowest index", "[speculative][draft_law]") {
   }
 }
 
+TEST_CASE("Draft laws: what a verifier takes for zero is never drawn, and does not count", "[speculative][draft_law]") {
+  const std::vector<float> q{0.0f, 1.0f, 2e-30f, 7e-31f, 1e-40f};
+  counting_rng rng;
+  std::vector<token_id> drafts(2);
+  for (const draft_law law : {draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
+    CAPTURE(static_cast<int>(law));
+    CHECK(max_drafts(law, q) == 2);
+    for (int repeat = 0; repeat < 50; ++repeat) {  // the second draft would be token 3 every fourth time
+      draw_drafts(law, q, drafts, rng);
+      REQUIRE(drafts[0] + drafts[1] == 3);
+      REQUIRE(drafts[0] * drafts[1] == 2);
+    }
+    CHECK(draft_probability(law, q, std::vector<token_id>{1, 2}) == 1.0);
+    CHECK(draft_probability(law, q, std::vector<token_id>{1, 3}) == 0.0);
+  }
+  CHECK(max_drafts(draft_law::without_replacement, std::vector<double>{1.0, 1e-300, 1e-302}) == 2);
+}
+
 TEST_CASE("Draft laws refuse bad input and leave output and generator alone", "[speculative][draft_law]") {
   const std::vector<double> one_hot = {0.0, 1.0, 0.0};
   counting_rng rng;
@@ -208,7 +217,7 @@ TEST_CASE("Draft laws refuse bad input and leave output and generator alone", "[
   CHECK(draw(draft_law::iid, row, none) == "gavel::speculative::draw_drafts: n = 0, must be >= 1");
   for (const draft_law law : {draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
     CHECK(draw(law, one_hot, drafts) ==
-          "gavel::speculative::draw_drafts: n = 2, must be <= number of tokens with draft probability > 0, which is 1");
+          "gavel::speculative::draw_drafts: n = 2, must be <= number of tokens with q > 0, which is 1");
   }
   CHECK(draw(draft_law::hub_pair, row, three) == "gavel::speculative::draw_drafts: n = 3, must be 2 for draft_law::hub_pair");
   CHECK(draw(draft_law::iid, {0.5, not_a_number}, drafts) ==
@@ -239,4 +248,44 @@ TEST_CASE("Draft laws refuse bad input and leave output and generator alone", "[
     draw_drafts(law, one_hot, one, rng);
     CHECK(one[0] == 1);
   }
+}
+
+TEST_CASE("drafts from logits with the engine's options are drafts from the truncated distribution", "[speculative][draft_law]") {
+  using namespace gavel::speculative;
+  using gavel::philox4x32;
+  const std::vector<float> logits = {0.3f, -1.0f, 2.0f, 1.1f, 0.9f, -0.2f, 1.9f, -std::numeric_limits<float>::infinity()};
+  const std::vector<token_id> ids = {70, 10, 20, 60, 50, 40, 30, 0};
+  for (const sampling_options& options : {sampling_options{}, sampling_options{.temperature = 0.6, .top_k = 5},
+                                          sampling_options{.top_p = 0.9}, sampling_options{.min_p = 0.1}}) {
+    std::vector<double> q(logits.size());
+    probs_from_logits(logits, std::span<double>(q), options);
+    for (const draft_law law : {draft_law::iid, draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
+      for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        philox4x32 a(seed);
+        philox4x32 b = a;
+        philox4x32 c = a;
+        std::vector<token_id> expected(2);
+        std::vector<token_id> actual(2);
+        std::vector<token_id> reduced(2);
+        draft_sampler<double> sampler;
+        sampler.draw(law, q, expected, a);
+        sampler.draw_from_logits(law, std::span<const float>(logits), options, actual, b);
+        REQUIRE(actual == expected);
+        REQUIRE(std::equal(q.begin(), q.end(), sampler.probs().begin()));
+        sampler.draw_from_logits(law, std::span<const token_id>(ids), std::span<const float>(logits), options, reduced, c);
+        for (std::size_t i = 0; i < 2; ++i) REQUIRE(reduced[i] == ids[expected[i]]);
+        REQUIRE(a == b);
+        REQUIRE(a == c);
+      }
+    }
+  }
+  draft_sampler<double> sampler;
+  philox4x32 rng(1);
+  std::vector<token_id> drafts(3);
+  REQUIRE_THROWS_WITH(
+      sampler.draw_from_logits(draft_law::without_replacement, std::span<const float>(logits), sampling_options{.top_k = 2}, drafts, rng),
+      Catch::Matchers::Contains("n = 3"));
+  REQUIRE_THROWS_WITH(sampler.draw_from_logits(draft_law::iid, std::span<const token_id>(ids).first(3), std::span<const float>(logits),
+                                               sampling_options{}, drafts, rng),
+                      "gavel::speculative::draw_drafts: q_ids.size() = 3, must equal logits.size() = 8");
 }

@@ -71,6 +71,11 @@ TEST_CASE("greedy_drafts: a last draft that belongs to the top is refused", "[sp
   test_engine rng(1);
   v.prepare(q, q, 2);
   CHECK_NOTHROW(v.verify(std::vector<token_id>{0, 2}, rng));  // a tie: either may be the top token
+  const std::vector<double> shared{0.4, 0.2, 0.2, 0.2};
+  v.prepare(shared, shared, 3);
+  CHECK_NOTHROW(v.verify(std::vector<token_id>{0, 2, 1}, rng));
+  GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{1, 2, 0}, rng), std::invalid_argument,
+                      "gavel::speculative::greedy_drafts::verify: drafts[2] = 0, must not be one of the n - 1 most probable tokens of q");
   const std::vector<double> steep{0.4, 0.3, 0.2, 0.1};
   v.prepare(steep, steep, 3);
   GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{1, 1, 0}, rng), std::invalid_argument,

@@ -259,7 +259,7 @@ TEST_CASE("optimal_without_replacement: messages", "[speculative][optimal_withou
   GAVEL_CHECK_MESSAGE(v.prepare(wide, wide, 17), std::invalid_argument, prepare + "n = 17, must be <= 16");
   const std::vector<double> peaked{1.0, 1e-310, 0.0};
   GAVEL_CHECK_MESSAGE(v.prepare(p, peaked, 2, trusted), std::invalid_argument,
-                      prepare + "mass of q outside its n - 1 most probable tokens = 1e-310, must be >= 1e-304");
+                      prepare + "n = 2, must be <= number of tokens with q > 0, which is 1");
   auto make = [](const optimal_without_replacement_options& options) { return optimal_without_replacement<float>(options); };
   GAVEL_CHECK_MESSAGE(make({.tolerance = -1.0}), std::invalid_argument,
                       "gavel::speculative::optimal_without_replacement: options.tolerance = -1, must be > 0 and finite");

@@ -71,24 +71,27 @@ TEST_CASE("in place", "[speculative][sampling]") {
 }
 
 TEST_CASE("bad input names the parameter and leaves the output alone", "[speculative][sampling]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float inf = std::numeric_limits<float>::infinity();
   const float nan = std::numeric_limits<float>::quiet_NaN();
   std::vector<float> probs(3, 7.0f);
-  const auto call = [&](std::vector<float> logits, const sampling_options& options) { probs_from_logits(logits, std::span<float>(probs), options); };
+  const auto call = [&](std::vector<float> logits, const sampling_options& options) {
+    probs_from_logits(logits, std::span<float>(probs), options);
+  };
   const std::string where = "gavel::speculative::probs_from_logits: ";
   REQUIRE_THROWS_WITH(call({1, 2, 3}, {.temperature = -1.0}), where + "temperature = -1, must be finite and >= 0");
   REQUIRE_THROWS_WITH(call({1, 2, 3}, {.temperature = static_cast<double>(nan)}), where + "temperature = nan, must be finite and >= 0");
-  REQUIRE_THROWS_WITH(call({1, 2, 3}, {.temperature = static_cast<double>(infinity)}), where + "temperature = inf, must be finite and >= 0");
+  REQUIRE_THROWS_WITH(call({1, 2, 3}, {.temperature = static_cast<double>(inf)}), where + "temperature = inf, must be finite and >= 0");
   REQUIRE_THROWS_WITH(call({1, 2, 3}, {.top_p = 0.0}), where + "top_p = 0, must be in (0, 1]");
   REQUIRE_THROWS_WITH(call({1, 2, 3}, {.min_p = 1.5}), where + "min_p = 1.5, must be in [0, 1]");
   REQUIRE_THROWS_WITH(call({}, {}), where + "logits.size() = 0, must be >= 1");
   REQUIRE_THROWS_WITH(call({1, 2}, {}), where + "probs.size() = 3, must equal logits.size() 2");
   const std::string rule = ", is the log-normalizer of the row; logits must be finite or -inf, at least one finite";
   REQUIRE_THROWS_WITH(call({1, nan, 3}, {}), where + "logits[0] = nan" + rule);
-  REQUIRE_THROWS_WITH(call({1, infinity, 3}, {}), where + "logits[0] = inf" + rule);
-  REQUIRE_THROWS_WITH(call({-infinity, -infinity, -infinity}, {}), where + "logits[0] = -inf" + rule);
+  REQUIRE_THROWS_WITH(call({1, inf, 3}, {}), where + "logits[0] = inf" + rule);
+  REQUIRE_THROWS_WITH(call({-inf, -inf, -inf}, {}), where + "logits[0] = -inf" + rule);
   REQUIRE_THROWS_WITH(call({1, nan, 3}, {.temperature = 0.0}), where + "logits[0] = nan" + rule);
-  REQUIRE_THROWS_AS(call({1, nan, 3}, {.top_k = 1, .top_p = 0.5, .min_p = 0.1}), std::domain_error);
+  REQUIRE_THROWS_MATCHES(call({1, nan, 3}, {.top_k = 1, .top_p = 0.5, .min_p = 0.1}), std::domain_error,
+                         Catch::Matchers::Message(where + "logits[0] = nan" + rule));
   REQUIRE(probs == std::vector<float>(3, 7.0f));
 }
 

@@ -5,6 +5,7 @@
 #include <gavel/speculative/block_verification.hpp>
 #include <gavel/speculative/recursive_rejection.hpp>
 #include <gavel/speculative/traversal_verification.hpp>
+#include <gavel/speculative/tree_walk.hpp>
 
 #include <cstdint>
 #include <limits>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 #include "support/speculative_laws.hpp"
 
 #include <gavel/speculative/tree_shape.hpp>
@@ -59,16 +60,6 @@ std::optional<double> best_by_enumeration(const std::vector<double>& chances, st
 draft_tree as_tree(const tree_shape& shape) {
   const std::vector<token_id> tokens(shape.nodes(), 0);
   return draft_tree::from_parents(shape.parents, tokens);
-}
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "nothing thrown";
 }
 
 }  // namespace
@@ -210,10 +201,10 @@ TEST_CASE("tree_shape_table names what is wrong", "[speculative][tree_shape]") {
   CHECK(build({}, 4, 4) == name + "child_acceptance.size() = 0, must be >= 1");
   CHECK(build({0.5}, 0, 4) == name + "max_nodes = 0, must be >= 1");
   CHECK(build({0.5}, 4, 0) == name + "max_levels = 0, must be >= 1");
-  CHECK(build({0.5, -0.1}, 4, 4) == name + "child_acceptance[1] = -0.1, must be in [0, 1]");
-  CHECK(build({std::nan("")}, 4, 4) == name + "child_acceptance[0] = nan, must be in [0, 1]");
-  CHECK(build({0.5, 1.1}, 4, 4) == name + "child_acceptance[1] = 1.1, must be in [0, 1]");
-  CHECK(build({0.5, 0.5}, 1, 1) == "nothing thrown");
+  CHECK(build({0.5, -0.1}, 4, 4) == "domain: " + name + "child_acceptance[1] = -0.1, must be in [0, 1]");
+  CHECK(build({std::nan("")}, 4, 4) == "domain: " + name + "child_acceptance[0] = nan, must be in [0, 1]");
+  CHECK(build({0.5, 1.1}, 4, 4) == "domain: " + name + "child_acceptance[1] = 1.1, must be in [0, 1]");
+  CHECK(build({0.5, 0.5}, 1, 1) == "no exception");
   const std::vector<double> chances{0.5};
   const tree_shape_table table(chances, 4, 3);
   CHECK(message_of([&] { (void)table.expected_tokens(5, 1); }) ==
@@ -221,7 +212,7 @@ TEST_CASE("tree_shape_table names what is wrong", "[speculative][tree_shape]") {
   CHECK(message_of([&] { (void)table.shape(1, 0); }) ==
         "gavel::speculative::tree_shape_table::shape: levels = 0, must be >= 1 and <= max_levels 3");
   CHECK(message_of([&] { (void)table.fastest(-1.0, [](std::size_t) { return 1.0; }); }) ==
-        "gavel::speculative::tree_shape_table::fastest: draft_time = -1, must be >= 0");
+        "domain: gavel::speculative::tree_shape_table::fastest: draft_time = -1, must be >= 0");
   CHECK(message_of([&] { (void)table.fastest(1.0, [](std::size_t) { return -2.0; }); }) ==
-        "gavel::speculative::tree_shape_table::fastest: time of one call = -2, must be > 0");
+        "domain: gavel::speculative::tree_shape_table::fastest: time of one call = -2, must be > 0");
 }

@@ -2,6 +2,7 @@
 #include <gavel/speculative/verification.hpp>
 
 #include "support/catch.hpp"
+#include "support/scripted_generator.hpp"
 #include "support/speculative_laws.hpp"
 
 #include <cmath>
@@ -13,16 +14,6 @@ using namespace gavel::testing;
 namespace parts = gavel::speculative::detail;
 
 namespace {
-
-// Plays back uniforms that are multiples of 2^-53.
-struct scripted_generator {
-  using result_type = std::uint64_t;
-  std::vector<double> uniforms;
-  std::size_t next = 0;
-  static constexpr result_type min() { return 0; }
-  static constexpr result_type max() { return ~result_type{0}; }
-  result_type operator()() { return static_cast<result_type>(uniforms.at(next++) * 0x1p53) << 11; }
-};
 
 struct fixed_rule : parts::tests_in_draft_order {
   std::vector<double> chances;
@@ -45,15 +36,15 @@ TEST_CASE("verification: decide plays exactly the law that describe writes", "[s
     double none = 0.0;
     const int grid = 4096;  // every boundary of these laws is a multiple of 1 / grid or lies inside a cell
     for (int i = 0; i < grid; ++i) {
-      scripted_generator rng{{(i + 0.5) / grid, 0.0}};
+      scripted_generator rng({(i + 0.5) / grid, 0.0});
       const speculative::verdict result = parts::decide(rule, std::span<const token_id>(drafts), rng);
       if (result.accepted()) {
         accepted[result.draft_index] += 1.0 / grid;
         REQUIRE(result.token == drafts[result.draft_index]);
-        REQUIRE(rng.next == 1);
+        REQUIRE(rng.used() == 1);
       } else {
         none += 1.0 / grid;
-        REQUIRE(rng.next == 2);
+        REQUIRE(rng.used() == 2);
       }
     }
     CHECK(accepted == acceptance);

@@ -91,7 +91,8 @@ inline void check_close(double actual, double expected, const json& tolerance, c
   INFO(what << ": actual " << actual << ", expected " << expected);
   REQUIRE(std::isfinite(actual));
   REQUIRE(std::isfinite(expected));
-  const double bound = tolerance.contains("abs") ? tolerance.at("abs").get<double>() : tolerance.at("rel").get<double>() * std::abs(expected);
+  const double bound =
+      tolerance.contains("abs") ? tolerance.at("abs").get<double>() : tolerance.at("rel").get<double>() * std::abs(expected);
   REQUIRE(std::abs(actual - expected) <= bound);
 }
 

@@ -245,7 +245,8 @@ void check_shared_messages(const std::string& name, std::size_t n) {
                          Catch::Matchers::Message("gavel::speculative::" + name + "::acceptance_rate: prepare, must be called first"));
   }
   // A refused prepare leaves the verifier as it was.
-  CHECK_THROWS(with(p, {T(1)}, n)());
+  CHECK_THROWS_MATCHES(with(p, {T(1)}, n)(), std::invalid_argument,
+                       Catch::Matchers::Message(prepare + "q.size() = 1, must equal p.size() = 4"));
   CHECK_NOTHROW(call(drafts));
   CHECK_NOTHROW(v.prepare(std::span<const T>(p), std::span<const T>(q), n, trusted));
   CHECK_THROWS_MATCHES(v.prepare(std::span<const T>(p), std::span<const T>(q).first(2), n, trusted), std::invalid_argument,

@@ -112,14 +112,16 @@ struct comparison_options {
   bool short_draft = false;  ///< draft from the cut law
 };
 
+/// An acceptance rate from (target, draft, n).
+using rate_function = std::function<double(std::span<const double>, std::span<const double>, std::size_t)>;
+
 /// The comparison for one verifier and one number of drafts.
-/// @param optimum called with (target, draft, n), gives the best acceptance of the law
+/// @param optimum the best acceptance of the law, or empty if the verifier claims nothing
+/// @param rate    acceptance of a verifier without closed form, exact for one draft, or empty if unknown
 template <gavel::speculative::verifier Verifier>
 [[nodiscard]] comparison compare(std::string law, std::string name, std::size_t n, std::uint64_t stream, const comparison_options& options,
-                                 std::function<double(std::span<const double>, std::span<const double>, std::size_t)> optimum,
-                                 Verifier verifier = {}) {
-  const auto step = [n, options, optimum, verifier, drafts = std::vector<token_id>(n), acceptance = std::vector<double>(n),
-                     residual = std::vector<double>(),
+                                 rate_function optimum, rate_function rate, Verifier verifier = {}) {
+  const auto step = [n, options, optimum, rate, verifier, drafts = std::vector<token_id>(n),
                      sampler = gavel::speculative::draft_sampler<double>()](const position& here, comparison& result) mutable {
     const std::span<const double> q = options.short_draft ? here.short_draft : here.draft;
     if (gavel::speculative::max_drafts(Verifier::law, q) < n) return;  // masks and top-p can leave fewer tokens than drafts
@@ -127,17 +129,16 @@ template <gavel::speculative::verifier Verifier>
     verifier.prepare(here.target, q, n);
     result.add_prepare(processor_microseconds() - start);
     result.add_position();
-    if constexpr (gavel::speculative::verifier_with_marginals<Verifier>) result.add_exact(verifier.acceptance_rate());
-    result.add_optimum(optimum(here.target, q, n));
+    if constexpr (gavel::speculative::verifier_with_marginals<Verifier>) {
+      result.add_exact(verifier.acceptance_rate());
+    } else if (rate && n == 1) {
+      result.add_exact(rate(here.target, q, n));
+    } else if (rate) {
+      result.add_given_drafts(rate(here.target, q, n));
+    }
+    if (optimum) result.add_optimum(optimum(here.target, q, n));
     for (std::size_t i = 0; i < options.verdicts; ++i) {
       sampler.draw(Verifier::law, q, std::span<token_id>(drafts), result.rng());
-      if constexpr (!gavel::speculative::verifier_with_marginals<Verifier>) {
-        residual.resize(q.size());
-        verifier.conditional_law(drafts, acceptance, residual);
-        double sum = 0.0;
-        for (const double a : acceptance) sum += a;
-        result.add_given_drafts(sum);
-      }
       const double begin = processor_microseconds();
       const auto verdict = verifier.verify(drafts, result.rng());
       result.add_verdict({here.target, q, q}, verdict.token, verdict.accepted(), processor_microseconds() - begin);

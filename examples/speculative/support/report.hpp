@@ -33,7 +33,7 @@ struct table_row {
   double acceptance = 0.0;                 ///< measured: accepted calls for one token, accepted drafts of the longest path when decoding
   double acceptance_error = 0.0;           ///< standard error of the above
   std::optional<double> acceptance_exact;  ///< mean of the closed form over the same positions
-  std::optional<double> acceptance_given_drafts;  ///< where there is none: mean of the exact acceptance given the drafts that were drawn
+  std::optional<double> acceptance_given_drafts;  ///< where there is none: mean of the exact acceptance given drawn earlier drafts
   std::optional<double> optimum;                  ///< mean of the best possible acceptance of this law
   double tokens_per_call = 0.0;
   double prepare_us = 0.0;  ///< work before the drafts are known, per position
@@ -58,17 +58,19 @@ struct table_row {
 }
 
 inline void print_rows(std::span<const table_row> rows) {
-  constexpr const char* head = "%-26s  %-25s %3s  %8s %8s %8s %8s  %6s %8s  %8s\n";
+  constexpr const char* head = "%-27s  %-25s %3s  %8s %8s %8s %8s  %6s %8s  %8s\n";
   std::printf(head, "drafts drawn", "verifier", "n", "accepted", "exact", "optimum", "gap", "tokens", "us", "p-value");
   std::printf(head, "", "", "", "", "", "", "", "/call", "/token", "");
   const table_row* above = nullptr;
   for (const table_row& row : rows) {
     if (above != nullptr && above->kind != row.kind) std::printf("\n");
     const bool same = above != nullptr && above->kind == row.kind && above->law == row.law;
-    const std::string gap = cell_text(row.gap(), 4);
-    std::printf("%-26s  %-25s %3zu  %8.4f %8s %8s %8s  %6.3f %8.1f  %8.2g\n", same ? "" : row.law.c_str(), row.verifier.c_str(), row.drafts,
-                row.acceptance, cell_text(row.acceptance_exact, 4).c_str(), cell_text(row.optimum, 4).c_str(),
-                (row.optimum && !row.acceptance_exact ? "~" + gap : gap).c_str(), row.tokens_per_call, row.us_per_token, row.p_value);
+    const bool sampled = !row.acceptance_exact && row.acceptance_given_drafts;
+    const std::string exact = sampled ? "~" + cell_text(row.acceptance_given_drafts, 4) : cell_text(row.acceptance_exact, 4);
+    const std::string gap = (sampled && row.optimum ? "~" : "") + cell_text(row.gap(), 4);
+    std::printf("%-27s  %-25s %3zu  %8.4f %8s %8s %8s  %6.3f %8.1f  %8.2g\n", same ? "" : row.law.c_str(), row.verifier.c_str(), row.drafts,
+                row.acceptance, exact.c_str(), cell_text(row.optimum, 4).c_str(), gap.c_str(), row.tokens_per_call, row.us_per_token,
+                row.p_value);
     above = &row;
   }
 }

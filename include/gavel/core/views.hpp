@@ -57,8 +57,9 @@ template <class C>
   static_assert(detail::has_data_and_size<std::remove_reference_t<C>>,
                 "gavel: this type has no data() and size(). An Eigen expression must be evaluated first (call .eval()).");
   if constexpr (detail::has_data_and_size<std::remove_reference_t<C>>) {
-    static_assert(detail::unit_stride<C>(), "gavel: a one-dimensional view needs unit stride. Take a row of a row-major matrix or a column of a "
-                                            "column-major one, or copy the values into a vector.");
+    static_assert(detail::unit_stride<C>(),
+                  "gavel: a one-dimensional view needs unit stride. Take a row of a row-major matrix or a column of a "
+                  "column-major one, or copy the values into a vector.");
     return std::span<detail::element_of<std::remove_reference_t<C>>>(sequence.data(), static_cast<std::size_t>(sequence.size()));
   }
 }

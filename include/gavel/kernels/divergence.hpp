@@ -76,8 +76,8 @@ struct relative_entropy_kernel {
 /// sum_i p_i (log p_i - log q_i) of two softmax rows, the logarithms from the logits: finite where q_i is too small to be written.
 struct logits_divergence_kernel {
   template <class Isa, stored_scalar S>
-  static GAVEL_ALWAYS_INLINE double run(const logits_row<S>& p, const S* x, const S* y, std::size_t n, double inverse_temperature, double gap,
-                                        double log_ratio) {
+  static GAVEL_ALWAYS_INLINE double run(const logits_row<S>& p, const S* x, const S* y, std::size_t n, double inverse_temperature,
+                                        double gap, double log_ratio) {
     using vec = typename Isa::template vec<double>;
     constexpr std::size_t block = block_size<compute_type<S>>;
     constexpr std::size_t lanes = Isa::template lanes<double>;
@@ -115,7 +115,7 @@ struct logits_divergence_kernel {
 
 }  // namespace detail
 
-/// -sum_i p_i log p_i of a row, in nats, with 0 log 0 = 0.
+/// -sum_i p_i log p_i of a row (see row.hpp) of @p n probabilities, in nats, with 0 log 0 = 0. One read, no allocation.
 template <class P>
   requires requires { typename P::compute; }
 [[nodiscard]] double entropy(const P& p, std::size_t n) {
@@ -128,7 +128,9 @@ template <stored_scalar S>
   return entropy(weights_row<S>{probs}, n);
 }
 
-/// The entropy of softmax(logits / temperature).
+/// The entropy of softmax(logits / temperature), in nats. Two reads of the row, no allocation.
+/// @param logits      [n]; finite or -inf, at least one finite; else NaN
+/// @param temperature > 0 (see `summarize` for its effective range)
 template <stored_scalar S>
 [[nodiscard]] double entropy_of_logits(const S* logits, std::size_t n, double temperature = 1.0) {
   return entropy(softmax_row(logits, summarize(logits, n, temperature), temperature), n);
@@ -148,8 +150,8 @@ template <stored_scalar P, stored_scalar Q>
   return kl_divergence(weights_row<P>{p}, weights_row<Q>{q}, n);
 }
 
-/// KL(softmax(x / temperature) || softmax(y / temperature)) of two rows of logits. Logits far below the maximum of y count in full, although
-/// their probability cannot be written; infinite only if y masks (-inf) a token that x does not.
+/// KL(softmax(x / temperature) || softmax(y / temperature)) of two rows of logits. Logits far below the maximum of y count in full,
+/// although their probability cannot be written; infinite only if y masks (-inf) a token that x does not.
 /// @param x, y        [n]; finite or -inf. NaN for a row with NaN or +inf, or of -inf only.
 /// @param temperature > 0 (see `summarize` for its effective range)
 template <stored_scalar S>

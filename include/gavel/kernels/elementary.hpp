@@ -17,8 +17,8 @@
 namespace gavel::kernels {
 inline namespace GAVEL_BASE_ISA {
 
-/// x <- exp(x) for x <= 88, lane by lane; 0 below -87.7 (the exact value is under 8.2e-39). Within 1.1 ulp of the exact value while that is a
-/// normal number. NaN stays NaN.
+/// x <- exp(x) for x <= 88, lane by lane; 0 below -87.7 (the exact value is under 8.2e-39). Within 1.1 ulp of the exact value while that is
+/// a normal number. NaN stays NaN.
 template <class Isa>
 GAVEL_ALWAYS_INLINE void exp_in_place(typename Isa::template vec<float>& x) {
   using real = typename Isa::template vec<float>;
@@ -54,8 +54,8 @@ GAVEL_ALWAYS_INLINE void exp_in_place(typename Isa::template vec<float>& x) {
   Isa::fma(x, p, power, power);
 }
 
-/// x <- exp(x) for x <= 709, lane by lane; 0 below -708.8 (the exact value is under 1.5e-308). Within 1.1 ulp of the exact value while that is a
-/// normal number. NaN stays NaN.
+/// x <- exp(x) for x <= 709, lane by lane; 0 below -708.8 (the exact value is under 1.5e-308). Within 1.1 ulp of the exact value while that
+/// is a normal number. NaN stays NaN.
 template <class Isa>
 GAVEL_ALWAYS_INLINE void exp_in_place(typename Isa::template vec<double>& x) {
   using real = typename Isa::template vec<double>;

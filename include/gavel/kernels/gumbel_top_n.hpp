@@ -58,17 +58,18 @@ struct key_list {
 /// @param logits      [size]; finite or -inf
 /// @param n           number of draws; 0 draws nothing
 /// @param ids         [n], receives the tokens
-/// @param keys        [n], receives their keys, decreasing
+/// @param keys        [n], receives their keys, largest first (equal only by rounding)
 /// @param temperature > 0 (see `summarize` for its effective range)
 /// @param cutoff      a number of the row's type: logits below it are never drawn (see `truncation_cutoff`)
 /// @return the number of tokens drawn: n, or the number of tokens of positive weight when that is smaller; 0 if a logit is NaN or +inf
-/// @note One read of the row, no allocation, O(size + n * draws). Draws: one uniform for each of the first n tokens of the row, one more, and
-///       two for each later token that enters the list (about 2 n ln(size / n) in expectation when weights come in random order).
-/// @par Source Efraimidis, Spirakis, "Weighted random sampling with a reservoir", IPL 2006, algorithm A-ExpJ; Kool et al., "Stochastic beams
-///      and where to find them", 2019, arXiv 1903.06059, section 2.
+/// @note One read of the row, no allocation, O(size + n * draws). Draws: one uniform for each of the first n tokens of positive weight,
+///       one more once there are n, and two for each later token that enters the list (about 2 n ln(size / n) in expectation when weights
+///       come in random order).
+/// @par Source Efraimidis, Spirakis, "Weighted random sampling with a reservoir", IPL 2006, algorithm A-ExpJ; Kool et al., "Stochastic
+///      beams and where to find them", 2019, arXiv 1903.06059, section 2.
 template <stored_scalar S, random_bits G>
-std::size_t gumbel_top_n(const S* logits, std::size_t size, std::size_t n, std::uint32_t* ids, double* keys, G& rng, double temperature = 1.0,
-                         double cutoff = -std::numeric_limits<double>::infinity()) {
+std::size_t gumbel_top_n(const S* logits, std::size_t size, std::size_t n, std::uint32_t* ids, double* keys, G& rng,
+                         double temperature = 1.0, double cutoff = -std::numeric_limits<double>::infinity()) {
   using T = compute_type<S>;
   detail::key_list best{ids, keys, n};
   if (n == 0) return 0;
@@ -100,8 +101,9 @@ std::size_t gumbel_top_n(const S* logits, std::size_t size, std::size_t n, std::
       continue;
     }
     T weights[detail::walk_size];
-    write_row(logits_row<S>{logits + begin, static_cast<T>(chunk.maximum), static_cast<T>(inverse_temperature), T{1}, static_cast<T>(cutoff)},
-              count, weights);
+    write_row(
+        logits_row<S>{logits + begin, static_cast<T>(chunk.maximum), static_cast<T>(inverse_temperature), T{1}, static_cast<T>(cutoff)},
+        count, weights);
     for (std::size_t i = 0; i < count; ++i) {
       const double weight = static_cast<double>(weights[i]);
       if (!(weight > 0.0)) continue;

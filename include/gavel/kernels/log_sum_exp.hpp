@@ -19,8 +19,9 @@ namespace gavel::kernels {
 /// What one pass over a row of logits finds. The weights exp((x_i - maximum) / temperature) sum to `sum`.
 struct logits_summary {
   double maximum = -std::numeric_limits<double>::infinity();  ///< largest logit at or above the cutoff; NaN if any logit is NaN
-  double sum = 0.0;                                           ///< of the weights; 0 when every logit is -inf, NaN unless the maximum is finite
-  double log_normalizer = -std::numeric_limits<double>::infinity();  ///< log sum_i exp(x_i / temperature); inf where that exceeds a double
+  /// of the weights; 0 when every logit is -inf, NaN unless the maximum is finite
+  double sum = 0.0;
+  double log_normalizer = -std::numeric_limits<double>::infinity();  ///< log sum_i exp(x_i / temperature); inf beyond the doubles
 };
 
 inline namespace GAVEL_BASE_ISA {
@@ -151,7 +152,11 @@ template <stored_scalar S>
   return dispatch<detail::summarize_kernel>(logits, n, detail::inverse_temperature_of<S>(temperature), cutoff);
 }
 
-/// log sum_i exp(x_i / temperature). -inf for an empty row or one of -inf only; NaN if any element is NaN; +inf if any is +inf.
+/// log sum_i exp(x_i / temperature), without overflow.
+/// @param logits      [n]; finite or -inf
+/// @param temperature > 0 (see `summarize` for its effective range)
+/// @return -inf for an empty row or one of -inf only; NaN if any element is NaN, else +inf if any is +inf
+/// @note One read of the row, no allocation.
 template <stored_scalar S>
 [[nodiscard]] double log_sum_exp(const S* logits, std::size_t n, double temperature = 1.0) {
   return summarize(logits, n, temperature).log_normalizer;
@@ -166,12 +171,14 @@ namespace detail {
 }  // namespace detail
 
 /// The softmax of a summarised row, as a row of weights that other kernels read without writing it.
+/// @param logits      [n] of @p summary; borrowed
+/// @param summary     from `summarize` with the same temperature and cutoff
 template <stored_scalar S>
 [[nodiscard]] logits_row<S> softmax_row(const S* logits, const logits_summary& summary, double temperature = 1.0,
                                         double cutoff = -std::numeric_limits<double>::infinity()) {
   using T = compute_type<S>;
-  return {logits, static_cast<T>(summary.maximum), static_cast<T>(detail::inverse_temperature_of<S>(temperature)), static_cast<T>(1.0 / summary.sum),
-          static_cast<T>(cutoff)};
+  return {logits, static_cast<T>(summary.maximum), static_cast<T>(detail::inverse_temperature_of<S>(temperature)),
+          static_cast<T>(1.0 / summary.sum), static_cast<T>(cutoff)};
 }
 
 }  // namespace GAVEL_BASE_ISA

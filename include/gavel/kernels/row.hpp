@@ -11,8 +11,8 @@
 /// logits, the residual of two rows. A row is a small value with `load<Isa>(block_vector, index)` and `load_part`; summing and sampling are
 /// written once, here, for all of them.
 ///
-/// A row is cut into chunks that fit the first-level cache. Inside a chunk lanes add in their own type (at most 32 additions each in rows of
-/// up to 16,384 blocks, growing with the row beyond), chunks add in double, in index order.
+/// A row is cut into chunks that fit the first-level cache. Inside a chunk lanes add in their own type (at most 32 additions each in rows
+/// of up to 16,384 blocks, growing with the row beyond), chunks add in double, in index order.
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
@@ -42,8 +42,8 @@ struct weights_row {
   }
 };
 
-/// scale * exp((x - shift) * inverse_temperature) for the logits x. With shift the largest logit and scale the inverse of the sum this is the
-/// softmax. A truncated row is 0 for logits below the cutoff.
+/// scale * exp((x - shift) * inverse_temperature) for the logits x. With shift the largest logit and scale the inverse of the sum this is
+/// the softmax. A truncated row is 0 for logits below the cutoff.
 template <stored_scalar T, bool Truncated = true>
 struct logits_row {
   using compute = compute_type<T>;
@@ -284,14 +284,16 @@ struct row_sample_kernel {
 
 }  // namespace detail
 
-/// The sum of a row of @p n weights: one pass, nothing written.
+/// The sum of a row of @p n weights: one pass, nothing written or allocated. n = 0 gives 0, NaN or infinity among them shows in the sum.
 template <class Row>
 [[nodiscard]] double row_sum(const Row& row, std::size_t n) {
   return dispatch<detail::row_sum_kernel>(row, n);
 }
 
 /// Draws an index with probability proportional to the row's weights from one uniform @p u in [0, 1), by inverse CDF in index order.
-/// Returns `not_found` (and total 0) when no weight is positive. One pass over the row and a second look at one chunk.
+/// @param row finite weights >= 0, the total finite in the row's type
+/// @return the index and the total; `not_found` when no weight is positive or one is NaN
+/// @note One pass over the row and a second look at one chunk. No allocation, 4 KiB of stack.
 template <class Row>
 [[nodiscard]] detail::row_draw row_sample(const Row& row, std::size_t n, double u) {
   return dispatch<detail::row_sample_kernel>(row, n, u);

@@ -42,7 +42,8 @@ struct sample_logits_kernel {
       left -= weight;
     }
     const std::size_t begin = chosen * size;
-    const logits_row<S> weights{x, static_cast<T>(chunks[chosen].maximum), static_cast<T>(inverse_temperature), T{1}, static_cast<T>(cutoff)};
+    const logits_row<S> weights{x, static_cast<T>(chunks[chosen].maximum), static_cast<T>(inverse_temperature), T{1},
+                                static_cast<T>(cutoff)};
     return locate<Isa>(weights, begin, n - begin < size ? n : begin + size, target / scales[chosen]);
   }
 };

@@ -158,7 +158,9 @@ struct log_softmax_row {
 
 }  // namespace detail
 
-/// Writes the weights of any row (see row.hpp) to @p out; `out` may be the row's own memory when the element sizes agree.
+/// Writes the weights of any row (see row.hpp) to @p out, which may be the row's own memory when the element sizes agree.
+/// @param n   length of the row; 0 writes nothing
+/// @param out [n]
 template <class Row, real_scalar Out>
 void write_row(const Row& row, std::size_t n, Out* out) {
   (void)dispatch<detail::write_row_kernel>(row, n, out);
@@ -183,9 +185,10 @@ template <stored_scalar S, real_scalar Out>
 void log_softmax(const S* logits, std::size_t n, Out* log_probs, double temperature = 1.0) {
   using T = compute_type<S>;
   const logits_summary summary = summarize(logits, n, temperature);
-  write_row(detail::log_softmax_row<S>{logits, static_cast<T>(summary.maximum), static_cast<T>(detail::inverse_temperature_of<S>(temperature)),
-                                       static_cast<T>(detail::log_sum(summary))},
-            n, log_probs);
+  write_row(
+      detail::log_softmax_row<S>{logits, static_cast<T>(summary.maximum), static_cast<T>(detail::inverse_temperature_of<S>(temperature)),
+                                 static_cast<T>(detail::log_sum(summary))},
+      n, log_probs);
 }
 
 }  // namespace GAVEL_BASE_ISA

@@ -24,8 +24,8 @@ namespace detail {
 /// Lane-wise maxima kept by the first pass, and candidates by the second.
 inline constexpr std::size_t max_groups = 4096;
 
-/// Splits a row into segments of whole blocks; lane l of a segment forms one group. Writes the maximum of every group; returns the number of
-/// elements per segment.
+/// Splits a row into segments of whole blocks; lane l of a segment forms one group. Writes the maximum of every group; returns the number
+/// of elements per segment.
 struct group_maxima_kernel {
   template <class Isa, stored_scalar S>
   static GAVEL_ALWAYS_INLINE std::size_t run(const S* x, std::size_t n, compute_type<S>* maxima) {
@@ -125,8 +125,8 @@ template <stored_scalar S>
 }
 
 /// The largest value v such that the weights of the elements >= v reach @p target: a radix search over the keys, 11 bits a pass, no
-/// allocation. `weights(begin, count, out)` writes the weights of a chunk in double. Rounding short of the target gives the smallest element
-/// of positive weight.
+/// allocation. `weights(begin, count, out)` writes the weights of a chunk in double. Rounding short of the target gives the smallest
+/// element of positive weight.
 template <stored_scalar S, class Weights>
 [[nodiscard]] compute_type<S> weighted_select(const S* x, std::size_t n, double target, Weights&& weights) {
   using T = compute_type<S>;
@@ -168,8 +168,11 @@ template <stored_scalar S, class Weights>
 
 }  // namespace detail
 
-/// The k-th largest value of a row, counting ties; k in [1, n]. NaN counts as missing.
-/// @note No allocation. One vectorised pass and a selection among about k elements; for k above 4,096, or when more than 4,096 elements tie, a
+/// The k-th largest value of a row, counting ties. NaN counts as missing; with fewer than k numbers, the smallest.
+/// @param x [n]
+/// @param k in [1, n]
+/// @note No allocation, up to 130 KiB of stack. One vectorised pass and a selection among about k elements; for k above 4,096, or when more
+///      than 4,096 elements tie, a
 ///       radix search of three passes (six for double).
 template <stored_scalar S>
 [[nodiscard]] compute_type<S> kth_largest(const S* x, std::size_t n, std::size_t k) {
@@ -185,9 +188,11 @@ template <stored_scalar S>
 }
 
 /// The indices of the k largest elements, largest first, ties to the lower index.
+/// @param x   [n], n <= 2^32; -0 ties with 0
 /// @param k   in [1, n]
 /// @param ids [k]
 /// @return the number written: k, or the number of elements that are not NaN when that is smaller
+/// @note Cost as `kth_largest`, and O(k log k) for the order. No allocation, up to 170 KiB of stack.
 template <stored_scalar S>
 std::size_t top_k(const S* x, std::size_t n, std::size_t k, std::uint32_t* ids) {
   using T = compute_type<S>;
@@ -214,7 +219,7 @@ std::size_t top_k(const S* x, std::size_t n, std::size_t k, std::uint32_t* ids) 
   return written;
 }
 
-/// The index of the largest element, the lowest on ties; 0 for a row of NaN only, or an empty one.
+/// The index of the largest element, the lowest on ties; 0 for a row of NaN only, or an empty one. One read of the row.
 template <stored_scalar S>
 [[nodiscard]] std::size_t argmax(const S* x, std::size_t n) {
   using T = compute_type<S>;

@@ -28,8 +28,9 @@ inline namespace GAVEL_BASE_ISA {
 
 /// The smallest logit kept by @p rule after the temperature; -inf when the rule keeps all.
 /// @param logits      [n]; finite or -inf, at least one finite
-/// @param temperature > 0
-/// @note No allocation. top_k: see `kth_largest`; top_p: one more read for the masses and two or three short passes; min_p: one read.
+/// @param temperature > 0 (see `summarize` for its effective range)
+/// @note No allocation, up to 130 KiB of stack. top_k: see `kth_largest`; top_p: one more read for the masses and two or three short
+///      passes; min_p: one read.
 template <stored_scalar S>
 [[nodiscard]] double truncation_cutoff(const S* logits, std::size_t n, double temperature, const truncation& rule) {
   using T = compute_type<S>;
@@ -39,7 +40,8 @@ template <stored_scalar S>
     const logits_summary summary = summarize(logits, n, temperature, cutoff);
     const double unscaled = rule.top_p * summary.sum;
     const auto weights = [&](std::size_t begin, std::size_t count, double* out) {
-      write_row(logits_row<S>{logits + begin, static_cast<T>(summary.maximum), static_cast<T>(detail::inverse_temperature_of<S>(temperature)), T{1}, static_cast<T>(cutoff)},
+      write_row(logits_row<S>{logits + begin, static_cast<T>(summary.maximum),
+                              static_cast<T>(detail::inverse_temperature_of<S>(temperature)), T{1}, static_cast<T>(cutoff)},
                 count, out);
     };
     const double nucleus = static_cast<double>(detail::weighted_select(logits, n, unscaled, weights));

@@ -5,12 +5,14 @@
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/residual.hpp>
+#include <gavel/speculative/detail/residual_weights.hpp>
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/types.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 /// @file
@@ -150,8 +152,8 @@ template <class P, class Q, random_bits G>
     result.next_token = static_cast<token_id>(detail::draw_from(target.row(i), uniform(rng)));
   } else {
     detail::check_row(function, "draft_rows", draft, i);
-    result.next_token =
-        static_cast<token_id>(detail::draw_from_difference(target.row(i), draft.row(i), 1.0 / weight, uniform(rng)));
+    const detail::residual_weights<std::remove_const_t<P>> residual{target.row(i), draft.row(i), 1.0 / weight};
+    result.next_token = residual.sample(uniform(rng));
   }
   return result;
 }
@@ -187,7 +189,7 @@ template <class P, class Q>
       for (std::size_t y = 0; y < n; ++y) next[y] = detail::real(target(length, y));
     } else {
       const double scale = prefix_weight > detail::least_prefix_weight ? 1.0 / prefix_weight : 1.0 / detail::least_prefix_weight;
-      detail::difference_law(target.row(length), draft.row(length), scale, next);
+      detail::residual_weights<std::remove_const_t<P>>{target.row(length), draft.row(length), scale}.law(next);
     }
     return false;
   });

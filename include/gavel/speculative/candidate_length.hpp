@@ -5,6 +5,7 @@
 #include <gavel/core/storage.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/divergence.hpp>
+#include <gavel/speculative/detail/rows.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -60,9 +61,6 @@ inline void check_unit(const char* function, const char* parameter, double value
 inline void check_probability(const char* function, const char* parameter, double value) {
   if (!(value >= 0.0 && value <= 1.0)) domain_error(function, parameter, value, "must be in [0, 1]");
 }
-
-// Rows that sum to one within the library's tolerance may hold a probability that much above 1.
-inline constexpr double largest_prob = 1.0 + 1e-6;
 
 inline void check_round(const char* function, std::size_t accepted, std::size_t drafted) {
   if (accepted > drafted) invalid_argument(function, "accepted", accepted, "must be <= drafted", drafted);

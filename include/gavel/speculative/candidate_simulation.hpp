@@ -7,11 +7,11 @@
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/overlap.hpp>
-#include <gavel/kernels/residual.hpp>
 #include <gavel/kernels/sample.hpp>
 #include <gavel/speculative/acceptance_loss.hpp>
 #include <gavel/speculative/candidate_length.hpp>
 #include <gavel/speculative/candidate_optimum.hpp>
+#include <gavel/speculative/detail/residual_weights.hpp>
 #include <gavel/speculative/types.hpp>
 
 #include <array>
@@ -121,11 +121,7 @@ class row_source {
     text_.resize(committed_ + accepted);
     const double u = uniform(rng);
     if (rejected) {
-      const std::span<double> p = row(2 * accepted);
-      const std::span<double> q = row(2 * accepted + 1);
-      const std::size_t token = kernels::residual_sample(p.data(), q.data(), vocabulary_, u);
-      // A residual of zero to rounding means that p equals q: then a draw from p has the right law.
-      text_.push_back(static_cast<token_id>(token != kernels::not_found ? token : kernels::sample(p.data(), vocabulary_, u)));
+      text_.push_back(detail::residual_weights<double>{row(2 * accepted), row(2 * accepted + 1)}.sample(u));
     } else {
       if (pairs_.size() < 2 * vocabulary_) pairs_.resize(2 * vocabulary_);
       fill(row(0), row(1));

@@ -10,6 +10,7 @@
 #include <gavel/kernels/top_k.hpp>
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/detail/top_set.hpp>
+#include <gavel/speculative/sampling.hpp>
 #include <gavel/speculative/types.hpp>
 
 #include <cmath>
@@ -40,13 +41,14 @@ namespace gavel::speculative {
   }
 }
 
-/// The largest n a law can draw from q: the number of tokens with q > 0, since the drafts are distinct; for hub_pair 2 if there are two such
+/// The largest n a law can draw from q: the number of tokens with q > 0 (below 2^-1000 for double, 2^-100 for float counts as 0, everywhere
+/// in `speculative`), since drafts are distinct; for hub_pair 2 if there are two such
 /// tokens, else 0; for iid there is no limit (the largest std::size_t).
 /// @param q [V] probabilities; not checked to sum to 1
 template <dense_vector Q>
   requires std::floating_point<scalar_of<Q>>
 [[nodiscard]] std::size_t max_drafts(draft_law law, const Q& q) {
-  if (law == draft_law::iid) return std::numeric_limits<std::size_t>::max();
+  if (law == draft_law::iid) return (std::numeric_limits<std::size_t>::max)();
   const std::span<const scalar_of<Q>> row = as_span(q);
   const std::size_t support = detail::support_size(row);
   if (law == draft_law::hub_pair) return support >= 2 ? 2 : 0;
@@ -64,8 +66,8 @@ class draft_sampler {
  public:
   /// Draws from probabilities.
   /// @param q [V] draft distribution, borrowed for the call  @param drafts [n] receives token ids in drawing order
-  /// @note Uniforms: `uniforms_per_draw`. iid: one for each draft; without replacement: one for each, among the tokens left; greedy: one, for
-  ///       the last draft; hub_pair: the first picks the partner of a = argmax q among the others, the second puts a first with
+  /// @note Uniforms: `uniforms_per_draw`. iid: one for each draft; without replacement: one for each, among the tokens left; greedy:
+  ///       one, for the last draft; hub_pair: the first picks the partner of a = argmax q among the others, the second puts a first with
   ///       probability q_a. Cost: O(n V) for iid and without replacement, else one top-k and one pass.
   template <random_bits G>
   void draw(draft_law law, std::span<const T> q, std::span<token_id> drafts, G& rng) {
@@ -85,13 +87,13 @@ class draft_sampler {
     for (token_id& draft : drafts) draft = q_ids[draft];
   }
 
-  /// Draws from logits at a temperature. The softmax stays in the workspace: `probs()` is the law that was sampled, hand it to the verifier.
+  /// Draws from logits at a temperature. The softmax stays in the workspace: `probs()` is the law that was sampled, for the verifier.
   /// @param logits [V] float, double or a 16-bit storage type; -inf means impossible
   /// @param temperature > 0 and finite; what is meant by temperature 0 is `draft_law::top_n` with n = 1
   /// @throws std::domain_error for NaN, +inf, or no finite logit at all; std::invalid_argument for an empty row or a bad temperature
   template <stored_scalar S, random_bits G>
   void draw_from_logits(draft_law law, std::span<const S> logits, double temperature, std::span<token_id> drafts, G& rng) {
-    if (!(temperature > 0.0 && temperature <= std::numeric_limits<double>::max())) {
+    if (!(temperature > 0.0 && temperature <= (std::numeric_limits<double>::max)())) {
       invalid_argument(function, "temperature", temperature, "must be > 0 and finite");
     }
     if (logits.empty()) invalid_argument(function, "logits.size()", logits.size(), "must be >= 1");
@@ -106,6 +108,31 @@ class draft_sampler {
     kernels::softmax(logits.data(), logits.size(), probs_.data(), temperature);
     detail::check_draft_count(function, law, probs(), drafts.size());
     draw_checked(law, probs(), drafts, rng);
+  }
+
+  /// Draws from logits with the options of the engine: temperature, top-k, top-p, min-p, as `probs_from_logits` applies them. The law that
+  /// was sampled stays in the workspace: hand `probs()` to the verifier.
+  /// @param logits  [V] float, double or a 16-bit storage type; finite or -inf, at least one finite
+  /// @param options truncation may leave fewer tokens than drafts, which is refused like a small support
+  /// @throws as `probs_from_logits`, and for n as every member
+  template <stored_scalar S, random_bits G>
+  void draw_from_logits(draft_law law, std::span<const S> logits, const sampling_options& options, std::span<token_id> drafts, G& rng) {
+    probs_.resize(logits.size());
+    probs_from_logits(logits, std::span<T>(probs_), options);
+    detail::check_draft_count(function, law, probs(), drafts.size());
+    draw_checked(law, probs(), drafts, rng);
+  }
+
+  /// The same from the logits of a reduced draft vocabulary, reported as token ids; `probs()` goes with the ids.
+  /// @param q_ids [M] token id of each position  @param logits [M]
+  /// @throws std::invalid_argument also if the sizes differ
+  template <stored_scalar S, random_bits G>
+  void draw_from_logits(draft_law law, std::span<const token_id> q_ids, std::span<const S> logits, const sampling_options& options,
+                        std::span<token_id> drafts, G& rng) {
+    if (q_ids.size() != logits.size())
+      invalid_argument(function, "q_ids.size()", q_ids.size(), "must equal logits.size() =", logits.size());
+    draw_from_logits(law, logits, options, drafts, rng);
+    for (token_id& draft : drafts) draft = q_ids[draft];
   }
 
   /// [V] the probabilities of the last `draw_from_logits`.
@@ -127,7 +154,7 @@ class draft_sampler {
         for (token_id& draft : drafts) draft = pick(q, rng);
         break;
       case draft_law::without_replacement:
-        weights_.assign(q.begin(), q.end());
+        set_weights(q);
         for (token_id& draft : drafts) {
           draft = pick(weights_, rng);
           weights_[draft] = T(0);
@@ -135,14 +162,14 @@ class draft_sampler {
         break;
       case draft_law::greedy:
         if (n > 1) kernels::top_k(q.data(), q.size(), n - 1, drafts.data());
-        weights_.assign(q.begin(), q.end());
+        set_weights(q);
         for (const token_id top : drafts.first(n - 1)) weights_[top] = T(0);
         drafts[n - 1] = pick(weights_, rng);
         break;
       case draft_law::top_n: kernels::top_k(q.data(), q.size(), n, drafts.data()); break;
       case draft_law::hub_pair: {
         const token_id hub = static_cast<token_id>(kernels::argmax(q.data(), q.size()));
-        weights_.assign(q.begin(), q.end());
+        set_weights(q);
         weights_[hub] = T(0);
         const token_id partner = pick(weights_, rng);
         const double others = mass(weights_), first = detail::real(q[hub]);
@@ -152,6 +179,12 @@ class draft_sampler {
         break;
       }
     }
+  }
+
+  // Once the likely tokens are gone, one too improbable to be a draft would be drawn as easily as any other.
+  void set_weights(std::span<const T> q) {
+    weights_.assign(q.begin(), q.end());
+    for (T& weight : weights_) weight = detail::drawable(weight) ? weight : T(0);
   }
 
   template <random_bits G>
@@ -211,13 +244,14 @@ template <dense_vector Q>
   }
   if (repeats && law != draft_law::iid) return 0.0;
 
-  auto prob = [&](std::size_t i) { return detail::real(row[drafts[i]]); };
+  auto mass = [&](std::size_t x) { return detail::drawable(row[x]) ? detail::real(row[x]) : 0.0; };
+  auto prob = [&](std::size_t i) { return mass(drafts[i]); };
   double total = 0.0, left = 0.0;  // mass; mass of the tokens that are not drafted
   for (std::size_t x = 0; x < row.size(); ++x) {
     bool drafted = false;
     for (std::size_t i = 0; i < n; ++i) drafted |= drafts[i] == x;
-    total += detail::real(row[x]);
-    left += drafted ? 0.0 : detail::real(row[x]);
+    total += mass(x);
+    left += drafted ? 0.0 : mass(x);
   }
 
   double result = 1.0;

@@ -69,6 +69,7 @@ class greedy_drafts {
   }
 
   /// A_y = Pr(the output is y and was accepted). @param out [V] @note Ties for the top tokens go to the lower id.
+  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out) {
     rows_.check_marginals("gavel::speculative::greedy_drafts::acceptance_marginals", out);
     find_top();

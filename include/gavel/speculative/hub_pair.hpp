@@ -69,6 +69,7 @@ class hub_pair {
   }
 
   /// A_y = Pr(the output is y and was accepted). @param out [V]
+  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out) {
     rows_.check_marginals("gavel::speculative::hub_pair::acceptance_marginals", out);
     if (!has_hub_) find_hub();

@@ -69,6 +69,7 @@ class k_sequence {
   }
 
   /// A_y = Pr(the output is y and was accepted). @param out [V]
+  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out) const {
     rows_.check_marginals("gavel::speculative::k_sequence::acceptance_marginals", out);
     for (std::size_t y = 0; y < out.size(); ++y) {

@@ -18,17 +18,17 @@
 #include <vector>
 
 /// @file
-/// How good can verification get? For a target row p and n drafts drawn from q by a given law, no verifier whose output is exactly p accepts
-/// a draft more often than
+/// How good can verification get? For a target row p and n drafts drawn from q by a given law, no verifier whose output is exactly p
+/// accepts a draft more often than
 ///
 ///     alpha* = 1 + min over sets H of [ P(H) - Q(H) ],     P(H) = sum_{x in H} p_x,   Q(H) = Pr(every draft lies in H).
 ///
-/// The minimising H names the tokens where acceptance is lost: the drafts fall into H more often than the target does. It is a prefix of the
-/// tokens in ascending order of p/q (after the tokens that a law drafts always), so one threshold describes it.
+/// The minimising H names the tokens where acceptance is lost: the drafts fall into H more often than the target does. It is a prefix of
+/// the tokens in ascending order of p/q (after the tokens that a law drafts always), so one threshold describes it.
 ///
 /// @par Source
 /// Zhengmian Hu et al. (2025), "Towards Optimal Multi-draft Speculative Decoding", arXiv 2502.18779: the dual problem and the prefix
-/// property, sections 3 and 4. Drafts without replacement go through exponential clocks instead (detail/exponential_clock.hpp).
+/// property. Drafts without replacement go through exponential clocks instead (detail/exponential_clock.hpp).
 
 namespace gavel::speculative {
 
@@ -55,8 +55,8 @@ class optimal_acceptance_solver {
   /// @param p [V] target distribution
   /// @param q [V] draft distribution
   /// @param law how the drafts are drawn
-  /// @param n number of drafts: >= 1; without replacement <= 16; hub_pair exactly 2; all laws but iid: at most the number of tokens with q > 0
-  ///        (without replacement a probability below 1e-290 counts as 0)
+  /// @param n number of drafts: >= 1; without replacement <= 16; hub_pair exactly 2; all laws but iid: at most the number of tokens with
+  ///        q > 0 (below 2^-1000 for double, 2^-100 for float counts as 0)
   /// @throws std::domain_error for a row with NaN, a negative number or a wrong sum
   /// @throws std::invalid_argument for empty rows, different sizes or a bad n
   template <dense_vector P, dense_vector Q>
@@ -122,7 +122,7 @@ class optimal_acceptance_solver {
     check_size(function, "member", member.size(), "must equal q.size() =", draft.size());
     const double q_sum = row_sum(function, "q", draft);
     check_count(function, law, draft, n);
-    if (law == draft_law::without_replacement) return clock_probability(function, draft, member, q_sum, n);
+    if (law == draft_law::without_replacement) return clock_probability(draft, member, q_sum, n);
     const detail::top_set always = detail::find_top_set(draft, always_drafted(law, n), ids_);
     double inside = 0.0, outside = 0.0;
     detail::top_set::reader is_top = always.read();
@@ -146,7 +146,7 @@ class optimal_acceptance_solver {
   template <class T>
   [[nodiscard]] static double row_sum(const char* function, const char* name, std::span<const T> row) {
     const gavel::detail::weight_scan scan = gavel::detail::scan_weights(row.data(), row.size());
-    if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= 1e-6)) check_distribution(function, name, row);
+    if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= detail::row_tolerance)) check_distribution(function, name, row);
     return scan.sum;
   }
 
@@ -206,13 +206,13 @@ class optimal_acceptance_solver {
     if (law == draft_law::iid || (law == draft_law::without_replacement && n == 1)) {
       return make_result(histogram_.search(p, q, p_sum, q_sum, n), 0);
     }
-    if (law == draft_law::without_replacement) return make_result(clock_search(function, p, q, p_sum, q_sum, n), 0);
+    if (law == draft_law::without_replacement) return make_result(clock_search(p, q, p_sum, q_sum, n), 0);
     const std::size_t n_always = always_drafted(law, n);
     return make_result(top_search(p, q, p_sum, q_sum, law, n_always), n_always);
   }
 
-  // greedy and hub_pair: Q(H) = q(H without the top) / q(all but the top) if the top is inside, else 0. H takes every other token whose p is
-  // below its share of the last draft. top_n: the tuple is fixed.
+  // greedy and hub_pair: Q(H) = q(H without the top) / q(all but the top) if the top is inside, else 0. H takes every other token whose p
+  // is below its share of the last draft. top_n: the tuple is fixed.
   template <class T>
   [[nodiscard]] detail::prefix top_search(std::span<const T> p, std::span<const T> q, double p_sum, double q_sum, draft_law law,
                                           std::size_t n_always) {
@@ -242,26 +242,21 @@ class optimal_acceptance_solver {
 
   // The light and heavy tokens of a clock whose nodes suit q.
   template <class T, class Ratio>
-  void load_clock(const char* function, std::span<const T> q, double q_sum, std::size_t n, Ratio&& token_of) {
+  void load_clock(std::span<const T> q, double q_sum, std::size_t n, Ratio&& token_of) {
     const detail::top_set head = detail::find_top_set(q, n - 1, ids_);
-    const double rest = head.mass_outside(q) / q_sum;
-    if (!(rest >= detail::exponential_clock::least_probability)) {
-      detail::refuse_draft_count(function, n, n - 1);
-    }
-    clock_.prepare(n, rest);
+    clock_.prepare(n, head.mass_outside(q) / q_sum);
     light_.clear();
     heavy_.clear();
     for (std::size_t x = 0; x < q.size(); ++x) {
+      if (!detail::drawable(q[x])) continue;
       const double share = detail::real(q[x]) / q_sum;
-      if (share < detail::exponential_clock::least_probability) continue;
       (clock_.is_heavy(share) ? heavy_ : light_).push_back(token_of(x, share));
     }
   }
 
   template <class T>
-  [[nodiscard]] detail::prefix clock_search(const char* function, std::span<const T> p, std::span<const T> q, double p_sum, double q_sum,
-                                            std::size_t n) {
-    load_clock(function, q, q_sum, n, [&](std::size_t x, double share) {
+  [[nodiscard]] detail::prefix clock_search(std::span<const T> p, std::span<const T> q, double p_sum, double q_sum, std::size_t n) {
+    load_clock(q, q_sum, n, [&](std::size_t x, double share) {
       return detail::ratio_token{detail::real(p[x]) / detail::real(q[x]), detail::real(p[x]) / p_sum, share};
     });
     detail::sort_by_ratio(heavy_);
@@ -273,10 +268,9 @@ class optimal_acceptance_solver {
   }
 
   template <class T>
-  [[nodiscard]] double clock_probability(const char* function, std::span<const T> q, vector_view<const std::uint8_t> member, double q_sum,
-                                         std::size_t n) {
+  [[nodiscard]] double clock_probability(std::span<const T> q, vector_view<const std::uint8_t> member, double q_sum, std::size_t n) {
     // The ratio serves as the flag here: 0 inside, 1 outside.
-    load_clock(function, q, q_sum, n,
+    load_clock(q, q_sum, n,
                [&](std::size_t x, double share) { return detail::ratio_token{member[x] != 0 ? 0.0 : 1.0, 0.0, share}; });
     clock_.reset(detail::sum_masses(light_).q, detail::sum_masses(heavy_).q);
     compensated_sum outside_light;

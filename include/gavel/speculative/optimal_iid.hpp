@@ -51,7 +51,7 @@ class optimal_iid {
  public:
   using scalar = T;
   static constexpr draft_law law = draft_law::iid;
-  static constexpr std::size_t max_drafts = 32;
+  static constexpr std::size_t max_drafts = detail::max_weighted_iid_drafts;
 
   optimal_iid() = default;
   /// @throws std::invalid_argument for options out of range
@@ -100,11 +100,13 @@ class optimal_iid {
   }
 
   /// min(A_y, p_y) = Pr(the output is y and was accepted). @param out [V]
+  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out) const {
     state_.rows.check_marginals("gavel::speculative::optimal_iid::acceptance_marginals", out);
     for (std::size_t y = 0; y < out.size(); ++y) out[y] = state_.accepted(y);
   }
   /// A_y = Pr(y is picked), before thinning. @param out [V]
+  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void selection_marginals(std::span<double> out) const {
     state_.rows.check_marginals("gavel::speculative::optimal_iid::selection_marginals", out);
     for (std::size_t y = 0; y < out.size(); ++y) out[y] = state_.picked(y);

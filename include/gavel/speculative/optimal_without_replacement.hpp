@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/ordering.hpp>
 #include <gavel/speculative/detail/set_fit.hpp>
 #include <gavel/speculative/detail/thinned_selection.hpp>
 #include <gavel/speculative/selection.hpp>
@@ -36,7 +37,8 @@ struct optimal_without_replacement_options {
 /// convex potential, with its Hessian by the same tables, finds them. The gap that remains is part of the result (`fit()`).
 ///
 /// @tparam T scalar of the rows, float or double; all arithmetic is in double
-/// @note Copies of a prepared verifier read the same borrowed rows. Memory is kept: no allocation in `verify`.
+/// @note Copies of a prepared verifier read the same borrowed rows. Memory is kept: no allocation in `verify`, none in `prepare` at sizes
+///       seen before.
 /// @par Source
 /// Optimum: Zhengmian Hu et al., "Towards optimal multi-draft speculative decoding", 2025, arXiv 2502.18779, sections 3 and 4.
 /// Selecting one draft and testing it as a single one: Khisti, Ebrahimi, Dbouk, Behboodi, Memisevic, Louizos, "Multi-draft speculative
@@ -47,7 +49,7 @@ class optimal_without_replacement {
  public:
   using scalar = T;
   static constexpr draft_law law = draft_law::without_replacement;
-  static constexpr std::size_t max_drafts = detail::set_max_drafts;
+  static constexpr std::size_t max_drafts = detail::max_clock_drafts;
   /// Tokens with q > 0 that `prepare` accepts: its cost grows with their square.
   static constexpr std::size_t max_support = 256;
 
@@ -61,8 +63,8 @@ class optimal_without_replacement {
   /// @param p [V] target probabilities, q [V] draft probabilities, at most 256 of them > 0: non-negative, each sum within 1e-6 of one, then
   ///        divided by its sum. Truncate the draft row (top-k, top-p) before drafting, not afterwards: q must be the law of the drafts
   /// @param n number of drafts, in [1, 16] and at most the number of tokens with q > 0
-  /// @throws std::invalid_argument for empty rows, different sizes, a bad n, too many tokens with q > 0, or less than 1e-304 of q outside
-  ///         its n - 1 most probable tokens; std::domain_error if a row is not a distribution
+  /// @throws std::invalid_argument for empty rows, different sizes, a bad n or too many tokens with q > 0; std::domain_error if a row is
+  ///         not a distribution
   /// @note Cost: O(V) once; for a support of S tokens S * n * nodes^2 / 2 multiply-adds per evaluation and S times that per Newton step (on
   ///       a coarser grid), 40 to 100 nodes, usually 3 to 10 steps
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
@@ -98,11 +100,13 @@ class optimal_without_replacement {
   }
 
   /// min(A_y, p_y) = Pr(the output is y and was accepted). @param out [V]
+  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out) const {
     state_.rows.check_marginals("gavel::speculative::optimal_without_replacement::acceptance_marginals", out);
     for (std::size_t y = 0; y < out.size(); ++y) out[y] = state_.accepted(y);
   }
   /// A_y = Pr(y is picked), before thinning. @param out [V]
+  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void selection_marginals(std::span<double> out) const {
     state_.rows.check_marginals("gavel::speculative::optimal_without_replacement::selection_marginals", out);
     for (std::size_t y = 0; y < out.size(); ++y) out[y] = state_.picked(y);
@@ -125,20 +129,12 @@ class optimal_without_replacement {
   }
 
   void adopt(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    std::size_t support = 0;
-    for (const T value : q) support += value > T(0) ? 1u : 0u;
+    const std::size_t support = detail::support_size(q);
     if (support > max_support) invalid_argument(prepare_name, "number of tokens with q > 0", support, "must be <=", max_support);
-    mass_.clear();
-    for (const T value : q) {
-      if (value > T(0)) mass_.push_back(detail::real(value));
-    }
-    const double rest = detail::mass_outside_top(mass_, n - 1);
-    if (!(rest >= detail::least_rest)) {
-      invalid_argument(prepare_name, "mass of q outside its n - 1 most probable tokens", rest, "must be >=", detail::least_rest);
-    }
+    if (support < n) detail::refuse_draft_count(prepare_name, n, support);  // trusted rows were not looked at yet
     state_.begin(p, q, n);
     order_support();
-    const double last_time = detail::last_ring(n, rest);
+    const double last_time = detail::last_ring(n, detail::mass_outside_top(mass_, n - 1, ascending_));
     optimum_.search(mass_, target_, tied_, n, last_time);
     const std::size_t inside = optimum_.inside();
     const std::span<const double> mass = mass_;
@@ -163,13 +159,12 @@ class optimal_without_replacement {
     auto ratio = [&](token_id y) { return state_.target(y) / (detail::real(q[y]) * state_.q_scale()); };
     ids_.clear();
     for (std::size_t y = 0; y < q.size(); ++y) {
-      if (!(q[y] > T(0))) continue;
-      const auto id = static_cast<token_id>(y);
-      ids_.push_back(id);
-      std::size_t hole = ids_.size() - 1;
-      for (; hole > 0 && ratio(id) < ratio(ids_[hole - 1]); --hole) ids_[hole] = ids_[hole - 1];
-      ids_[hole] = id;
+      if (detail::drawable(q[y])) ids_.push_back(static_cast<token_id>(y));
     }
+    sort_values(ids_.data(), ids_.size(), [&](token_id a, token_id b) {
+      const double ratio_a = ratio(a), ratio_b = ratio(b);
+      return ratio_a != ratio_b ? ratio_a < ratio_b : a < b;
+    });
     mass_.clear();
     target_.clear();
     tied_.clear();
@@ -203,7 +198,7 @@ class optimal_without_replacement {
   detail::set_level levels_[2];
   detail::projected_newton newton_;
   std::vector<token_id> ids_;
-  std::vector<double> mass_, target_;
+  std::vector<double> mass_, target_, ascending_;
   std::vector<char> tied_;
 };
 

@@ -76,6 +76,7 @@ class recursive_rejection {
   }
 
   /// A_y = Pr(the output is y and was accepted) = min(p_y, c_{n+1} q_y). @param out [V]
+  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: at most n + 1 passes over the rows. No randomness.
   void acceptance_marginals(std::span<double> out)
     requires(Law == draft_law::iid)
   {

@@ -144,6 +144,7 @@ class on_reduced_vocabulary {
   }
 
   /// A_y = Pr(the output is y and was accepted). @param out [V]
+  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out)
     requires verifier_with_marginals<V>
   {
@@ -178,7 +179,7 @@ class on_reduced_vocabulary {
   }
 
   [[nodiscard]] bool drawn_at(token_id slot) const noexcept {
-    return detail::real(compact_q_[slot]) >= detail::least_draft_prob<scalar>;
+    return detail::drawable(compact_q_[slot]);
   }
 
   void set_vocabulary(const char* function, std::span<const token_id> ids, std::size_t vocabulary_size) {

@@ -28,6 +28,8 @@ struct sampling_options {
   friend constexpr bool operator==(const sampling_options&, const sampling_options&) = default;
 };
 
+/// Refuses options that describe no distribution, on behalf of the function that received them.
+/// @param function the caller's full name, for the message
 /// @throws std::invalid_argument naming @p function if an option is outside its range
 inline void check_sampling_options(const char* function, const sampling_options& options) {
   if (!(options.temperature >= 0.0) || !(options.temperature < std::numeric_limits<double>::infinity())) {
@@ -89,7 +91,9 @@ template <stored_scalar S>
 /// Writes the distribution that an engine samples from a row of logits: softmax(x / temperature), truncated and renormalised.
 /// @param logits [V], finite or -inf, at least one finite
 /// @param probs  [V], may share memory with the logits when the types agree; untouched if the call throws
-/// @throws std::invalid_argument if sizes differ or an option is out of range; std::domain_error if a logit is NaN or +inf, or all are -inf
+/// @param options temperature 0 gives the point mass of greedy decoding
+/// @throws std::invalid_argument if sizes differ or are 0, or an option is out of range; std::domain_error if a logit is NaN or +inf, or
+///      all are -inf
 /// @note O(V), no allocation.
 template <class L, real_scalar Out>
   requires dense_vector<L> && stored_scalar<scalar_of<L>>

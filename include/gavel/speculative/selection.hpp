@@ -6,6 +6,7 @@
 #include <gavel/speculative/detail/iid_selection.hpp>
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/detail/set_selection.hpp>
+#include <gavel/speculative/detail/top_set.hpp>
 #include <gavel/speculative/types.hpp>
 
 #include <cmath>
@@ -48,6 +49,9 @@ inline void check_fit_options(const char* function, double tolerance, std::size_
   return result;
 }
 
+/// Largest number of i.i.d. drafts of a weighted choice: `exact_step` is tested up to it.
+inline constexpr std::size_t max_weighted_iid_drafts = 32;
+
 /// Spacing of the nodes at which the marginals for n i.i.d. drafts are exact to about 1e-14 relative.
 [[nodiscard]] constexpr double exact_step(std::size_t n) noexcept { return n <= 4 ? 0.22 : n <= 8 ? 0.2 : n <= 16 ? 0.17 : 0.15; }
 
@@ -71,9 +75,8 @@ inline void check_fit_options(const char* function, double tolerance, std::size_
 template <dense_vector Q>
   requires std::floating_point<scalar_of<Q>>
 void selection_marginals(const Q& q, vector_view<const double> weights, draft_law law, std::size_t n, std::span<double> out) {
-  using T = scalar_of<Q>;
   constexpr const char* function = "gavel::speculative::selection_marginals";
-  const std::span<const T> draft = as_span(q);
+  const std::span<const scalar_of<Q>> draft = as_span(q);
   check_distribution(function, "q", draft);
   if (weights.size() != draft.size()) invalid_argument(function, "weights.size()", weights.size(), "must equal q.size() =", draft.size());
   if (out.size() != draft.size()) invalid_argument(function, "out.size()", out.size(), "must equal q.size() =", draft.size());
@@ -81,7 +84,7 @@ void selection_marginals(const Q& q, vector_view<const double> weights, draft_la
   if (!iid && law != draft_law::without_replacement) {
     invalid_argument(function, "law", static_cast<int>(law), "must be iid or without_replacement");
   }
-  const std::size_t most = iid ? std::size_t{32} : detail::set_max_drafts;
+  const std::size_t most = iid ? detail::max_weighted_iid_drafts : detail::max_clock_drafts;
   if (n < 1) invalid_argument(function, "n", n, "must be >= 1");
   if (n > most) invalid_argument(function, "n", n, "must be <=", most);
 
@@ -91,7 +94,7 @@ void selection_marginals(const Q& q, vector_view<const double> weights, draft_la
   double smallest = HUGE_VAL;
   double largest = 0.0;
   for (std::size_t y = 0; y < draft.size(); ++y) {
-    if (!(draft[y] > T(0))) continue;
+    if (!detail::drawable(draft[y])) continue;
     const double w = weights[y];
     if (!(w > 0.0) || std::isinf(w)) domain_error_at(function, "weights", y, w, "must be > 0 and finite where q > 0");
     smallest = w < smallest ? w : smallest;
@@ -101,7 +104,7 @@ void selection_marginals(const Q& q, vector_view<const double> weights, draft_la
     sum += masses.back();
   }
   if (!(largest / smallest <= 1e30)) invalid_argument(function, "largest / smallest weight", largest / smallest, "must be <=", 1e30);
-  if (!iid && n > masses.size()) invalid_argument(function, "n", n, "must be <= number of tokens with q > 0, which is", masses.size());
+  if (!iid && n > masses.size()) detail::refuse_draft_count(function, n, masses.size());
   for (double& mass : masses) mass /= sum;
   for (double& w : picked_weights) w /= largest;
 
@@ -113,17 +116,14 @@ void selection_marginals(const Q& q, vector_view<const double> weights, draft_la
     one.evaluate(masses, picked_weights, 0.0, n, detail::exact_step(n), false);
     picked = one.phi();
   } else {
-    const double rest = detail::mass_outside_top(masses, n - 1);
-    if (!(rest >= detail::least_rest)) {
-      invalid_argument(function, "mass of q outside its n - 1 most probable tokens", rest, "must be >=", detail::least_rest);
-    }
-    clock.build(masses, {}, 0.0, n, detail::last_ring(n, rest), detail::clock_step(n));
+    std::vector<double> ascending;
+    clock.build(masses, {}, 0.0, n, detail::last_ring(n, detail::mass_outside_top(masses, n - 1, ascending)), detail::clock_step(n));
     many.evaluate(clock, picked_weights, 0.25);
     picked = many.picked();
   }
   for (std::size_t y = 0, k = 0; y < draft.size(); ++y) {
     out[y] = 0.0;
-    if (!(draft[y] > T(0))) continue;
+    if (!detail::drawable(draft[y])) continue;
     out[y] = iid ? masses[k] * picked[k] : picked[k];
     ++k;
   }

@@ -83,7 +83,7 @@ class target_only {
 
   /// A_y = Pr(the output is y and was accepted). @param out [V]
   /// @throws std::invalid_argument if out has another size, or q was not given
-  /// @note Cost: O(V), with a logarithm and an exponential per token for iid drafts.
+  /// @note Cost: O(V), with a logarithm and an exponential per token for iid drafts; the other laws allocate n ids.
   void acceptance_marginals(std::span<double> out)
     requires(Law != draft_law::without_replacement)
   {

@@ -5,6 +5,7 @@
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/residual.hpp>
+#include <gavel/speculative/detail/residual_weights.hpp>
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/tree.hpp>
 #include <gavel/speculative/types.hpp>
@@ -90,7 +91,7 @@ class traversal_verifier {
     traverse(now, [&](const level& leaf) {
       tree_stop end{static_cast<node_index>(leaf.node), reach * leaf.stop, std::vector<double>(target_rows.cols())};
       if (leaf.scale > 0.0) {
-        detail::difference_law(target_rows.row(leaf.node), now.draft_row(leaf.node), leaf.scale, std::span<double>(end.next_token_probs));
+        detail::residual_weights<T>{target_rows.row(leaf.node), now.draft_row(leaf.node), leaf.scale}.law(end.next_token_probs);
       } else {
         detail::check_row(now.function, "target_rows", target_rows, leaf.node);
         for (std::size_t y = 0; y < target_rows.cols(); ++y) end.next_token_probs[y] = detail::real(target_rows(leaf.node, y));
@@ -214,7 +215,7 @@ class traversal_verifier {
 
   [[nodiscard]] std::size_t draw(const call& now, const level& stop, double u) const {
     const std::span<const T> p = now.target_rows.row(stop.node);
-    if (stop.scale > 0.0) return detail::draw_from_difference(p, now.draft_row(stop.node), stop.scale, u);
+    if (stop.scale > 0.0) return detail::residual_weights<T>{p, now.draft_row(stop.node), stop.scale}.sample(u);
     detail::check_row(now.function, "target_rows", now.target_rows, stop.node);
     return detail::draw_from(p, u);
   }

@@ -66,14 +66,14 @@ struct any_bits {  // an archetype: the least a random generator offers
 /// `max_uniforms()` bounds the uniforms one call of `verify` draws.
 template <class V>
 concept verifier = std::copyable<V> && std::default_initializable<V> &&
-    requires(V v, const V& c, std::span<const typename V::scalar> row, std::size_t n, std::span<const token_id> drafts, std::span<double> out,
-             detail::any_bits& rng) {
-      { V::law } -> std::convertible_to<draft_law>;
-      v.prepare(row, row, n);
-      { v.verify(drafts, rng) } -> std::same_as<verdict>;
-      v.conditional_law(drafts, out, out);  // acceptance [n], residual [V]
-      { c.max_uniforms() } -> std::convertible_to<std::size_t>;
-    };
+    requires(V v, const V& c, std::span<const typename V::scalar> row, std::size_t n, std::span<const token_id> drafts,
+             std::span<double> out, detail::any_bits& rng) {
+  { V::law } -> std::convertible_to<draft_law>;
+  v.prepare(row, row, n);
+  { v.verify(drafts, rng) } -> std::same_as<verdict>;
+  v.conditional_law(drafts, out, out);  // acceptance [n], residual [V]
+  { c.max_uniforms() } -> std::convertible_to<std::size_t>;
+};
 
 /// A verifier whose acceptance marginals A_y = Pr(the output is y and was accepted as a draft) have a closed form.
 template <class V>

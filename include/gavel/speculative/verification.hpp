@@ -5,9 +5,9 @@
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/overlap.hpp>
-#include <gavel/kernels/residual.hpp>
-#include <gavel/kernels/sample.hpp>
+#include <gavel/speculative/detail/residual_weights.hpp>
 #include <gavel/speculative/detail/rows.hpp>
+#include <gavel/speculative/detail/top_set.hpp>
 #include <gavel/speculative/types.hpp>
 
 #include <cmath>
@@ -22,12 +22,6 @@
 /// same `walk_tests` and the same `residual_weights`, so that an enumeration of `describe` is a statement about `decide`.
 
 namespace gavel::speculative::detail {
-
-/// max(0, p - c q), rounded once, whatever the compiler makes of products and sums.
-[[nodiscard]] inline double positive_part(double p, double q, double c) noexcept {
-  const double rest = std::fma(-c, q, p);
-  return rest > 0.0 ? rest : 0.0;
-}
 
 /// @p part / @p whole as a probability: within [0, 1], and 0 for 0 / 0.
 [[nodiscard]] constexpr double share(double part, double whole) noexcept {
@@ -63,78 +57,6 @@ class sorted_tokens {
   std::vector<token_id> ids_;
 };
 
-/// The weights max(p_y - c q_y, f p_y), and 0 for the tokens of `excluded` (ascending): summed and sampled without being written.
-template <class T>
-struct residual_weights {
-  std::span<const T> p;
-  std::span<const T> q;
-  double q_scale = 1.0;  // c
-  double floor = 0.0;    // f
-  std::span<const token_id> excluded = {};
-
-  [[nodiscard]] double weight(std::size_t y) const noexcept {
-    for (const token_id x : excluded) {
-      if (x == y) return 0.0;
-    }
-    const double rest = positive_part(real(p[y]), real(q[y]), q_scale);
-    const double least = floor * real(p[y]);
-    return rest > least ? rest : least;
-  }
-
-  [[nodiscard]] double sum() const {
-    double total = 0.0;
-    for_each_piece([&](std::size_t begin, std::size_t end) { return total += sum_of(begin, end), false; });
-    return total;
-  }
-
-  /// The token at cumulative weight `u * sum()` in index order. Where rounding left no weight at all (p = q up to the last bits: an event
-  /// that is reached with about the probability of a rounding error) the token comes from p.
-  [[nodiscard]] token_id sample(double u) const {
-    std::size_t token = p.size();
-    if (excluded.empty()) {
-      token = kernels::residual_sample(p.data(), q.data(), p.size(), u, q_scale, floor);
-    } else {
-      double left = u * sum();
-      for_each_piece([&](std::size_t begin, std::size_t end) {
-        const double mass = sum_of(begin, end);
-        if (!(mass > 0.0)) return false;
-        const double position = left < mass ? left / mass : 1.0 - 0x1p-53;  // past the last piece by rounding: its last token
-        const std::size_t found = kernels::residual_sample(p.data() + begin, q.data() + begin, end - begin, position, q_scale, floor);
-        token = found < end - begin ? begin + found : token;
-        left -= mass;
-        return left < 0.0;
-      });
-    }
-    if (token >= p.size() || !(weight(token) > 0.0)) token = kernels::sample(p.data(), p.size(), u);
-    return token < p.size() ? static_cast<token_id>(token) : token_id{0};  // else p is not a distribution: trusted wrongly
-  }
-
-  /// Writes the law of `sample` for uniform u.
-  void law(std::span<double> out) const {
-    double total = 0.0;
-    for (std::size_t y = 0; y < p.size(); ++y) total += out[y] = weight(y);
-    if (!(total > 0.0)) {
-      for (std::size_t y = 0; y < p.size(); ++y) total += out[y] = real(p[y]);
-    }
-    for (std::size_t y = 0; y < p.size(); ++y) out[y] /= total;
-  }
-
- private:
-  // Calls piece(begin, end) for the stretches between excluded tokens until it returns true.
-  template <class Piece>
-  void for_each_piece(Piece&& piece) const {
-    std::size_t begin = 0;
-    for (const token_id x : excluded) {
-      if (x > begin && piece(begin, std::size_t{x})) return;
-      begin = std::size_t{x} + 1;
-    }
-    if (begin < p.size()) piece(begin, p.size());
-  }
-  [[nodiscard]] double sum_of(std::size_t begin, std::size_t end) const {
-    return kernels::residual_sum(p.data() + begin, q.data() + begin, end - begin, q_scale, floor);
-  }
-};
-
 /// Mass of @p row outside the ascending @p tokens. While these hold no more than half of it, the difference from one is as good as the sum
 /// and costs O(tokens); beyond, the rest is summed, because the difference would inherit the error of a row's sum many times enlarged.
 template <class T>
@@ -159,10 +81,6 @@ template <class T>
 
 // --------------------------------------------------------------------------------------------------------------- borrowed rows
 
-/// Draft probabilities below this count as zero: their inverse, which the residuals need, would leave the range of T.
-template <class T>
-inline constexpr double least_draft_prob = sizeof(T) < sizeof(double) ? 0x1p-100 : 0x1p-1000;
-
 /// The rows and the number of drafts a verifier was prepared with, and the checks of its arguments.
 template <class T>
 struct prepared_rows {
@@ -174,8 +92,7 @@ struct prepared_rows {
   static void check_shape(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n) {
     if (p.empty()) invalid_argument(function, "p.size()", p.size(), "must be >= 1");
     if (q.size() != p.size()) invalid_argument(function, "q.size()", q.size(), "must equal p.size() =", p.size());
-    if (law == draft_law::hub_pair && n != 2) invalid_argument(function, "n", n, "must be 2");
-    if (n < 1) invalid_argument(function, "n", n, "must be >= 1");
+    check_draft_count(function, law, n);
     if (law != draft_law::iid && n > p.size()) invalid_argument(function, "n", n, "must be <= vocabulary size", p.size());
   }
 
@@ -183,10 +100,7 @@ struct prepared_rows {
   static void check_rows(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n) {
     check_distribution(function, "p", p);
     check_distribution(function, "q", q);
-    if (law == draft_law::iid || law == draft_law::top_n) return;
-    std::size_t support = 0;
-    for (std::size_t x = 0; x < q.size() && support < n; ++x) support += real(q[x]) >= least_draft_prob<T> ? 1u : 0u;
-    if (support < n) invalid_argument(function, "n", n, "must be <= number of tokens with q > 0, which is", support);
+    if (law != draft_law::iid && law != draft_law::top_n) check_support(function, q, n);
   }
 
   void check_drafts(const char* function, draft_law law, std::span<const token_id> drafts) const {
@@ -194,7 +108,7 @@ struct prepared_rows {
     if (drafts.size() != n) invalid_argument(function, "drafts.size()", drafts.size(), "must equal n =", n);
     for (std::size_t i = 0; i < n; ++i) {
       if (drafts[i] >= p.size()) invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", p.size());
-      if (law != draft_law::top_n && !q.empty() && !(real(q[drafts[i]]) >= least_draft_prob<T>)) {
+      if (law != draft_law::top_n && !q.empty() && !drawable(q[drafts[i]])) {
         invalid_argument_at(function, "drafts", i, drafts[i], "must have draft probability > 0");
       }
       if (law == draft_law::iid) continue;

@@ -93,6 +93,21 @@ void run(const std::string& type) {
       const auto qy = kernels::softmax_row(y.data(), kernels::summarize(y.data(), n, temperature), temperature);
       print(name + "residual_of_logits", kernels::row_sum(kernels::make_residual(px, qy), n));
       print(name + "top_p", kernels::truncation_cutoff(x.data(), n, temperature, {.top_p = 0.9}));
+      print(name + "kl_of_probs", kernels::kl_divergence(p.data(), q.data(), n));
+      print(name + "all_rules", kernels::truncation_cutoff(x.data(), n, temperature, {.top_k = 300, .top_p = 0.8, .min_p = 0.05}));
+      const std::uint32_t tokens[] = {0, static_cast<std::uint32_t>(n / 3), static_cast<std::uint32_t>(n - 1)};
+      std::vector<double> log_probs(3);
+      kernels::log_prob_at(x.data(), n, tokens, 3, log_probs.data(), temperature);
+      print_row(name + "log_prob_at_many", log_probs);
+      std::vector<T> stored_p;
+      std::vector<T> stored_q;
+      for (std::size_t i = 0; i < n; ++i) {
+        stored_p.push_back(from<T>(static_cast<double>(p[i])));
+        stored_q.push_back(from<T>(static_cast<double>(q[i])));
+      }
+      print(name + "stored_overlap", kernels::overlap(stored_p.data(), stored_q.data(), n));
+      print(name + "stored_residual", kernels::residual_sum(stored_p.data(), stored_q.data(), n, 0.75));
+      print(name + "stored_draw", kernels::sample(stored_p.data(), n, 0.625));
       print(name + "min_p", kernels::truncation_cutoff(x.data(), n, temperature, {.min_p = 0.3}));
       philox4x32 rng(9);
       std::vector<std::size_t> drawn;
@@ -132,8 +147,8 @@ void run_chain() {
     for (std::size_t k = 0; k < length; ++k) {
       tokens.push_back(static_cast<speculative::token_id>(kernels::sample_logits(draft.data() + k * vocabulary, vocabulary, uniform(rng))));
     }
-    const auto result = speculative::verify_chain(matrix_view(target.data(), length + 1, vocabulary), matrix_view(draft.data(), length, vocabulary),
-                                                  tokens, rng);
+    const auto result = speculative::verify_chain(matrix_view(target.data(), length + 1, vocabulary),
+                                                  matrix_view(draft.data(), length, vocabulary), tokens, rng);
     outcomes.push_back(result.accepted);
     outcomes.push_back(result.next_token);
   }

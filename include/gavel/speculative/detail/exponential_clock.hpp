@@ -3,6 +3,7 @@
 
 #include <gavel/core/quadrature.hpp>
 #include <gavel/kernels/elementary.hpp>
+#include <gavel/speculative/detail/draft_clocks.hpp>
 #include <gavel/speculative/detail/prefix_scan.hpp>
 
 #include <cmath>
@@ -31,7 +32,6 @@ inline namespace GAVEL_BASE_ISA {
 
 inline constexpr std::size_t clock_nodes_per_step = 8;  // nodes come in multiples of the widest vector
 inline constexpr std::size_t clock_moments = 20;
-inline constexpr std::size_t clock_max_count = 16;
 
 /// What the kernels below see: rows of `nodes` numbers, `nodes` a multiple of `clock_nodes_per_step`.
 struct clock_rows {
@@ -143,14 +143,14 @@ struct clock_include_block {
   /// @param coefficients [n-1][clock_moments] row j-1: C_ji / a power shared, for i = j.. (the first clock_moments - j + 1 are used)
   template <class Isa>
   static GAVEL_ALWAYS_INLINE void run(const clock_rows& rows, const double* coefficients, double limit) {
-    const std::size_t n = rows.n < clock_max_count ? rows.n : clock_max_count;  // known to hold; g++ -O3 warns of an overflow otherwise
+    const std::size_t n = rows.n < max_clock_drafts ? rows.n : max_clock_drafts;  // known to hold; g++ -O3 warns of an overflow otherwise
     using real = typename Isa::template vec<double>;
     constexpr std::size_t step = Isa::template lanes<double>;
     for (std::size_t m = 0; m < rows.nodes; m += step) {
       real a;
       kernels::load<Isa>(a, rows.t + m);
       a *= limit;
-      real power_sum[clock_max_count];  // (-1)^(j-1) p_j
+      real power_sum[max_clock_drafts];  // (-1)^(j-1) p_j
       real power = a;
       for (std::size_t j = 1; j < n; ++j) {
         const double* const row = coefficients + (j - 1) * clock_moments;
@@ -164,14 +164,14 @@ struct clock_include_block {
         power_sum[j] = sum * power;
         power *= -a;
       }
-      real elementary[clock_max_count];
+      real elementary[max_clock_drafts];
       kernels::fill(elementary[0], 1.0);
       for (std::size_t k = 1; k < n; ++k) {
         real sum = power_sum[k];
         for (std::size_t j = 1; j < k; ++j) Isa::fma(sum, power_sum[j], elementary[k - j], sum);
         elementary[k] = sum * (1.0 / static_cast<double>(k));
       }
-      real old[clock_max_count];
+      real old[max_clock_drafts];
       for (std::size_t k = 0; k < n; ++k) kernels::load<Isa>(old[k], rows.state + k * rows.nodes + m);
       for (std::size_t k = 1; k < n; ++k) {
         real sum = old[k];
@@ -262,9 +262,7 @@ namespace gavel::speculative::detail {
 class exponential_clock {
  public:
   /// Largest number of drafts.
-  static constexpr std::size_t max_drafts = clock_max_count;
-  /// Below this a probability counts as zero: reciprocals and node positions must stay finite.
-  static constexpr double least_probability = 1e-290;
+  static constexpr std::size_t max_drafts = max_clock_drafts;
 
   struct block {
     double moments[clock_moments] = {};
@@ -274,12 +272,10 @@ class exponential_clock {
   };
 
   /// @param n    number of drafts, 1..max_drafts
-  /// @param rest mass of q outside its n - 1 most probable tokens, > 0: no integrand reaches beyond t = (45 + 3n) / rest, since by then n
-  ///             clocks have rung whatever H is, but for a probability below 1e-16
+  /// @param rest mass of q outside its n - 1 most probable tokens, > 0: no integrand reaches beyond `last_ring`, whatever H is
   void prepare(std::size_t n, double rest) {
     n_ = n;
-    const double t_max = (45.0 + 3.0 * static_cast<double>(n)) / rest;
-    const log_axis_rule rule = log_axis_rule::up_to(t_max, n <= 8 ? 0.2 : 0.15);
+    const log_axis_rule rule = log_axis_rule::up_to(last_ring(n, rest), clock_step(n));
     constexpr std::size_t step = clock_nodes_per_step;
     nodes_ = (rule.size() + step - 1) / step * step;
     t_.assign(nodes_, 0.0);

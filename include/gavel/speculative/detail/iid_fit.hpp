@@ -80,8 +80,8 @@ class iid_level {
   // its limits, which is nearly straight in log w. A few rounds suffice where there is slack; where progress is slow the problem is tight
   // and Newton takes over.
   std::size_t fixed_point(double tolerance, std::size_t max_iterations) {
-    const double low = static_cast<double>(n_) * power(idle_, n_ - 1);    // phi of weight 0
-    const double high = static_cast<double>(n_) * power(total_, n_ - 1);  // phi of weight infinity
+    const double low = static_cast<double>(n_) * integer_power(idle_, n_ - 1);    // phi of weight 0
+    const double high = static_cast<double>(n_) * integer_power(total_, n_ - 1);  // phi of weight infinity
     double history[3] = {HUGE_VAL, HUGE_VAL, HUGE_VAL};
     loss_ = HUGE_VAL;
     for (std::size_t round = 0;; ++round) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/numerics.hpp>
 #include <gavel/core/quadrature.hpp>
 #include <gavel/speculative/detail/cholesky.hpp>
 #include <gavel/speculative/detail/decay_kernels.hpp>
@@ -15,14 +16,6 @@
 /// that share a weight.
 
 namespace gavel::speculative::detail {
-
-[[nodiscard]] constexpr double power(double base, std::size_t exponent) noexcept {
-  double result = 1.0;
-  for (; exponent != 0; exponent >>= 1, base *= base) {
-    if (exponent & 1u) result *= base;
-  }
-  return result;
-}
 
 inline namespace GAVEL_BASE_ISA {
 
@@ -59,7 +52,7 @@ class iid_selection {
     for (double& value : laplace_) value = idle;
     for (std::size_t first = 0; first < groups_; first += chunk) fill_decay(masses, weights, first, chunk, laplace_);
     for (std::size_t m = 0; m < nodes_; ++m) {
-      a_[m] = static_cast<double>(n) * node_weight_[m] * power(laplace_[m], n - 1);
+      a_[m] = static_cast<double>(n) * node_weight_[m] * integer_power(laplace_[m], n - 1);
       b_[m] = a_[m] * s_[m];
     }
     const double* const a = a_.data();
@@ -86,12 +79,12 @@ class iid_selection {
   /// E[log sum of weights; not all drafts idle], the convex potential (in log w) whose gradient is mass_k phi_k.
   [[nodiscard]] double potential() const noexcept {
     if (groups_ == 0) return 0.0;
-    const double none = power(idle_, n_);
-    const double some = power(total_, n_) - none;
+    const double none = integer_power(idle_, n_);
+    const double some = integer_power(total_, n_) - none;
     double sum = 0.0;
     for (std::size_t m = 0; m < used_nodes_; ++m) {
       const double reference = std::exp(-s_[m] * largest_) * some;
-      sum += node_weight_[m] / s_[m] * (reference - (power(laplace_[m], n_) - none));
+      sum += node_weight_[m] / s_[m] * (reference - (integer_power(laplace_[m], n_) - none));
     }
     return sum + some * std::log(largest_);
   }
@@ -106,7 +99,7 @@ class iid_selection {
     gram_.assign(nodes_ * nodes_, 0.0);
     const double pairs = static_cast<double>(n_) * static_cast<double>(n_ - 1);
     for (std::size_t m = 0; m < nodes_; ++m) {  // sqrt(W_m) s_m; the rest of U sits in scale_
-      column_[m] = n_ < 2 ? 0.0 : s_[m] * std::sqrt(pairs * power(laplace_[m], n_ - 2) * (s_[m] > 0.0 ? node_weight_[m] / s_[m] : 0.0));
+      column_[m] = n_ < 2 ? 0.0 : s_[m] * std::sqrt(pairs * integer_power(laplace_[m], n_ - 2) * (s_[m] > 0.0 ? node_weight_[m] / s_[m] : 0.0));
     }
     for (std::size_t k = 0; k < groups_; ++k) {
       const double diagonal = curvature(masses, k);

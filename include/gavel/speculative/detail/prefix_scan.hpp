@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/numerics.hpp>
+#include <gavel/core/ordering.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -53,17 +54,10 @@ struct prefix {
   double threshold = -1.0;
 };
 
-/// Ascending by ratio, in place. Gaps of Ciura (2001): few tokens, and <algorithm> would cost every user of the header.
+/// Ascending by ratio, in place; equal ratios by q, so that sums over them do not depend on how the sort moves them.
 inline void sort_by_ratio(std::span<ratio_token> tokens) noexcept {
-  constexpr std::size_t gaps[] = {4001, 1750, 701, 301, 132, 57, 23, 10, 4, 1};
-  for (const std::size_t gap : gaps) {
-    for (std::size_t i = gap; i < tokens.size(); ++i) {
-      const ratio_token moving = tokens[i];
-      std::size_t hole = i;
-      for (; hole >= gap && moving.ratio < tokens[hole - gap].ratio; hole -= gap) tokens[hole] = tokens[hole - gap];
-      tokens[hole] = moving;
-    }
-  }
+  sort_values(tokens.data(), tokens.size(),
+              [](const ratio_token& a, const ratio_token& b) { return a.ratio != b.ratio ? a.ratio < b.ratio : a.q < b.q; });
 }
 
 /// Lower bound of P - Q inside a stretch of the order, from what is known at its two ends. In s = q(H) both P and Q are convex along the

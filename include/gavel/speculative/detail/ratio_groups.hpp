@@ -30,7 +30,7 @@ class ratio_order {
   void build(std::span<const T> p, std::span<const T> q, double p_scale, double q_scale, std::size_t n) {
     entries_.clear();
     for (std::size_t y = 0; y < q.size(); ++y) {
-      if (!(q[y] > T(0))) continue;
+      if (!drawable(q[y])) continue;
       const double ratio = real(p[y]) * p_scale / (real(q[y]) * q_scale);
       entries_.push_back({ratio > 0.0 ? std::bit_cast<std::uint64_t>(ratio) : 0, static_cast<std::uint32_t>(y)});
     }
@@ -98,7 +98,7 @@ class ratio_order {
       target += tokens_[i].p;
       draft += tokens_[i].q;
       const double mass = draft < 1.0 ? draft : 1.0;
-      slack_[i + 1] = target - power(mass, n);
+      slack_[i + 1] = target - integer_power(mass, n);
       const bool tied = i + 1 < size && tokens_[i + 1].ratio == tokens_[i].ratio;  // the minimum never splits equal ratios
       if (!tied && slack_[i + 1] < least_) {
         least_ = slack_[i + 1];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/numerics.hpp>
 #include <gavel/kernels/simd.hpp>
 #include <gavel/speculative/detail/prefix_scan.hpp>
 #include <gavel/speculative/detail/rows.hpp>
@@ -8,10 +9,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>  // memcpy
 #include <limits>
 #include <span>
 #include <vector>
-#include <cstring>
 
 /// @file
 /// The masses of p and q by bins of p/q in one streaming pass, and the exact best prefix for independent drafts from them.
@@ -82,16 +83,6 @@ struct ratio_keys {
 }  // namespace gavel::speculative::detail
 
 namespace gavel::speculative::detail {
-
-/// x^n by squaring: n error of n/2 roundings, and no library call.
-[[nodiscard]] constexpr double integer_power(double x, std::size_t n) noexcept {
-  double result = 1.0;
-  for (; n != 0; n >>= 1) {
-    if ((n & 1) != 0) result *= x;
-    x *= x;
-  }
-  return result;
-}
 
 /// Q(H) = q(H)^n, as `prefix_scan` wants it.
 class independent_draws {

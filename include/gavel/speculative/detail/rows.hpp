@@ -4,10 +4,10 @@
 #include <gavel/core/error.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/views.hpp>
-#include <gavel/kernels/residual.hpp>
 #include <gavel/kernels/sample.hpp>
 #include <gavel/speculative/types.hpp>
 
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdio>  // snprintf
@@ -15,7 +15,7 @@
 #include <type_traits>
 
 /// @file
-/// Small steps shared by the verifiers that read many rows: row checks that name the row, and draws from `(p - c q)+`.
+/// Small steps shared by everything that reads rows: which draft probabilities count, row checks that name the row.
 
 namespace gavel::speculative::detail {
 
@@ -26,6 +26,23 @@ concept row_scalars = std::floating_point<std::remove_const_t<P>> && std::same_a
 // Overloads instead of casts: a cast of a double to double is a warning, an implicit float to double as well.
 [[nodiscard]] constexpr double real(float value) noexcept { return static_cast<double>(value); }
 [[nodiscard]] constexpr double real(double value) noexcept { return value; }
+
+/// Draft probabilities below this count as zero, everywhere in `speculative`: their inverses, and the quotients p / q, would leave the range
+/// of T or of the quadrature nodes of a draft law.
+template <class T>
+inline constexpr double least_draft_prob = sizeof(T) < sizeof(double) ? 0x1p-100 : 0x1p-1000;
+
+/// Whether a token of draft probability @p q can be drafted.
+template <class T>
+[[nodiscard]] constexpr bool drawable(T q) noexcept {
+  return real(q) >= least_draft_prob<T>;
+}
+
+/// How far the sum of a row may be from one, the default of `check_distribution`.
+inline constexpr double row_tolerance = 1e-6;
+
+/// So a probability may be that much above 1.
+inline constexpr double largest_prob = 1.0 + row_tolerance;
 
 template <class T>
 GAVEL_COLD inline void report_row(const char* function, const char* parameter, std::size_t row_index, std::span<const T> row) {
@@ -39,7 +56,7 @@ template <class T>
 inline void check_row(const char* function, const char* parameter, matrix_view<const T> rows, std::size_t row_index) {
   const std::span<const T> row = rows.row(row_index);
   const auto scan = gavel::detail::scan_weights(row.data(), row.size());
-  if (scan.suspect || !(scan.sum >= 1.0 - 1e-6 && scan.sum <= 1.0 + 1e-6)) [[unlikely]] report_row(function, parameter, row_index, row);
+  if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= row_tolerance)) [[unlikely]] report_row(function, parameter, row_index, row);
 }
 
 /// One token ~ p, one uniform.
@@ -48,35 +65,12 @@ template <class T>
   return kernels::sample(p.data(), p.size(), u);
 }
 
-/// One token ~ norm((p - c q)+), one uniform. Where rounding has left nothing of the difference (p = q up to the last bits: an event of
-/// probability about 1e-16), the token comes from p.
-template <class T>
-[[nodiscard]] inline std::size_t draw_from_difference(std::span<const T> p, std::span<const T> q, double c, double u) {
-  const std::size_t token = kernels::residual_sample(p.data(), q.data(), p.size(), u, c);
-  return token < p.size() ? token : draw_from(p, u);
-}
-
-/// The law that `draw_from_difference` samples, written to @p out.
-template <class T>
-inline void difference_law(std::span<const T> p, std::span<const T> q, double c, std::span<double> out) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < p.size(); ++i) {
-    const double difference = real(p[i]) - c * real(q[i]);
-    out[i] = difference > 0.0 ? difference : 0.0;
-    sum += out[i];
-  }
-  if (!(sum > 0.0)) {
-    for (std::size_t i = 0; i < p.size(); ++i) sum += out[i] = real(p[i]);
-  }
-  for (std::size_t i = 0; i < p.size(); ++i) out[i] /= sum;
-}
-
 /// Refuses a drafted token that the draft law cannot have drawn, and probabilities that are none.
 template <class T>
 inline void check_drafted(const char* function, const char* parameter, std::size_t index, token_id token, T target, T draft) {
-  if (!(target >= T(0) && target <= T(1.001))) domain_error_at(function, "target probability of draft", index, target, "must be in [0, 1]");
-  if (!(draft >= T(0) && draft <= T(1.001))) domain_error_at(function, "draft probability of draft", index, draft, "must be in [0, 1]");
-  if (!(draft > T(0))) invalid_argument_at(function, parameter, index, token, "must have draft probability > 0");
+  if (!(target >= T(0) && real(target) <= largest_prob)) domain_error_at(function, "target probability of draft", index, target, "must be in [0, 1]");
+  if (!(draft >= T(0) && real(draft) <= largest_prob)) domain_error_at(function, "draft probability of draft", index, draft, "must be in [0, 1]");
+  if (!drawable(draft)) invalid_argument_at(function, parameter, index, token, "must have draft probability > 0");
 }
 
 }  // namespace gavel::speculative::detail

@@ -36,7 +36,7 @@ class set_optimum {
       inside_target += target[x];
       double all_inside = 0.0;
       for (std::size_t m = 0; m < nodes_.size(); ++m) {
-        include(mass[x], nodes_[m].t, n, e_.data() + m * n, f_.data() + m * n);
+        include_clock(mass[x], nodes_[m].t, n, 1, e_.data() + m * n, f_.data() + m * n);
         all_inside += nodes_[m].weight * f_[m * n + n - 1] * std::exp(-rest_[x + 1] * nodes_[m].t);
       }
       const bool splits_tie = x + 1 < mass.size() && tied[x + 1];  // the minimum never does
@@ -52,16 +52,6 @@ class set_optimum {
   [[nodiscard]] std::size_t inside() const noexcept { return inside_; }
 
  private:
-  // The tables of set_tables without weights.
-  static void include(double q, double t, std::size_t n, double* e, double* f) noexcept {
-    const double in = -std::expm1(-q * t);
-    const double out = std::exp(-q * t);
-    for (std::size_t k = n; k-- > 0;) {
-      f[k] = f[k] * out + e[k] * (q * out) + (k > 0 ? f[k - 1] * in : 0.0);
-      e[k] = e[k] * out + (k > 0 ? e[k - 1] * in : 0.0);
-    }
-  }
-
   double rate_ = 1.0;
   std::size_t inside_ = 0;
   std::vector<quadrature_node> nodes_;

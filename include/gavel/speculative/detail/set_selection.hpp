@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/ordering.hpp>
 #include <gavel/core/quadrature.hpp>
 #include <gavel/speculative/detail/set_tables.hpp>
 
@@ -20,31 +21,14 @@ namespace gavel::speculative::detail {
   return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
-/// Spacing in t that gives about 1e-14.
-[[nodiscard]] constexpr double clock_step(std::size_t n) noexcept { return n <= 8 ? 0.2 : 0.15; }
-
-/// Mass outside the @p count largest entries, summed from the smallest up.
-[[nodiscard]] inline double mass_outside_top(std::span<const double> masses, std::size_t count) {
-  std::vector<double> ascending;
-  for (const double mass : masses) {
-    ascending.push_back(mass);
-    for (std::size_t i = ascending.size() - 1; i > 0 && ascending[i] < ascending[i - 1]; --i) {
-      const double larger = ascending[i - 1];
-      ascending[i - 1] = ascending[i];
-      ascending[i] = larger;
-    }
-  }
+/// Mass outside the @p count largest entries, summed from the smallest up. @param ascending receives the entries in that order
+[[nodiscard]] inline double mass_outside_top(std::span<const double> masses, std::size_t count, std::vector<double>& ascending) {
+  ascending.assign(masses.begin(), masses.end());
+  sort_values(ascending.data(), ascending.size(), [](double a, double b) { return a < b; });
   double rest = 0.0;
   for (std::size_t i = 0; i + count < ascending.size(); ++i) rest += ascending[i];
   return rest;
 }
-
-/// The least rate of the n-th ring that doubles can follow.
-inline constexpr double least_rest = 1e-304;
-
-/// A time by which n clocks have rung, but for a probability of about e^-45: the n-th ring comes at least at rate @p rest, the mass outside
-/// the n - 1 most probable tokens.
-[[nodiscard]] inline double last_ring(std::size_t n, double rest) noexcept { return (45.0 + 3.0 * static_cast<double>(n)) / rest; }
 
 inline namespace GAVEL_BASE_ISA {
 
@@ -79,16 +63,7 @@ class set_clock {
     base_f_.assign(n * nodes_, 0.0);
     for (std::size_t m = 0; m < nodes_; ++m) base_e_[m] = std::exp(-blocked * t_[m]);
     for (const double q : idle) {
-      for (std::size_t m = 0; m < nodes_; ++m) {
-        const double in = -std::expm1(-q * t_[m]);
-        const double out = std::exp(-q * t_[m]);
-        for (std::size_t k = n; k-- > 0;) {
-          double& e = base_e_[k * nodes_ + m];
-          double& f = base_f_[k * nodes_ + m];
-          f = f * out + e * (q * out) + (k > 0 ? base_f_[(k - 1) * nodes_ + m] * in : 0.0);
-          e = e * out + (k > 0 ? base_e_[(k - 1) * nodes_ + m] * in : 0.0);
-        }
-      }
+      for (std::size_t m = 0; m < nodes_; ++m) include_clock(q, t_[m], n, nodes_, base_e_.data() + m, base_f_.data() + m);
     }
     // Pr(all drafts are idle): the n-th ring is idle and no active token has rung.
     double rest = 0.0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/kernels/elementary.hpp>
+#include <gavel/speculative/detail/draft_clocks.hpp>
 
 #include <cstddef>
 
@@ -14,8 +15,6 @@
 #endif
 
 namespace gavel::speculative::detail {
-
-inline constexpr std::size_t set_max_drafts = 16;
 
 inline namespace GAVEL_BASE_ISA {
 
@@ -42,8 +41,8 @@ struct set_tables {
 template <class Isa>
 struct set_state {
   using real = typename Isa::template vec<double>;
-  real e[set_max_drafts];
-  real f[set_max_drafts];
+  real e[max_clock_drafts];
+  real f[max_clock_drafts];
 
   GAVEL_ALWAYS_INLINE void start(std::size_t n) {
     for (std::size_t k = 0; k < n; ++k) e[k] = f[k] = real{};

@@ -63,30 +63,36 @@ template <class T>
 }
 
 [[noreturn]] GAVEL_COLD inline void refuse_draft_count(const char* function, std::size_t n, std::size_t support) {
-  invalid_argument(function, "n", n, "must be <= number of tokens with draft probability > 0, which is", support);
+  invalid_argument(function, "n", n, "must be <= number of tokens with q > 0, which is", support);
 }
 
+/// Tokens that can be drafted.
 template <class T>
 [[nodiscard]] inline std::size_t support_size(std::span<const T> q) noexcept {
   std::size_t support = 0;
-  for (const T value : q) support += value > T(0) ? 1u : 0u;
+  for (const T value : q) support += drawable(value) ? 1u : 0u;
   return support;
+}
+
+/// Refuses more distinct drafts than q has tokens for.
+template <class T>
+inline void check_support(const char* function, std::span<const T> q, std::size_t n) {
+  std::size_t support = 0;  // stop as soon as enough tokens are seen
+  for (std::size_t x = 0; x < q.size() && support < n; ++x) support += drawable(q[x]) ? 1u : 0u;
+  if (support < n) refuse_draft_count(function, n, support);
 }
 
 /// The rules on n that do not depend on q.
 inline void check_draft_count(const char* function, draft_law law, std::size_t n) {
-  if (n < 1) invalid_argument(function, "n", n, "must be >= 1");
   if (law == draft_law::hub_pair && n != 2) invalid_argument(function, "n", n, "must be 2 for draft_law::hub_pair");
+  if (n < 1) invalid_argument(function, "n", n, "must be >= 1");
 }
 
 /// All rules on n: at least one draft, exactly two for hub pairs, and enough tokens for distinct drafts.
 template <class T>
 inline void check_draft_count(const char* function, draft_law law, std::span<const T> q, std::size_t n) {
   check_draft_count(function, law, n);
-  if (law == draft_law::iid) return;
-  std::size_t support = 0;  // stop as soon as enough tokens are seen
-  for (std::size_t x = 0; x < q.size() && support < n; ++x) support += q[x] > T(0) ? 1u : 0u;
-  if (support < n) refuse_draft_count(function, n, support);
+  if (law != draft_law::iid) check_support(function, q, n);
 }
 
 }  // namespace gavel::speculative::detail
