@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <gavel/speculative/draft_law.hpp>
 #include <gavel/speculative/recursive_rejection.hpp>
 
 #include "support/catch.hpp"
@@ -109,4 +110,27 @@ TEMPLATE_TEST_CASE("recursive_rejection refuses bad input", "[speculative][recur
   CHECK_NOTHROW(repeated.prepare(row, row, 7));
   GAVEL_CHECK_MESSAGE(repeated.prepare(row, row, 0), std::invalid_argument,
                       "gavel::speculative::recursive_rejection::prepare: n = 0, must be >= 1");
+}
+
+TEST_CASE("tokens too improbable to be drawn do not weigh when the drafts hold all but a trace", "[speculative][recursive_rejection]") {
+  using namespace gavel::speculative;
+  // One sure token, one of probability 1e-30 and many that float drafting never draws but that together hold far more.
+  std::vector<float> p(1000, 0.0f);
+  std::vector<float> q(1000, 7e-31f);
+  p[0] = 0.9f;
+  p[1] = 0.04f;
+  p[2] = 0.06f;
+  q[0] = 1.0f;
+  q[1] = 1e-30f;
+  recursive_rejection<float, draft_law::without_replacement> verifier;
+  verifier.prepare(p, q, 2);
+  const std::vector<token_id> drafts = {0, 1};  // the only tuple that has probability
+  REQUIRE(draft_probability(draft_law::without_replacement, q, drafts) == Approx(1.0));
+  std::vector<double> acceptance(2);
+  std::vector<double> residual(p.size());
+  verifier.conditional_law(drafts, acceptance, residual);
+  const double rest = 1.0 - acceptance[0] - acceptance[1];
+  REQUIRE(acceptance[0] + rest * residual[0] == Approx(0.9).margin(1e-6));
+  REQUIRE(acceptance[1] + rest * residual[1] == Approx(0.04).margin(1e-6));
+  REQUIRE(rest * residual[2] == Approx(0.06).margin(1e-6));
 }

@@ -73,10 +73,10 @@ class greedy_drafts {
   void acceptance_marginals(std::span<double> out) {
     rows_.check_marginals("gavel::speculative::greedy_drafts::acceptance_marginals", out);
     find_top();
-    const double rest = detail::mass_outside(rows_.q, top_.ids());
+    const double rest = rows_.mass_outside(top_.ids());
     for (std::size_t y = 0; y < out.size(); ++y) {
       const double p = detail::real(rows_.p[y]);
-      const double drafted = detail::real(rows_.q[y]) / rest;
+      const double drafted = detail::real(rows_.draft()[y]) / rest;
       out[y] = p < drafted ? p : drafted;
     }
     for (const token_id x : top_.ids()) out[x] = detail::real(rows_.p[x]);
@@ -85,7 +85,8 @@ class greedy_drafts {
   [[nodiscard]] double acceptance_rate() {
     rows_.check_prepared("gavel::speculative::greedy_drafts::acceptance_rate");
     find_top();
-    double rate = detail::overlap_outside(rows_.p, rows_.q, 1.0 / detail::mass_outside(rows_.q, top_.ids()), top_.ids());
+    const double rest = rows_.mass_outside(top_.ids());
+    double rate = detail::overlap_outside(rows_.p, rows_.draft(), 1.0 / rest, top_.ids());
     for (const token_id x : top_.ids()) rate += detail::real(rows_.p[x]);
     return rate;
   }
@@ -99,7 +100,7 @@ class greedy_drafts {
   struct rule {
     rule(greedy_drafts& v, std::span<const token_id> d) : owner(v), drafts(d), top(d.first(d.size() - 1)) {
       owner.top_.assign(top);
-      q_rest = detail::mass_outside(owner.rows_.q, owner.top_.ids());
+      q_rest = owner.rows_.mass_outside(owner.top_.ids());
     }
     greedy_drafts& owner;
     std::span<const token_id> drafts;
@@ -122,7 +123,7 @@ class greedy_drafts {
     }
 
     [[nodiscard]] detail::residual_weights<T> residual() const {
-      return {owner.rows_.p, owner.rows_.q, 1.0 / q_rest, 0.0, owner.top_.ids()};
+      return {owner.rows_.p, owner.rows_.draft(), 1.0 / q_rest, 0.0, owner.top_.ids()};
     }
   };
 
@@ -142,7 +143,7 @@ class greedy_drafts {
   void adopt(std::span<const T> p, std::span<const T> q, std::size_t n) {
     top_.reserve(n);
     order_.reserve(n);
-    rows_ = {p, q, n};
+    rows_ = {p, q, n, {}, false};
     least_top_ = T(0);
     known_top_ = false;
     checks_top_ = false;

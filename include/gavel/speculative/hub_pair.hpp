@@ -76,7 +76,7 @@ class hub_pair {
     const double rest = rest_mass();
     for (std::size_t y = 0; y < out.size(); ++y) {
       const double p = detail::real(rows_.p[y]);
-      const double drafted = detail::real(rows_.q[y]) / rest;
+      const double drafted = detail::real(rows_.draft()[y]) / rest;
       out[y] = p < drafted ? p : drafted;
     }
     const leftovers& left = leftover();
@@ -86,7 +86,8 @@ class hub_pair {
   [[nodiscard]] double acceptance_rate() {
     rows_.check_prepared("gavel::speculative::hub_pair::acceptance_rate");
     if (!has_hub_) find_hub();
-    const double others = detail::overlap_outside(rows_.p, rows_.q, 1.0 / rest_mass(), hub_.ids());
+    const double rest = rest_mass();
+    const double others = detail::overlap_outside(rows_.p, rows_.draft(), 1.0 / rest, hub_.ids());
     const leftovers& left = leftover();
     return others + left.hub_accepted_second + left.hub_accepted_first;
   }
@@ -129,7 +130,8 @@ class hub_pair {
     }
 
     [[nodiscard]] detail::residual_weights<T> residual() {
-      return {owner.rows_.p, owner.rows_.q, 1.0 / owner.rest_mass(), 0.0, owner.hub_.ids()};
+      const double rest = owner.rest_mass();
+      return {owner.rows_.p, owner.rows_.draft(), 1.0 / rest, 0.0, owner.hub_.ids()};
     }
   };
 
@@ -142,7 +144,7 @@ class hub_pair {
 
   void adopt(std::span<const T> p, std::span<const T> q, std::size_t n) {
     hub_.reserve(1);
-    rows_ = {p, q, n};
+    rows_ = {p, q, n, {}, false};
     has_hub_ = false;
     rest_ = -1.0;
     left_ = {};
@@ -167,7 +169,7 @@ class hub_pair {
 
   // 1 - q_a
   double rest_mass() {
-    if (rest_ < 0.0) rest_ = detail::mass_outside(rows_.q, hub_.ids());
+    if (rest_ < 0.0) rest_ = rows_.mass_outside(hub_.ids());
     return rest_;
   }
 
@@ -175,8 +177,8 @@ class hub_pair {
   const leftovers& leftover() {
     if (!left_.known) {
       const double rest = rest_mass();
-      const double first = detail::residual_weights<T>{rows_.q, rows_.p, 1.0, 0.0, hub_.ids()}.sum();
-      const double both = detail::residual_weights<T>{rows_.q, rows_.p, rest, 0.0, hub_.ids()}.sum() / rest;
+      const double first = detail::residual_weights<T>{rows_.draft(), rows_.p, 1.0, 0.0, hub_.ids()}.sum();
+      const double both = detail::residual_weights<T>{rows_.draft(), rows_.p, rest, 0.0, hub_.ids()}.sum() / rest;
       const double second = both > first ? both - first : 0.0;
       const double hub = detail::real(rows_.p[hub_.ids()[0]]);
       const double accepted_second = hub < second ? hub : second;

@@ -126,7 +126,8 @@ class recursive_rejection {
       return detail::share(p * q_mass, at.mass * q);
     }
     [[nodiscard]] detail::residual_weights<T> residual() {
-      return {owner.rows_.p, owner.rows_.q, step_before(tested, false).scale};
+      const double scale = step_before(tested, false).scale;
+      return {owner.rows_.p, owner.rows_.draft(), scale};
     }
 
     // The step after the first k drafts were rejected.
@@ -138,7 +139,7 @@ class recursive_rejection {
           now = {now.scale + now.mass / q_mass, 0.0, false};
           if (with_mass) {
             owner.rejected_.insert(drafts[k - 1]);
-            q_mass = detail::mass_outside(owner.rows_.q, owner.rejected_.ids());
+            q_mass = owner.rows_.mass_outside(owner.rejected_.ids());
             now.mass = owner.mass_at(now.scale);
           }
         }
@@ -147,7 +148,7 @@ class recursive_rejection {
     }
   };
 
-  [[nodiscard]] double mass_at(double c) const { return kernels::residual_sum(rows_.p.data(), rows_.q.data(), rows_.p.size(), c); }
+  [[nodiscard]] double mass_at(double c) const { return kernels::residual_sum(rows_.p.data(), rows_.draft().data(), rows_.p.size(), c); }
 
   // With replacement the steps are the same for all drafts: they are computed when a test needs them, and kept.
   const step& step_of(std::size_t k) {
@@ -171,7 +172,7 @@ class recursive_rejection {
     steps_.reserve(n + 1);
     rejected_.reserve(n);
     steps_.assign(1, step{});
-    rows_ = {p, q, n};
+    rows_ = {p, q, n, {}, false};
   }
 
   rows rows_;

@@ -87,6 +87,23 @@ struct prepared_rows {
   std::span<const T> p;  // target [V]
   std::span<const T> q;  // draft [V]
   std::size_t n = 0;     // drafts
+  std::vector<T> trimmed = {};
+  bool is_trimmed = false;
+
+  /// The draft row that the sampler drew from. Tokens too improbable to be drawn are part of @p q, and weigh only once the drafts hold all but
+  /// a trace of it: then `mass_outside` puts a copy without them in its place.
+  [[nodiscard]] std::span<const T> draft() const noexcept { return is_trimmed ? std::span<const T>(trimmed) : q; }
+
+  /// Mass of the draft row outside the ascending @p tokens. Allocates only in the rare case above.
+  [[nodiscard]] double mass_outside(std::span<const token_id> tokens) {
+    constexpr double trace = sizeof(T) < sizeof(double) ? 0x1p-50 : 0x1p-900;
+    const double mass = detail::mass_outside(draft(), tokens);
+    if (mass >= trace || is_trimmed) return mass;
+    trimmed.assign(q.begin(), q.end());
+    for (T& prob : trimmed) prob = drawable(prob) ? prob : T(0);
+    is_trimmed = true;
+    return detail::mass_outside(draft(), tokens);
+  }
 
   /// The checks that cost nothing: sizes and n.
   static void check_shape(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n) {
