@@ -363,3 +363,32 @@ TEST_CASE("traversal verification names what is wrong and leaves the outputs alo
   CHECK(out == std::vector<token_id>(2, 77));
   CHECK(nodes == std::vector<node_index>(2, 77));
 }
+
+TEST_CASE("tokens too improbable to be drawn do not weigh in a node whose children hold all but a trace", "[speculative][traversal_verification]") {
+  // As in recursive rejection: one sure child, one of probability 1e-30, and many tokens that float drafting never draws.
+  const std::size_t vocabulary = 1000;
+  std::vector<float> p(3 * vocabulary, 0.0f);
+  for (std::size_t node = 0; node < 3; ++node) {
+    p[node * vocabulary] = 0.9f;
+    p[node * vocabulary + 1] = 0.04f;
+    p[node * vocabulary + 2] = 0.06f;
+  }
+  std::vector<float> q(vocabulary, 7e-31f);
+  q[0] = 1.0f;
+  q[1] = 1e-30f;
+  gavel::speculative::draft_tree tree(0);
+  const auto first = tree.add_node(0, 0);
+  const auto second = tree.add_node(0, 1);
+  gavel::speculative::traversal_verifier<float> verifier(2);
+  const auto stops = verifier.stop_law(tree, gavel::matrix_view<const float>(p.data(), 3, vocabulary),
+                                       gavel::matrix_view<const float>(q.data(), 1, vocabulary));
+  std::vector<double> law(vocabulary, 0.0);
+  for (const auto& stop : stops) {
+    if (stop.node == first) law[0] += stop.probability;
+    else if (stop.node == second) law[1] += stop.probability;
+    else for (std::size_t y = 0; y < vocabulary; ++y) law[y] += stop.probability * stop.next_token_probs[y];
+  }
+  REQUIRE(law[0] == Approx(0.9).margin(1e-6));
+  REQUIRE(law[1] == Approx(0.04).margin(1e-6));
+  REQUIRE(law[2] == Approx(0.06).margin(1e-6));
+}

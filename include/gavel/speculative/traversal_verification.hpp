@@ -91,7 +91,7 @@ class traversal_verifier {
     traverse(now, [&](const level& leaf) {
       tree_stop end{static_cast<node_index>(leaf.node), reach * leaf.stop, std::vector<double>(target_rows.cols())};
       if (leaf.scale > 0.0) {
-        detail::residual_weights<T>{target_rows.row(leaf.node), now.draft_row(leaf.node), leaf.scale}.law(end.next_token_probs);
+        detail::residual_weights<T>{target_rows.row(leaf.node), now.draft_row(leaf), leaf.scale}.law(end.next_token_probs);
       } else {
         detail::check_row(now.function, "target_rows", target_rows, leaf.node);
         for (std::size_t y = 0; y < target_rows.cols(); ++y) end.next_token_probs[y] = detail::real(target_rows(leaf.node, y));
@@ -112,6 +112,7 @@ class traversal_verifier {
     double scale = 0.0;          // c
     double mass = 1.0;           // Z
     double left = 1.0;           // m
+    std::vector<T> trimmed = {};  // the draft row without the tokens that are never drawn, once the drawn ones hold all but a trace of it
   };
 
   struct call {
@@ -122,7 +123,9 @@ class traversal_verifier {
     bool inner_rows;
 
     [[nodiscard]] std::size_t draft_index(std::size_t node) const noexcept { return inner_rows ? tree.inner_index(node) : node; }
-    [[nodiscard]] std::span<const T> draft_row(std::size_t node) const noexcept { return draft_rows.row(draft_index(node)); }
+    [[nodiscard]] std::span<const T> draft_row(const level& at) const noexcept {
+      return at.trimmed.empty() ? draft_rows.row(draft_index(at.node)) : std::span<const T>(at.trimmed);
+    }
   };
 
   // No uniform of 53 bits but 0 is smaller. And rows of T are multiplied in T: infinity times q = 0 would be no number.
@@ -175,7 +178,7 @@ class traversal_verifier {
   void delete_child(const call& now, level& parent) const {
     const auto children = now.tree.children(parent.node);
     const std::span<const T> p = now.target_rows.row(parent.node);
-    const std::span<const T> q = now.draft_row(parent.node);
+    const std::span<const T> q = now.draft_row(parent);
     if (parent.scale <= 0.0) {
       detail::check_row(now.function, "target_rows", now.target_rows, parent.node);
       detail::check_row(now.function, "draft_rows", now.draft_rows, now.draft_index(parent.node));
@@ -195,7 +198,13 @@ class traversal_verifier {
     const std::size_t deleted = ++parent.next_child;
     if (deleted < children.size()) {
       parent.left -= detail::real(q[now.tree.token(children[deleted - 1])]);
-      if (parent.left < 0.01) parent.left = mass_without(q, now.tree.child_tokens(parent.node).first(deleted));
+      const auto drawn = now.tree.child_tokens(parent.node).first(deleted);
+      if (parent.left < 0.01) parent.left = mass_without(q, drawn);
+      if (parent.left < detail::trace_of_mass<T> && parent.trimmed.empty()) {
+        parent.trimmed.assign(q.begin(), q.end());
+        for (T& prob : parent.trimmed) prob = detail::drawable(prob) ? prob : T(0);
+        parent.left = mass_without(now.draft_row(parent), drawn);
+      }
     }
   }
 
@@ -215,7 +224,7 @@ class traversal_verifier {
 
   [[nodiscard]] std::size_t draw(const call& now, const level& stop, double u) const {
     const std::span<const T> p = now.target_rows.row(stop.node);
-    if (stop.scale > 0.0) return detail::residual_weights<T>{p, now.draft_row(stop.node), stop.scale}.sample(u);
+    if (stop.scale > 0.0) return detail::residual_weights<T>{p, now.draft_row(stop), stop.scale}.sample(u);
     detail::check_row(now.function, "target_rows", now.target_rows, stop.node);
     return detail::draw_from(p, u);
   }

@@ -96,9 +96,8 @@ struct prepared_rows {
 
   /// Mass of the draft row outside the ascending @p tokens. Allocates only in the rare case above.
   [[nodiscard]] double mass_outside(std::span<const token_id> tokens) {
-    constexpr double trace = sizeof(T) < sizeof(double) ? 0x1p-50 : 0x1p-900;
     const double mass = detail::mass_outside(draft(), tokens);
-    if (mass >= trace || is_trimmed) return mass;
+    if (mass >= trace_of_mass<T> || is_trimmed) return mass;
     trimmed.assign(q.begin(), q.end());
     for (T& prob : trimmed) prob = drawable(prob) ? prob : T(0);
     is_trimmed = true;

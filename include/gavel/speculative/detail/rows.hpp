@@ -38,6 +38,10 @@ template <class T>
   return real(q) >= least_draft_prob<T>;
 }
 
+/// Below this mass left by the drafts, the tokens that cannot be drafted would weigh in it.
+template <class T>
+inline constexpr double trace_of_mass = sizeof(T) < sizeof(double) ? 0x1p-50 : 0x1p-900;
+
 /// How far the sum of a row may be from one, the default of `check_distribution`.
 inline constexpr double row_tolerance = 1e-6;
 
