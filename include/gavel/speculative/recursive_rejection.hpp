@@ -45,7 +45,8 @@ class recursive_rejection {
   ///        row whose sum is off moves the law of the output by no more than about n times that
   /// @param n number of drafts, >= 1, without replacement no more than tokens with q > 0
   /// @throws std::invalid_argument for empty rows, different sizes, n out of range; std::domain_error if a row is not a distribution
-  /// @note Cost: one or two passes over each row; with `trusted` O(1). Allocates only while n grows.
+  /// @note Cost: one or two passes over each row; with `trusted` O(1). Allocates only while n grows (`verify` also copies q
+  ///       once where the drafts hold all but a trace of it).
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows::check_shape(prepare_name, law, p, q, n);
     rows::check_rows(prepare_name, law, p, q, n);

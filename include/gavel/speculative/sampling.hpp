@@ -11,6 +11,10 @@
 
 /// @file
 /// From the logits of a language model to the distribution that its engine samples: temperature, then top-k, top-p and min-p.
+///
+/// @par Source
+/// Top-k: Fan, Lewis, Dauphin, 2018, arXiv 1805.04833. Top-p: Holtzman et al., 2020, arXiv 1904.09751. Min-p: Nguyen et al., 2024,
+/// arXiv 2407.01082.
 
 namespace gavel::speculative {
 
