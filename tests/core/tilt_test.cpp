@@ -157,9 +157,9 @@ TEST_CASE("tilt: errors leave the output alone", "[core][tilt]") {
   row q{7.0, 7.0};
   row wrong(3);
   CHECK_THROWS_MATCHES(gavel::tilt(p, row{1.0}, 1.0, q), std::invalid_argument,
-      Message("gavel::tilt: reward.size() = 1, must equal p.size() 2"));
+                       Message("gavel::tilt: reward.size() = 1, must equal p.size() 2"));
   CHECK_THROWS_MATCHES(gavel::tilt(p, reward, 1.0, wrong), std::invalid_argument,
-      Message("gavel::tilt: out.size() = 3, must equal p.size() 2"));
+                       Message("gavel::tilt: out.size() = 3, must equal p.size() 2"));
   CHECK_THROWS_MATCHES(gavel::tilt(p, reward, 0.0, q), std::invalid_argument, Message("gavel::tilt: beta = 0, must be > 0"));
   CHECK_THROWS_MATCHES(gavel::tilt(p, row{0.0, inf}, 1.0, q), std::domain_error, Message("gavel::tilt: reward[1] = inf, must be finite"));
   CHECK_THROWS_MATCHES(gavel::tilt(p, row{-1e308, 1e308}, 1.0, q), std::domain_error,

@@ -82,28 +82,26 @@ TEST_CASE("uniform: golden values", "[core][uniform]") {
 TEST_CASE("uniform_index: golden values", "[core][uniform]") {
   using list = std::vector<std::uint64_t>;
   const auto draw = [](auto rng, std::size_t count, std::uint64_t n) {
-      return several(count, [&] { return gavel::uniform_index(rng, n); }); };
+    return several(count, [&] { return gavel::uniform_index(rng, n); });
+  };
   const philox4x32 philox(42, 7);
   CHECK(draw(philox, 12, 10) == list{4, 8, 4, 3, 8, 3, 5, 1, 1, 9, 3, 8});
   CHECK(draw(std::mt19937(), 12, 10) == list{8, 1, 9, 8, 1, 9, 9, 2, 6, 3, 0, 5});
   CHECK(draw(std::mt19937_64(), 12, 10) == list{7, 2, 7, 9, 0, 4, 2, 0, 5, 3, 2, 5});
-  CHECK(draw(philox, 8, 3000000000U) ==
-        list{1217945904, 2687441968, 1271428979, 1001385359, 2693752035, 1685209919, 522163907, 432723360});
+  CHECK(draw(philox, 8, 3000000000U) == list{1217945904, 2687441968, 1271428979, 1001385359, 2693752035, 1685209919, 522163907, 432723360});
   CHECK(draw(std::mt19937(), 8, 3000000000U) ==
         list{2444171075, 406431012, 2717375802, 2505025769, 380960435, 2740127566, 663102128, 1897077749});
   CHECK(draw(philox, 3, 18446744073709551557U) == list{7489045468980449460U, 7817908333577476281U, 16563651467237351777U});
-  CHECK(draw(philox, 6, std::uint64_t{3} << 62) ==
-        list{5863431250183107230U, 12422738600428013872U, 7771659024275808810U, 1995584274954223641U, 4707310220932627167U,
-             7310996030321975002U});
-  CHECK(draw(std::mt19937_64(), 6, std::uint64_t{3} << 62) ==
-        list{10885713589708587772U, 13097203985361325741U, 5601844680239945248U, 3476996601361231896U, 314227906994399908U,
-             4768533694537435051U});
+  CHECK(draw(philox, 6, std::uint64_t{3} << 62) == list{5863431250183107230U, 12422738600428013872U, 7771659024275808810U,
+                                                        1995584274954223641U, 4707310220932627167U, 7310996030321975002U});
+  CHECK(draw(std::mt19937_64(), 6, std::uint64_t{3} << 62) == list{10885713589708587772U, 13097203985361325741U, 5601844680239945248U,
+                                                                   3476996601361231896U, 314227906994399908U, 4768533694537435051U});
 }
 
 TEST_CASE("uniform_index: no bias, by enumeration of the rejection rule", "[core][uniform]") {
   // Of 2^32 words, exactly floor(2^32 / n) must lead to each result; the words next to each boundary show whether they do.
-  for (const std::uint64_t n : {std::uint64_t{3}, std::uint64_t{6}, std::uint64_t{1000},
-      std::uint64_t{3000000000U}, std::uint64_t{0xffffffffU}}) {
+  for (const std::uint64_t n :
+       {std::uint64_t{3}, std::uint64_t{6}, std::uint64_t{1000}, std::uint64_t{3000000000U}, std::uint64_t{0xffffffffU}}) {
     const std::uint64_t per_result = (std::uint64_t{1} << 32) / n;
     for (const std::uint64_t result : {std::uint64_t{0}, std::uint64_t{1}, n / 2, n - 2, n - 1}) {
       // words w with floor(w n / 2^32) == result run from ceil(result 2^32 / n); those with a low half below 2^32 mod n are rejected

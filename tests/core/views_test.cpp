@@ -37,7 +37,7 @@ using sum = decltype(std::declval<Eigen::VectorXd&>() + std::declval<Eigen::Vect
 static_assert(dense_vector<std::vector<double>> && dense_vector<const std::vector<float>> && dense_vector<std::array<int, 3>>);
 static_assert(dense_vector<std::span<const double>> && dense_vector<vector_view<const float>> && dense_vector<std::string_view>);
 static_assert(dense_vector<Eigen::VectorXd> && dense_vector<const Eigen::RowVectorXf> && dense_vector<Eigen::Vector3d> &&
-    dense_vector<Eigen::ArrayXd>);
+              dense_vector<Eigen::ArrayXd>);
 static_assert(dense_vector<Eigen::Map<const Eigen::VectorXd>> && dense_vector<segment>);
 static_assert(dense_vector<row_of_row_major> && dense_vector<column_of_column_major>);
 // what would read the wrong numbers, or nothing at all

@@ -10,7 +10,8 @@
 
 // Under -ffast-math NaN checks vanish and the exponent tricks of the kernels are optimised away: results would be silently wrong.
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error "gavel does not support -ffast-math, -Ofast or -ffinite-math-only: NaN checks and exact exponents would be optimised away. \
+#error \
+    "gavel does not support -ffast-math, -Ofast or -ffinite-math-only: NaN checks and exact exponents would be optimised away. \
 Build the files that include gavel without these flags; the kernels are vectorised either way."
 #endif
 

@@ -40,7 +40,7 @@ struct printed_number {
 
   constexpr printed_number() = default;
   template <class T>
-    requires std::integral<T> || std::floating_point<T>
+  requires std::integral<T> || std::floating_point<T>
   constexpr printed_number(T value) {  // implicit on purpose: call sites pass plain numbers
     if constexpr (std::floating_point<T>) {
       type = kind::real;
@@ -111,8 +111,7 @@ inline error_handler set_error_handler(error_handler handler) noexcept {
 
 /// The same for element @p index of a sequence.
 [[noreturn]] GAVEL_COLD inline void invalid_argument_at(const char* function, const char* parameter, std::size_t index,
-                                                        detail::printed_number value, const char* rule,
-                                                        detail::printed_number bound = {}) {
+                                                        detail::printed_number value, const char* rule, detail::printed_number bound = {}) {
   detail::raise<std::invalid_argument>(detail::error_message(function, parameter, index, value, rule, bound));
 }
 
@@ -125,8 +124,7 @@ inline error_handler set_error_handler(error_handler handler) noexcept {
 
 /// The same for element @p index of a sequence.
 [[noreturn]] GAVEL_COLD inline void domain_error_at(const char* function, const char* parameter, std::size_t index,
-                                                    detail::printed_number value, const char* rule,
-                                                    detail::printed_number bound = {}) {
+                                                    detail::printed_number value, const char* rule, detail::printed_number bound = {}) {
   detail::raise<std::domain_error>(detail::error_message(function, parameter, index, value, rule, bound));
 }
 

@@ -16,7 +16,7 @@
 namespace gavel {
 
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
-inline constexpr double log_2pi = 1.83787706640934548356;       ///< log(2 pi)
+inline constexpr double log_2pi = 1.83787706640934548356;      ///< log(2 pi)
 inline constexpr double euler_gamma = 0.57721566490153286061;  ///< mean of a standard Gumbel variable
 
 namespace detail {
@@ -189,7 +189,7 @@ class compensated_sum {
 
 /// The compensated sum of a whole sequence; 0 for an empty one.
 template <dense_vector C>
-  requires std::floating_point<scalar_of<C>>
+requires std::floating_point<scalar_of<C>>
 [[nodiscard]] inline double accurate_sum(const C& values) noexcept {  // not constexpr: g++ 12 then rejects some ordinary calls
   compensated_sum sum;
   for (const auto value : as_span(values)) sum += static_cast<double>(value);

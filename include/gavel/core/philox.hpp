@@ -84,9 +84,7 @@ class philox4x32 {
   static constexpr std::uint32_t low(std::uint64_t value) noexcept { return static_cast<std::uint32_t>(value); }
   static constexpr std::uint32_t high(std::uint64_t value) noexcept { return static_cast<std::uint32_t>(value >> 32); }
 
-  constexpr void refill() noexcept {
-    buffer_ = block({low(block_), high(block_), low(stream_), high(stream_)}, {low(seed_), high(seed_)});
-  }
+  constexpr void refill() noexcept { buffer_ = block({low(block_), high(block_), low(stream_), high(stream_)}, {low(seed_), high(seed_)}); }
 
   std::uint64_t seed_;
   std::uint64_t stream_;

@@ -151,9 +151,9 @@ template <class F>
 class monotone_inverse_table {
  public:
   enum class status {
-    ready,        ///< the table answers
-    not_positive, ///< some x or y is not a positive finite number: the table is empty
-    not_monotone  ///< y does not run in one direction, or takes fewer than two distinct values: the table is empty
+    ready,         ///< the table answers
+    not_positive,  ///< some x or y is not a positive finite number: the table is empty
+    not_monotone   ///< y does not run in one direction, or takes fewer than two distinct values: the table is empty
   };
 
   /// Tabulates f at @p n_knots log-spaced points from @p x_low to @p x_high.

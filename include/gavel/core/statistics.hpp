@@ -234,9 +234,8 @@ template <dense_vector Counts, dense_vector Probs>
 template <dense_vector Counts, dense_vector Probs>
 [[nodiscard]] inline goodness_of_fit chi_square_test(const Counts& observed, const Probs& expected,
                                                      const goodness_of_fit_options& options = {}) {
-  return detail::test_of_counts("gavel::chi_square_test", observed, expected, options, [](double seen, double expectation) {
-    return (seen - expectation) * (seen - expectation) / expectation;
-  });
+  return detail::test_of_counts("gavel::chi_square_test", observed, expected, options,
+                                [](double seen, double expectation) { return (seen - expectation) * (seen - expectation) / expectation; });
 }
 
 }  // namespace gavel

@@ -19,8 +19,8 @@ concept random_bits = requires(G& rng) {
   { rng() } -> std::unsigned_integral;
   { (G::min)() } -> std::unsigned_integral;
   { (G::max)() } -> std::unsigned_integral;
-  requires (G::min)() == 0;
-  requires (G::max)() == 0xffffffffU || (G::max)() == 0xffffffffffffffffU;
+  requires(G::min)() == 0;
+  requires(G::max)() == 0xffffffffU || (G::max)() == 0xffffffffffffffffU;
 };
 
 namespace detail {

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/error.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+/// @file
+/// Gradient optimisers as values over one flat parameter vector: SGD with momentum and Adam(W), the updates of PyTorch. A learning-rate
+/// schedule is not built in; its value of the day is the last argument of `step`:
+/// `optimizer.step(parameters, gradient, schedule.rate(t))`.
+
+namespace gavel {
+
+/// Anything that moves parameters against their gradient: `step(parameters, gradient, rate)` takes one step of size @p rate that lowers the
+/// loss, both spans of the size the optimiser was made for. Regular, so that a run can be copied, compared and resumed.
+template <class O, class T>
+concept gradient_optimizer = std::floating_point<T> && std::regular<O> &&
+    requires(O& optimizer, std::span<T> parameters, std::span<const T> gradient, double rate) {
+  optimizer.step(parameters, gradient, rate);
+};
+
+namespace detail {
+
+// What every optimiser refuses before it changes anything.
+inline void check_optimizer_step(const char* function, std::size_t parameters, std::size_t gradient, std::size_t size, double rate) {
+  if (parameters != size) invalid_argument(function, "parameters.size()", parameters, "must be", size);
+  if (gradient != size) invalid_argument(function, "gradient.size()", gradient, "must be", size);
+  if (!(rate >= 0.0 && std::isfinite(rate))) invalid_argument(function, "rate", rate, "must be finite and >= 0");
+}
+
+inline void check_finite_not_negative(const char* function, const char* parameter, double value) {
+  if (!(value >= 0.0 && std::isfinite(value))) invalid_argument(function, parameter, value, "must be finite and >= 0");
+}
+
+inline void check_averaging_decay(const char* function, const char* parameter, double value) {
+  if (!(value >= 0.0 && value < 1.0)) invalid_argument(function, parameter, value, "must be in [0, 1)");
+}
+
+}  // namespace detail
+
+/// Settings of `sgd`.
+struct sgd_options {
+  double learning_rate = 1e-3;  ///< step size where `step` gets none, finite, >= 0
+  double momentum = 0.0;        ///< mu: what is left of the velocity after a step, in [0, 1); 0: none, and no memory for it
+  bool nesterov = false;        ///< look ahead along the velocity; needs momentum > 0
+  double weight_decay = 0.0;    ///< coupled decay: weight_decay * p is added to the gradient (an L2 penalty), finite, >= 0
+
+  friend bool operator==(const sgd_options&, const sgd_options&) = default;
+};
+
+/// Gradient descent with momentum (the heavy ball), as a value: the velocity of one flat parameter vector. Minimises. With gradient g,
+/// parameters p, velocity m (0 at first), weight decay w and rate eta,
+///
+///     d = g + w p,   m <- mu m + d,   p <- p - eta m           (Nesterov: p <- p - eta (d + mu m)).
+///
+/// The numbers of `torch.optim.SGD` with `dampening=0`: the rate multiplies the velocity and is not inside it, so a schedule acts at once.
+/// @tparam T float or double, the parameters' type; the velocity and all arithmetic are double
+/// @par Source Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013, with the
+///             rate outside the velocity, as PyTorch writes it.
+template <std::floating_point T = double>
+class sgd {
+ public:
+  sgd() = default;
+  /// @param size number of parameters
+  /// @throws std::invalid_argument for an option outside its range (NaN included)
+  explicit sgd(std::size_t size, const sgd_options& options = {}) : options_(options), size_(size) {
+    constexpr const char* function = "gavel::sgd";
+    detail::check_finite_not_negative(function, "learning_rate", options.learning_rate);
+    detail::check_averaging_decay(function, "momentum", options.momentum);
+    if (options.nesterov && options.momentum == 0.0) {
+      invalid_argument(function, "momentum", options.momentum, "must be > 0 for Nesterov's step");
+    }
+    detail::check_finite_not_negative(function, "weight_decay", options.weight_decay);
+    if (options.momentum > 0.0) velocity_.resize(size);
+  }
+
+  /// One step against @p gradient at `options().learning_rate`.
+  void step(std::span<T> parameters, std::span<const T> gradient) { step(parameters, gradient, options_.learning_rate); }
+
+  /// One step against @p gradient.
+  /// @param parameters [size], moved in place
+  /// @param gradient   [size], dloss/dparameters; what is not finite spreads to the parameters
+  /// @param rate       step size, finite, >= 0, usually a schedule's value; 0 still feeds the velocity
+  /// @throws std::invalid_argument if a size differs from the one given at construction, or for a rate out of range; nothing changes then
+  /// @note O(size); no allocation.
+  void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
+    detail::check_optimizer_step("gavel::sgd::step", parameters.size(), gradient.size(), size_, rate);
+    for (std::size_t i = 0; i < size_; ++i) {
+      const auto value = static_cast<double>(parameters[i]);
+      const double slope = static_cast<double>(gradient[i]) + options_.weight_decay * value;
+      double direction = slope;
+      if (!velocity_.empty()) {
+        velocity_[i] = options_.momentum * velocity_[i] + slope;
+        direction = options_.nesterov ? slope + options_.momentum * velocity_[i] : velocity_[i];
+      }
+      parameters[i] = static_cast<T>(value - rate * direction);
+    }
+    ++steps_;
+  }
+
+  [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
+  [[nodiscard]] const sgd_options& options() const noexcept { return options_; }
+
+  friend bool operator==(const sgd&, const sgd&) = default;
+
+ private:
+  sgd_options options_{};
+  std::size_t size_ = 0;
+  std::vector<double> velocity_;  // empty without momentum
+  std::size_t steps_ = 0;
+};
+
+/// Settings of `adam`.
+struct adam_options {
+  double learning_rate = 1e-3;  ///< step size where `step` gets none, finite, >= 0
+  double beta1 = 0.9;           ///< decay of the mean gradient, in [0, 1)
+  double beta2 = 0.999;         ///< decay of the mean square, in [0, 1)
+  double epsilon = 1e-8;        ///< added to the root of the mean square, finite, > 0
+  double weight_decay = 0.0;    ///< decoupled decay (AdamW): parameters shrink by rate * weight_decay * p per step, finite, >= 0
+
+  friend bool operator==(const adam_options&, const adam_options&) = default;
+};
+
+/// Adam with bias correction, as a value: the moments of one flat parameter vector. Minimises. With gradient g, parameters p, step number
+/// t = 1, 2, ..., weight decay w and rate eta,
+///
+///     m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,
+///     p <- p - eta (m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon) + w p).
+///
+/// The numbers of `torch.optim.AdamW`, and without decay of `torch.optim.Adam` (whose own `weight_decay` is an L2 penalty on the gradient,
+/// which this class does not offer).
+/// @tparam T float or double, the parameters' type; the moments and all arithmetic are double
+/// @par Source Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2014, arXiv 1412.6980, algorithm 1; decoupled weight decay as in
+///             Loshchilov, Hutter, 2017, arXiv 1711.05101.
+template <std::floating_point T = double>
+class adam {
+ public:
+  adam() = default;
+  /// @param size number of parameters
+  /// @throws std::invalid_argument for an option outside its range (NaN included)
+  explicit adam(std::size_t size, const adam_options& options = {}) : options_(options), mean_(size), square_(size) {
+    constexpr const char* function = "gavel::adam";
+    detail::check_finite_not_negative(function, "learning_rate", options.learning_rate);
+    detail::check_averaging_decay(function, "beta1", options.beta1);
+    detail::check_averaging_decay(function, "beta2", options.beta2);
+    if (!(options.epsilon > 0.0 && std::isfinite(options.epsilon))) {
+      invalid_argument(function, "epsilon", options.epsilon, "must be finite and > 0");
+    }
+    detail::check_finite_not_negative(function, "weight_decay", options.weight_decay);
+  }
+
+  /// One step against @p gradient at `options().learning_rate`.
+  void step(std::span<T> parameters, std::span<const T> gradient) { step(parameters, gradient, options_.learning_rate); }
+
+  /// One step against @p gradient.
+  /// @param parameters [size], moved in place
+  /// @param gradient   [size], dloss/dparameters; what is not finite spreads to the parameters
+  /// @param rate       step size, finite, >= 0, usually a schedule's value; 0 still feeds the moments
+  /// @throws std::invalid_argument if a size differs from the one given at construction, or for a rate out of range; nothing changes then
+  /// @note O(size); no allocation.
+  void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
+    detail::check_optimizer_step("gavel::adam::step", parameters.size(), gradient.size(), mean_.size(), rate);
+    ++steps_;
+    const auto time = static_cast<double>(steps_);
+    const double mean_correction = 1.0 - std::pow(options_.beta1, time);
+    const double square_correction = 1.0 - std::pow(options_.beta2, time);
+    for (std::size_t i = 0; i < mean_.size(); ++i) {
+      const auto slope = static_cast<double>(gradient[i]);
+      mean_[i] = options_.beta1 * mean_[i] + (1.0 - options_.beta1) * slope;
+      square_[i] = options_.beta2 * square_[i] + (1.0 - options_.beta2) * slope * slope;
+      const double direction = mean_[i] / mean_correction / (std::sqrt(square_[i] / square_correction) + options_.epsilon);
+      const auto value = static_cast<double>(parameters[i]);
+      parameters[i] = static_cast<T>(value - rate * (direction + options_.weight_decay * value));
+    }
+  }
+
+  [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
+  [[nodiscard]] const adam_options& options() const noexcept { return options_; }
+
+  friend bool operator==(const adam&, const adam&) = default;
+
+ private:
+  adam_options options_{};
+  std::vector<double> mean_;
+  std::vector<double> square_;
+  std::size_t steps_ = 0;
+};
+
+}  // namespace gavel

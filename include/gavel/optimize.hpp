@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Finding a minimum: one step at a time against noisy gradients (SGD, Adam, any rate schedule), from exact gradients inside a box (L-BFGS),
+/// or from values alone (Nelder-Mead).
+
+#include <gavel/core/lbfgs.hpp>
+#include <gavel/core/nelder_mead.hpp>
+#include <gavel/core/optimizers.hpp>

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/core/lbfgs.hpp>
+
+#include "support/catch.hpp"
+#include "support/messages.hpp"
+
+#include <gavel/core/random.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <vector>
+
+using gavel::lbfgs;
+using gavel::lbfgs_result;
+using gavel::lbfgs_status;
+using gavel::testing::message_of;
+
+namespace {
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinite = std::numeric_limits<double>::infinity();
+
+double rosenbrock(std::span<const double> x, std::span<double> g) {
+  double value = 0.0;
+  for (double& slope : g) slope = 0.0;
+  for (std::size_t i = 0; i + 1 < x.size(); ++i) {
+    const double a = x[i + 1] - x[i] * x[i], b = 1.0 - x[i];
+    value += 100.0 * a * a + b * b;
+    g[i] += -400.0 * a * x[i] - 2.0 * b;
+    g[i + 1] += 200.0 * a;
+  }
+  return value;
+}
+
+// sum_ij (x - c)_i A_ij (x - c)_j / 2 with A = B B^T + I.
+struct quadratic {
+  std::size_t n;
+  std::vector<double> a, c;
+
+  quadratic(std::size_t size, std::size_t seed) : n(size), a(size * size), c(size) {
+    gavel::philox4x32 rng(seed);
+    std::vector<double> b(n * n);
+    for (double& v : b) v = 2.0 * gavel::uniform(rng) - 1.0;
+    for (double& v : c) v = 4.0 * gavel::uniform(rng) - 2.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < n; ++j) {
+        for (std::size_t k = 0; k < n; ++k) a[i * n + j] += b[i * n + k] * b[j * n + k];
+      }
+      a[i * n + i] += 0.1;
+    }
+  }
+  double operator()(std::span<const double> x, std::span<double> g) const {
+    double value = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      g[i] = 0.0;
+      for (std::size_t j = 0; j < n; ++j) g[i] += a[i * n + j] * (x[j] - c[j]);
+      value += 0.5 * g[i] * (x[i] - c[i]);
+    }
+    return value;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Quadratics are solved to the last digits", "[core][lbfgs]") {
+  for (std::size_t seed = 1; seed <= 20; ++seed) {
+    const quadratic f(1 + seed, seed);
+    const lbfgs_result r = lbfgs(std::vector<double>(f.n, 0.0), f, {.gradient_tolerance = 1e-11});
+    CHECK(r.status == lbfgs_status::converged);
+    CHECK(r.gradient_norm <= 1e-11);
+    CHECK(r.iterations <= 25 * f.n);
+    CHECK(r.evaluations >= r.iterations + 1);
+    for (std::size_t i = 0; i < f.n; ++i) CHECK(r.x[i] == Approx(f.c[i]).margin(1e-8));
+  }
+}
+
+TEST_CASE("A curved valley needs few evaluations", "[core][lbfgs]") {
+  std::size_t calls = 0;
+  auto f = [&](std::span<const double> x, std::span<double> g) { return ++calls, rosenbrock(x, g); };
+  const lbfgs_result r = lbfgs(std::array{-1.2, 1.0}, f, {.gradient_tolerance = 1e-10});
+  CHECK(r.status == lbfgs_status::converged);
+  CHECK(r.x[0] == Approx(1.0).epsilon(1e-9));
+  CHECK(r.x[1] == Approx(1.0).epsilon(1e-9));
+  CHECK(r.value < 1e-18);
+  CHECK(calls == r.evaluations);
+  CHECK(calls < 80);
+
+  std::vector<double> start(100);
+  for (std::size_t i = 0; i < start.size(); ++i) start[i] = i % 2 == 0 ? -1.2 : 1.0;
+  const lbfgs_result large = lbfgs(start, rosenbrock);
+  CHECK(large.status == lbfgs_status::converged);
+  CHECK(large.gradient_norm <= 1e-8);
+  CHECK(large.evaluations < 1000);
+}
+
+TEST_CASE("Badly scaled variables and far starts converge", "[core][lbfgs]") {
+  auto f = [](std::span<const double> x, std::span<double> g) {
+    double value = 0.0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double weight = std::pow(10.0, static_cast<double>(i));
+      value += 0.5 * weight * (x[i] - 1.0) * (x[i] - 1.0);
+      g[i] = weight * (x[i] - 1.0);
+    }
+    return value;
+  };
+  const lbfgs_result r = lbfgs(std::vector<double>(7, 1e4), f, {.gradient_tolerance = 1e-7});
+  CHECK(r.status == lbfgs_status::converged);
+  for (const double x : r.x) CHECK(x == Approx(1.0).epsilon(1e-6));
+  // A constant far above the changes of f: the last digits come from the gradient alone.
+  auto lifted = [&](std::span<const double> x, std::span<double> g) { return 1e6 + rosenbrock(x, g); };
+  const lbfgs_result high = lbfgs(std::array{-1.2, 1.0}, lifted, {.gradient_tolerance = 1e-7});
+  CHECK(high.status == lbfgs_status::converged);
+  CHECK(high.x[0] == Approx(1.0).epsilon(1e-6));
+}
+
+TEST_CASE("On a box the optimality conditions hold", "[core][lbfgs]") {
+  std::size_t at_a_bound = 0;
+  for (std::size_t seed = 1; seed <= 60; ++seed) {
+    const quadratic f(2 + seed % 12, seed);
+    std::vector<double> lower(f.n, -0.5), upper(f.n, 0.75), start(f.n, 5.0), g(f.n);
+    if (seed % 3 == 0) upper.assign(f.n, infinite);
+    if (seed % 5 == 0) lower[0] = upper[0] = 0.25;
+    auto inside = [&](std::span<const double> x, std::span<double> gradient) {
+      for (std::size_t i = 0; i < f.n; ++i) CHECK((x[i] >= lower[i] && x[i] <= upper[i]));
+      return f(x, gradient);
+    };
+    const lbfgs_result r = lbfgs(start, inside, {.lower = lower, .upper = upper, .gradient_tolerance = 1e-10});
+    CHECK(r.status == lbfgs_status::converged);
+    (void)f(r.x, g);
+    for (std::size_t i = 0; i < f.n; ++i) {
+      const bool low = r.x[i] == lower[i], high = r.x[i] == upper[i];
+      at_a_bound += low || high ? 1 : 0;
+      if (!low) CHECK(g[i] <= 1e-9);
+      if (!high) CHECK(g[i] >= -1e-9);
+    }
+  }
+  CHECK(at_a_bound > 100);
+}
+
+TEST_CASE("The bounded valley ends where its constraint says", "[core][lbfgs]") {
+  const lbfgs_result r = lbfgs(std::array{-1.2, 1.0}, rosenbrock, {.upper = {0.5, infinite}, .gradient_tolerance = 1e-9});
+  CHECK(r.status == lbfgs_status::converged);
+  CHECK(r.x[0] == 0.5);
+  CHECK(r.x[1] == Approx(0.25).epsilon(1e-8));
+  CHECK(r.value == Approx(0.25).epsilon(1e-12));
+  CHECK(lbfgs(std::array{7.0}, [](std::span<const double> x, std::span<double> g) { return g[0] = 1.0, x[0]; }, {.lower = {3.0}}).x[0] ==
+        3.0);
+}
+
+TEST_CASE("Where f is undefined the step is shortened", "[core][lbfgs]") {
+  auto f = [](std::span<const double> x, std::span<double> g) {  // minimum at 2, NaN below 0
+    g[0] = 1.0 - 2.0 / x[0];
+    return x[0] - 2.0 * std::log(x[0]);
+  };
+  for (const double start : {1e-3, 0.1, 1.0, 50.0}) {
+    const lbfgs_result r = lbfgs(std::array{start}, f, {.gradient_tolerance = 1e-12});
+    CHECK(r.status == lbfgs_status::converged);
+    CHECK(r.x[0] == Approx(2.0).epsilon(1e-10));
+    // With the bound where f becomes infinite.
+    const lbfgs_result boxed = lbfgs(std::array{start}, f, {.lower = {0.0}, .gradient_tolerance = 1e-12});
+    CHECK(boxed.status == lbfgs_status::converged);
+    CHECK(boxed.x[0] == Approx(2.0).epsilon(1e-10));
+  }
+  auto undefined = [](std::span<const double>, std::span<double> g) { return g[0] = 0.0, infinite; };
+  const lbfgs_result r = lbfgs(std::array{1.0}, undefined);
+  CHECK(r.status == lbfgs_status::undefined_start);
+  CHECK(r.x[0] == 1.0);
+  CHECK(r.value == infinite);
+  CHECK(r.evaluations == 1);
+  auto bad_slope = [](std::span<const double> x, std::span<double> g) { return g[0] = not_a_number, x[0]; };
+  CHECK(lbfgs(std::array{1.0}, bad_slope).status == lbfgs_status::undefined_start);
+}
+
+TEST_CASE("Failure is a status", "[core][lbfgs]") {
+  const lbfgs_result cut = lbfgs(std::array{-1.2, 1.0}, rosenbrock, {.max_iterations = 3});
+  CHECK(cut.status == lbfgs_status::iteration_limit);
+  CHECK(cut.iterations == 3);
+  CHECK(cut.value < 24.2);
+  CHECK(lbfgs(std::array{1.0, 1.0}, rosenbrock, {.max_iterations = 0}).status == lbfgs_status::converged);
+  // The gradient points the wrong way.
+  auto wrong = [](std::span<const double> x, std::span<double> g) { return g[0] = -2.0 * x[0], x[0] * x[0]; };
+  const lbfgs_result lost = lbfgs(std::array{1.0}, wrong);
+  CHECK(lost.status == lbfgs_status::line_search_failed);
+  CHECK(lost.x[0] == 1.0);
+  // No minimum: f falls forever.
+  auto falling = [](std::span<const double> x, std::span<double> g) { return g[0] = -1.0, -x[0]; };
+  const lbfgs_result fell = lbfgs(std::array{0.0}, falling, {.max_iterations = 5});
+  CHECK(fell.status != lbfgs_status::converged);
+  CHECK(fell.value < -1e6);
+  const lbfgs_result rough = lbfgs(std::array{-1.2, 1.0}, rosenbrock, {.gradient_tolerance = 0.0, .value_tolerance = 1e-3});
+  CHECK(rough.status == lbfgs_status::converged);
+}
+
+TEST_CASE("Arguments of the minimiser are checked", "[core][lbfgs]") {
+  const std::array<double, 2> x{0.0, 0.0};
+  CHECK(message_of([&] { (void)lbfgs(std::vector<double>{}, rosenbrock); }) == "gavel::lbfgs: x0.size() = 0, must be >= 1");
+  CHECK(message_of([&] { (void)lbfgs(std::array{0.0, not_a_number}, rosenbrock); }) == "domain: gavel::lbfgs: x0[1] = nan, must be finite");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.lower = {1.0}}); }) == "gavel::lbfgs: lower.size() = 1, must be 0 or x0.size() = 2");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.upper = {1.0}}); }) == "gavel::lbfgs: upper.size() = 1, must be 0 or x0.size() = 2");
+  CHECK(message_of([&] {
+          (void)lbfgs(x, rosenbrock, {.lower = {0.0, not_a_number}});
+        }) == "domain: gavel::lbfgs: lower[1] = nan, must not be NaN");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.lower = {infinite, 0.0}}); }) == "gavel::lbfgs: lower[0] = inf, must be < infinity");
+  CHECK(message_of([&] {
+          (void)lbfgs(x, rosenbrock, {.upper = {not_a_number, 0.0}});
+        }) == "domain: gavel::lbfgs: upper[0] = nan, must not be NaN");
+  CHECK(message_of([&] {
+          (void)lbfgs(x, rosenbrock, {.upper = {0.0, -infinite}});
+        }) == "gavel::lbfgs: upper[1] = -inf, must be > -infinity");
+  CHECK(message_of([&] {
+          (void)lbfgs(x, rosenbrock, {.lower = {0.0, 2.0}, .upper = {1.0, 1.0}});
+        }) == "gavel::lbfgs: lower[1] = 2, must be <= upper = 1");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.gradient_tolerance = -1.0}); }) ==
+        "gavel::lbfgs: gradient_tolerance = -1, must be >= 0");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.value_tolerance = -1.0}); }) == "gavel::lbfgs: value_tolerance = -1, must be >= 0");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.max_step_trials = 0}); }) == "gavel::lbfgs: max_step_trials = 0, must be >= 1");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.history = 0}); }) == "gavel::lbfgs: history = 0, must be >= 1");
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#include "support/allocation_counter.hpp"
+#include "support/catch.hpp"
+#include "support/messages.hpp"
+
+#include <gavel/core/optimizers.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+using gavel::testing::message_of;
+
+namespace {
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinite = std::numeric_limits<double>::infinity();
+
+static_assert(gavel::gradient_optimizer<gavel::sgd<double>, double>);
+static_assert(gavel::gradient_optimizer<gavel::sgd<float>, float>);
+static_assert(gavel::gradient_optimizer<gavel::adam<double>, double>);
+static_assert(gavel::gradient_optimizer<gavel::adam<float>, float>);
+
+// A user's own, and near misses.
+struct sign_descent {
+  void step(std::span<double> parameters, std::span<const double> gradient, double rate) const {
+    for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i] -= std::copysign(rate, gradient[i]);
+  }
+  friend bool operator==(const sign_descent&, const sign_descent&) = default;
+};
+struct without_rate {
+  void step(std::span<double>, std::span<const double>) const {}
+  friend bool operator==(const without_rate&, const without_rate&) = default;
+};
+struct without_equality {
+  void step(std::span<double>, std::span<const double>, double) const {}
+};
+static_assert(gavel::gradient_optimizer<sign_descent, double>);
+static_assert(!gavel::gradient_optimizer<without_rate, double>);
+static_assert(!gavel::gradient_optimizer<without_equality, double>);
+static_assert(!gavel::gradient_optimizer<gavel::sgd<double>, float>);
+
+// Trains on sum_i (i+1) (x_i - target_i)^2 / 2.
+template <class T, gavel::gradient_optimizer<T> O>
+std::vector<T> minimise_quadratic(O optimizer, std::size_t steps, double first_rate) {
+  std::vector<T> x{T(3), T(-1), T(0.5)};
+  const std::vector<T> target{T(1), T(2), T(-3)};
+  std::vector<T> gradient(3);
+  for (std::size_t t = 0; t < steps; ++t) {
+    for (std::size_t i = 0; i < 3; ++i) gradient[i] = static_cast<T>(i + 1) * (x[i] - target[i]);
+    optimizer.step(x, gradient, first_rate * (1.0 - static_cast<double>(t) / static_cast<double>(steps)));  // linear decay
+  }
+  for (std::size_t i = 0; i < 3; ++i) x[i] -= target[i];
+  return x;
+}
+
+template <class T>
+double largest(const std::vector<T>& values) {
+  double most = 0.0;
+  for (const T value : values) most = std::abs(static_cast<double>(value)) > most ? std::abs(static_cast<double>(value)) : most;
+  return most;
+}
+
+// One parameter from 1 under the gradients 1, -2, 0.5: its value after each step.
+std::vector<double> three_steps(const gavel::sgd_options& options) {
+  gavel::sgd<double> optimizer(1, options);
+  std::vector<double> x{1.0};
+  std::vector<double> path;
+  for (const double gradient : {1.0, -2.0, 0.5}) {
+    optimizer.step(x, std::vector<double>{gradient});
+    path.push_back(x[0]);
+  }
+  return path;
+}
+
+void check_path(const std::vector<double>& actual, const std::vector<double>& expected) {
+  REQUIRE(actual.size() == expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(actual[i] == Approx(expected[i]).epsilon(1e-14));
+}
+
+}  // namespace
+
+TEST_CASE("SGD's sequences, worked by hand as PyTorch defines them", "[core][optimizers]") {
+  check_path(three_steps({.learning_rate = 0.1}), {0.9, 1.1, 1.05});
+  // m = 1, -1.1, -0.49
+  check_path(three_steps({.learning_rate = 0.1, .momentum = 0.9}), {0.9, 1.01, 1.059});
+  // g + 0.9 m = 1.9, -2.99, 0.059
+  check_path(three_steps({.learning_rate = 0.1, .momentum = 0.9, .nesterov = true}), {0.81, 1.109, 1.1031});
+  // g + x/2 = 1.5, -1.575, 1.00375
+  check_path(three_steps({.learning_rate = 0.1, .weight_decay = 0.5}), {0.85, 1.0075, 0.907125});
+  // the decay goes through the velocity: g + x/2 = 1.5, -1.575, 0.96625; m = 1.5, -0.825, 0.55375
+  check_path(three_steps({.learning_rate = 0.1, .momentum = 0.5, .weight_decay = 0.5}), {0.85, 0.9325, 0.877125});
+}
+
+TEST_CASE("SGD: the rate multiplies the velocity and is not kept in it", "[core][optimizers]") {
+  gavel::sgd<double> optimizer(1, {.learning_rate = 7.0, .momentum = 0.5});
+  std::vector<double> x{0.0};
+  const std::vector<double> one{1.0};
+  optimizer.step(x, one, 0.0);  // moves nothing, but m = 1
+  CHECK(x[0] == 0.0);
+  optimizer.step(x, one, 1.0);  // m = 1.5
+  CHECK(x[0] == -1.5);
+  optimizer.step(x, one, 0.25);  // m = 1.75
+  CHECK(x[0] == -1.9375);
+  optimizer.step(x, one);  // m = 1.875 at the option's 7
+  CHECK(x[0] == -15.0625);
+  CHECK(optimizer.steps() == 4);
+  CHECK(optimizer.options().momentum == 0.5);
+}
+
+TEST_CASE("Adam follows the published recursion", "[core][optimizers]") {
+  gavel::adam<double> optimizer(2, {.learning_rate = 0.1});
+  std::vector<double> parameters{1.0, -2.0};
+  double m[2] = {};
+  double v[2] = {};
+  std::vector<double> expected = parameters;
+  for (int t = 1; t <= 20; ++t) {
+    const std::vector<double> gradient{2.0 * parameters[0], std::sin(parameters[1])};
+    optimizer.step(parameters, gradient);
+    for (std::size_t i = 0; i < 2; ++i) {
+      m[i] = 0.9 * m[i] + 0.1 * gradient[i];
+      v[i] = 0.999 * v[i] + 0.001 * gradient[i] * gradient[i];
+      expected[i] -= 0.1 * (m[i] / (1.0 - std::pow(0.9, t))) / (std::sqrt(v[i] / (1.0 - std::pow(0.999, t))) + 1e-8);
+      CHECK(parameters[i] == Approx(expected[i]).epsilon(1e-12));
+    }
+  }
+  CHECK(optimizer.steps() == 20);
+  // The first step has the size of the learning rate, whatever the gradient's scale.
+  for (const double scale : {1e-4, 1.0, 1e4}) {
+    gavel::adam<float> first(1, {.learning_rate = 0.01});
+    std::vector<float> x{0.0f};
+    first.step(x, std::vector<float>{static_cast<float>(scale)});
+    CHECK(x[0] == Approx(-0.01).epsilon(1e-3));
+  }
+  // Decoupled decay shrinks a parameter that has no gradient, by the rate of the step.
+  gavel::adam<double> decaying(1, {.learning_rate = 0.1, .weight_decay = 0.5});
+  std::vector<double> x{2.0};
+  decaying.step(x, std::vector<double>{0.0});
+  CHECK(x[0] == Approx(1.9).epsilon(1e-14));
+  decaying.step(x, std::vector<double>{0.0}, 0.2);
+  CHECK(x[0] == Approx(1.71).epsilon(1e-14));
+}
+
+TEST_CASE("Adam at a given rate is Adam with that learning rate", "[core][optimizers]") {
+  gavel::adam<double> fixed(2, {.learning_rate = 0.03, .weight_decay = 0.1});
+  gavel::adam<double> driven(2, {.learning_rate = 9.0, .weight_decay = 0.1});
+  std::vector<double> a{1.0, -2.0};
+  std::vector<double> b = a;
+  for (int t = 0; t < 10; ++t) {
+    const std::vector<double> gradient{a[0], std::cos(a[1])};
+    fixed.step(a, gradient);
+    driven.step(b, gradient, 0.03);
+    CHECK(a == b);
+  }
+}
+
+TEST_CASE("The optimisers reach the minimum of a quadratic under a schedule", "[core][optimizers]") {
+  CHECK(largest(minimise_quadratic<double>(gavel::sgd<double>(3), 300, 0.3)) < 1e-9);
+  CHECK(largest(minimise_quadratic<double>(gavel::sgd<double>(3, {.momentum = 0.9}), 600, 0.05)) < 1e-9);
+  CHECK(largest(minimise_quadratic<double>(gavel::sgd<double>(3, {.momentum = 0.9, .nesterov = true}), 600, 0.05)) < 1e-9);
+  CHECK(largest(minimise_quadratic<float>(gavel::sgd<float>(3, {.momentum = 0.5}), 300, 0.1)) < 1e-5);
+  CHECK(largest(minimise_quadratic<double>(gavel::adam<double>(3), 2000, 0.05)) < 1e-6);
+  CHECK(largest(minimise_quadratic<float>(gavel::adam<float>(3), 2000, 0.05)) < 1e-5);
+  CHECK(largest(minimise_quadratic<double>(sign_descent{}, 2000, 0.05)) < 1e-3);
+}
+
+TEST_CASE("Optimisers are values", "[core][optimizers]") {
+  const auto check = [](auto optimizer) {
+    std::vector<double> x{3.0, -1.0, 0.5};
+    const std::vector<double> gradient{1.0, -1.0, 2.0};
+    optimizer.step(x, gradient, 0.1);
+    auto copy = optimizer;
+    std::vector<double> y = x;
+    CHECK(copy == optimizer);
+    copy.step(y, gradient, 0.1);
+    CHECK_FALSE(copy == optimizer);
+    optimizer.step(x, gradient, 0.1);
+    CHECK(copy == optimizer);
+    CHECK(x == y);
+  };
+  check(gavel::sgd<double>(3));
+  check(gavel::sgd<double>(3, {.momentum = 0.9}));
+  check(gavel::adam<double>(3));
+  CHECK(sign_descent{} == sign_descent{});
+  CHECK(without_rate{} == without_rate{});
+  std::vector<double> none;
+  gavel::sgd<double>().step(none, none);
+  gavel::adam<double>().step(none, none);
+}
+
+TEST_CASE("Steps allocate nothing", "[core][optimizers]") {
+  gavel::sgd<double> heavy(1000, {.momentum = 0.9});
+  gavel::adam<double> adaptive(1000);
+  std::vector<double> x(1000, 1.0);
+  const std::vector<double> gradient(1000, 0.5);
+  const std::size_t before = gavel::testing::allocation_count();
+  heavy.step(x, gradient);
+  adaptive.step(x, gradient, 0.1);
+  CHECK(gavel::testing::allocation_count() == before);
+}
+
+TEST_CASE("Optimisers: bad options are named", "[core][optimizers][errors]") {
+  CHECK(message_of([] { gavel::adam<double>(1, {.learning_rate = -1.0}); }) == "gavel::adam: learning_rate = -1, must be finite and >= 0");
+  CHECK(message_of([] { gavel::adam<double>(1, {.learning_rate = not_a_number}); }) ==
+        "gavel::adam: learning_rate = nan, must be finite and >= 0");
+  CHECK(message_of([] { gavel::adam<double>(1, {.beta1 = 1.0}); }) == "gavel::adam: beta1 = 1, must be in [0, 1)");
+  CHECK(message_of([] { gavel::adam<double>(1, {.beta2 = -0.5}); }) == "gavel::adam: beta2 = -0.5, must be in [0, 1)");
+  CHECK(message_of([] { gavel::adam<double>(1, {.epsilon = 0.0}); }) == "gavel::adam: epsilon = 0, must be finite and > 0");
+  CHECK(message_of([] { gavel::adam<double>(1, {.epsilon = infinite}); }) == "gavel::adam: epsilon = inf, must be finite and > 0");
+  CHECK(message_of([] { gavel::adam<double>(1, {.weight_decay = -0.5}); }) == "gavel::adam: weight_decay = -0.5, must be finite and >= 0");
+  CHECK(message_of([] { gavel::sgd<double>(1, {.learning_rate = infinite}); }) ==
+        "gavel::sgd: learning_rate = inf, must be finite and >= 0");
+  CHECK(message_of([] { gavel::sgd<double>(1, {.momentum = 1.0}); }) == "gavel::sgd: momentum = 1, must be in [0, 1)");
+  CHECK(message_of([] { gavel::sgd<double>(1, {.momentum = not_a_number}); }) == "gavel::sgd: momentum = nan, must be in [0, 1)");
+  CHECK(message_of([] { gavel::sgd<double>(1, {.nesterov = true}); }) == "gavel::sgd: momentum = 0, must be > 0 for Nesterov's step");
+  CHECK(message_of([] { gavel::sgd<double>(1, {.weight_decay = -1.0}); }) == "gavel::sgd: weight_decay = -1, must be finite and >= 0");
+}
+
+TEST_CASE("Optimisers: a step that throws changes nothing", "[core][optimizers][errors]") {
+  const auto check = [](auto optimizer, const std::string& name) {
+    const auto before = optimizer;
+    std::vector<double> two(2, 1.0);
+    const std::vector<double> one(1);
+    CHECK(message_of([&] { optimizer.step(std::span<double>(two).first(1), two); }) == name + ": parameters.size() = 1, must be 2");
+    CHECK(message_of([&] { optimizer.step(two, one); }) == name + ": gradient.size() = 1, must be 2");
+    CHECK(message_of([&] { optimizer.step(two, two, -1.0); }) == name + ": rate = -1, must be finite and >= 0");
+    CHECK(message_of([&] { optimizer.step(two, two, not_a_number); }) == name + ": rate = nan, must be finite and >= 0");
+    CHECK(message_of([&] { optimizer.step(two, two, infinite); }) == name + ": rate = inf, must be finite and >= 0");
+    CHECK(optimizer == before);
+    CHECK(two == std::vector<double>{1.0, 1.0});
+  };
+  check(gavel::sgd<double>(2, {.momentum = 0.9}), "gavel::sgd::step");
+  check(gavel::adam<double>(2), "gavel::adam::step");
+}
