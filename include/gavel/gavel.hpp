@@ -5,4 +5,5 @@
 /// Every topic of the library. Prefer the header you need: this one is the sum of all compile times.
 
 #include <gavel/optimize.hpp>
+#include <gavel/schedule.hpp>
 #include <gavel/speculative.hpp>

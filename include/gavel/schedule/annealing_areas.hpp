@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/schedule/rate_schedule.hpp>
+
+#include <gavel/core/error.hpp>
+#include <gavel/core/numerics.hpp>
+#include <gavel/core/views.hpp>
+
+#include <bit>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+/// @file
+/// The two numbers through which a learning-rate schedule enters the annealing scaling law: how far training has moved (the forward area)
+/// and how much the rate has been annealed, with a delay (the annealing area). With eta_i the rate of step i and lambda the decay factor,
+///
+///     S_1(s) = sum_{i <= s} eta_i,      m_0 = 0,  m_i = lambda m_{i-1} + (eta_{i-1} - eta_i),      S_2(s) = sum_{i <= s} m_i.
+///
+/// A falling rate adds to S_2 over the next 1 / (1 - lambda) steps; a rising one (a re-warm-up) takes away from it.
+/// @par Source
+/// Tissue, Wang, Wang, "Scaling Law with Learning Rate Annealing", 2024, arXiv 2408.11029: the areas, and the rule for the warm-up.
+
+namespace gavel::schedule {
+
+namespace detail {
+
+[[nodiscard]] inline bool is_rate(double rate) noexcept { return rate >= 0.0 && rate <= (std::numeric_limits<double>::max)(); }
+
+inline void check_decay_factor(const char* function, double decay_factor, const char* name = "decay_factor") {
+  if (!(decay_factor >= 0.0 && decay_factor <= 1.0)) invalid_argument(function, name, decay_factor, "must be in [0, 1]");
+}
+
+/// What n steps do to a momentum: lambda^n, sum_{i < n} lambda^i, and the sum of the latter sums for 1..n.
+struct geometric_sums {
+  double count = 0.0;
+  double power = 1.0;
+  double sum = 0.0;
+  double double_sum = 0.0;
+};
+
+// By doubling, bit by bit of n: only positive numbers are added, so nothing cancels for lambda near 1, and lambda = 1 is no special case.
+[[nodiscard]] inline geometric_sums sum_powers(double lambda, std::uint64_t n) noexcept {
+  geometric_sums s;
+  for (auto bit = std::bit_width(n); bit-- > 0;) {
+    s.double_sum += s.count * s.sum + s.power * s.double_sum;
+    s.sum += s.power * s.sum;
+    s.power *= s.power;
+    s.count += s.count;
+    if ((n >> bit & 1) != 0) {
+      s.sum += s.power;
+      s.double_sum += s.sum;
+      s.power *= lambda;
+      s.count += 1.0;
+    }
+  }
+  return s;
+}
+
+}  // namespace detail
+
+/// The areas of the steps seen so far: a small value that advances step by step, or over many steps of a constant or straight rate at once.
+/// Copy it to branch: the copy is a checkpoint from which any continuation of the schedule can be tried.
+/// @note Sums are compensated: a million steps cost no digits. No allocation.
+class annealing_areas {
+ public:
+  /// Nothing seen, lambda = 0.999.
+  annealing_areas() = default;
+  /// @param decay_factor lambda in [0, 1]. 0.99 to 0.9999 is the useful range; 0 makes S_2 the total fall of the rate; 1 never forgets
+  /// @throws std::invalid_argument if it is outside
+  explicit annealing_areas(double decay_factor) : decay_factor_(decay_factor) {
+    detail::check_decay_factor("gavel::schedule::annealing_areas", decay_factor);
+  }
+
+  /// Enters one step.
+  /// @param rate eta of that step, finite, >= 0
+  /// @throws std::domain_error if it is not (nothing is changed then)
+  void update(double rate) {
+    if (!detail::is_rate(rate)) domain_error("gavel::schedule::annealing_areas::update", "rate", rate, "must be finite and >= 0");
+    if (steps_ == 0) first_rate_ = last_rate_ = rate;
+    set_momentum(decay_factor_ * momentum_ + (last_rate_ - rate), rate);
+    forward_ += rate;
+    annealing_ += momentum_;
+    last_rate_ = rate;
+    ++steps_;
+  }
+
+  /// Enters @p steps steps of the same @p rate.
+  /// @throws as `update`
+  /// @note O(log steps).
+  void hold(double rate, std::uint64_t steps) {
+    if (!detail::is_rate(rate)) domain_error("gavel::schedule::annealing_areas::hold", "rate", rate, "must be finite and >= 0");
+    if (steps == 0) return;
+    update(rate);
+    straight(rate, detail::sum_powers(decay_factor_, steps - 1), steps - 1);
+  }
+
+  /// Enters @p steps steps along a straight line from the last rate, which is already in, to @p rate, which is reached at the last of them.
+  /// Before the first step there is no line to follow: then as `hold`.
+  /// @throws as `update`
+  /// @note O(log steps).
+  void ramp(double rate, std::uint64_t steps) {
+    if (!detail::is_rate(rate)) domain_error("gavel::schedule::annealing_areas::ramp", "rate", rate, "must be finite and >= 0");
+    if (steps_ == 0) return hold(rate, steps);
+    straight(rate, detail::sum_powers(decay_factor_, steps), steps);
+  }
+
+  [[nodiscard]] double forward() const noexcept { return forward_.value(); }      ///< S_1: rate times steps
+  [[nodiscard]] double annealing() const noexcept { return annealing_.value(); }  ///< S_2: rate times steps; negative after a re-warm-up
+  [[nodiscard]] double momentum() const noexcept { return momentum_; }            ///< m of the last step
+  [[nodiscard]] double last_rate() const noexcept { return last_rate_; }          ///< 0 before the first step
+  [[nodiscard]] double decay_factor() const noexcept { return decay_factor_; }    ///< lambda
+  [[nodiscard]] std::uint64_t steps() const noexcept { return steps_; }           ///< rates seen; the last one was that of step steps() - 1
+  [[nodiscard]] friend bool operator==(const annealing_areas&, const annealing_areas&) = default;
+
+  /// `ramp` with the sums of powers already at hand, for callers that take many ramps of one length.
+  /// @param sums `detail::sum_powers(decay_factor(), steps)`; at least one step has been seen and @p rate is valid: unchecked
+  void straight(double rate, const detail::geometric_sums& sums, std::uint64_t steps) noexcept {
+    if (steps == 0) return;
+    const double fall = (last_rate_ - rate) / sums.count;  // per step
+    forward_ += sums.count * rate;
+    forward_ += 0.5 * (sums.count - 1.0) * (last_rate_ - rate);
+    annealing_ += momentum_ * (decay_factor_ * sums.sum);
+    annealing_ += fall * sums.double_sum;
+    set_momentum(sums.power * momentum_ + fall * sums.sum, rate);
+    last_rate_ = rate;
+    steps_ += steps;
+  }
+
+ private:
+  // For lambda = 1 the momentum telescopes; recomputing it keeps a million roundings out.
+  void set_momentum(double recursion, double rate) noexcept { momentum_ = decay_factor_ == 1.0 ? first_rate_ - rate : recursion; }
+
+  double decay_factor_ = 0.999;
+  compensated_sum forward_;
+  compensated_sum annealing_;
+  double momentum_ = 0.0;
+  double first_rate_ = 0.0;
+  double last_rate_ = 0.0;
+  std::uint64_t steps_ = 0;
+};
+
+/// What a log does not say about the steps between two of its lines.
+enum class rate_interpolation {
+  constant,  ///< the rate stays what it was at the last line
+  linear     ///< the rate runs straight from line to line
+};
+
+/// Learning rates logged now and then instead of at every step. A view: the log outlives it.
+///
+/// Steps before the first line have its rate, so a log whose warm-up is cut off follows the warm-up rule by itself. The areas of a gap
+/// between two lines are exact for the chosen interpolation and cost O(log gap).
+struct rate_log {
+  vector_view<const std::uint64_t> steps;  ///< `[n]`, strictly ascending, n >= 1
+  vector_view<const double> rates;         ///< `[n]`, finite, >= 0
+  rate_interpolation between = rate_interpolation::constant;
+
+  /// The rate of any step: in between by interpolation, after the last line its rate. The log is not checked here.
+  [[nodiscard]] double rate(std::uint64_t step) const noexcept {
+    std::size_t k = 0, end = steps.size();  // the first line after `step`
+    while (k < end) {
+      const std::size_t middle = k + (end - k) / 2;
+      if (steps[middle] <= step) k = middle + 1;
+      else end = middle;
+    }
+    if (k == 0) return rates[0];
+    if (k == steps.size() || between == rate_interpolation::constant) return rates[k - 1];
+    const double z = static_cast<double>(step - steps[k - 1]) / static_cast<double>(steps[k] - steps[k - 1]);
+    return rates[k - 1] + z * (rates[k] - rates[k - 1]);
+  }
+};
+
+/// Where rates come from: a schedule with `rate(step)`, a sequence with the rate of every step from 0 on, or a `rate_log`.
+template <class R>
+concept rate_source = rate_schedule<R> || std::convertible_to<const R&, vector_view<const double>>;
+
+/// How a schedule is turned into areas.
+struct annealing_areas_options {
+  double decay_factor = 0.999;  ///< lambda, in [0, 1]
+  /// W: steps 0..W count with the rate of step W, the peak, whatever rate they were trained with: a warm-up is not negative annealing.
+  /// 0: no warm-up.
+  std::uint64_t warmup_steps = 0;
+
+  friend bool operator==(const annealing_areas_options&, const annealing_areas_options&) = default;
+};
+
+namespace detail {
+
+/// Reads a source forwards and keeps its areas: O(1) per step, O(log gap) per gap of a log.
+template <class R>
+class areas_walk {
+ public:
+  static constexpr bool is_log = std::same_as<R, rate_log>;
+  static constexpr bool is_table = !rate_schedule<R>;
+
+  /// @param function for messages  @param source borrowed
+  areas_walk(const char* function, const R& source, const annealing_areas_options& options)
+      : function_(function), source_(source), warmup_(options.warmup_steps) {
+    check_decay_factor(function, options.decay_factor);
+    areas_ = annealing_areas(options.decay_factor);
+    if constexpr (is_table) {
+      const vector_view<const double> table(source);
+      if (table.empty()) invalid_argument(function, "rates.size()", table.size(), "must be >= 1");
+      last_ = table.size() - 1;
+    }
+    if constexpr (is_log) check_log();
+    if (warmup_ > last_) invalid_argument(function, "warmup_steps", warmup_, "must be <= the last step of the rates,", last_);
+    peak_ = rate(warmup_);
+    check_rate(warmup_, peak_);
+  }
+
+  /// The last step the source knows.
+  [[nodiscard]] std::uint64_t last_step() const noexcept { return last_; }
+  [[nodiscard]] double first_rate() const noexcept { return peak_; }
+  [[nodiscard]] const annealing_areas& areas() const noexcept { return areas_; }
+
+  /// Refuses a bad rate up to @p step before anything is written.
+  void check_rates(std::uint64_t step) const {
+    if constexpr (!is_log) {  // a log was checked whole
+      for (std::uint64_t i = warmup_; i <= step; ++i) check_rate(i, rate(i));
+    }
+  }
+
+  /// The areas after step @p step, which is at most `last_step()` and not before the one of the last call.
+  const annealing_areas& advance_to(std::uint64_t step) {
+    if (areas_.steps() <= warmup_ && areas_.steps() <= step) areas_.hold(peak_, (step < warmup_ ? step : warmup_) + 1 - areas_.steps());
+    while (areas_.steps() <= step) {
+      if constexpr (is_log) {
+        follow_log(step);
+      } else {
+        const double now = rate(areas_.steps());
+        check_rate(areas_.steps(), now);
+        areas_.update(now);
+      }
+    }
+    return areas_;
+  }
+
+ private:
+  [[nodiscard]] double rate(std::uint64_t step) const {
+    if constexpr (is_table) return vector_view<const double>(source_)[step];
+    else return static_cast<double>(source_.rate(step));
+  }
+  void check_rate(std::uint64_t step, double rate) const {
+    if (!is_rate(rate)) domain_error_at(function_, "rates", step, rate, "must be finite and >= 0");
+  }
+  void check_log() {
+    const rate_log& log = source_;
+    if (log.steps.empty()) invalid_argument(function_, "rates.steps.size()", log.steps.size(), "must be >= 1");
+    if (log.rates.size() != log.steps.size()) {
+      invalid_argument(function_, "rates.rates.size()", log.rates.size(), "must equal rates.steps.size() =", log.steps.size());
+    }
+    for (std::size_t k = 0; k < log.steps.size(); ++k) {
+      if (k > 0 && log.steps[k] <= log.steps[k - 1]) {
+        invalid_argument_at(function_, "rates.steps", k, log.steps[k], "must be > its predecessor", log.steps[k - 1]);
+      }
+      if (!is_rate(log.rates[k])) domain_error_at(function_, "rates.rates", k, log.rates[k], "must be finite and >= 0");
+    }
+    last_ = log.steps[log.steps.size() - 1];
+  }
+
+  // Goes on to the next line of the log, or to `step` if that comes first. Line `line_` is the first one that has not been passed.
+  void follow_log(std::uint64_t step) {
+    const rate_log& log = source_;
+    const std::uint64_t next = areas_.steps();
+    while (log.steps[line_] < next) ++line_;
+    const std::uint64_t goal = step < log.steps[line_] ? step : log.steps[line_];
+    if (log.between == rate_interpolation::linear) return areas_.ramp(log.rate(goal), goal - next + 1);
+    if (goal > next) areas_.hold(log.rate(next), goal - next);
+    areas_.update(log.rate(goal));
+  }
+
+  const char* function_;
+  const R& source_;
+  std::uint64_t warmup_;
+  annealing_areas areas_;
+  std::uint64_t last_ = (std::numeric_limits<std::uint64_t>::max)() - 1;
+  double peak_ = 0.0;
+  std::size_t line_ = 0;
+};
+
+/// Strictly ascending and known to the source.
+inline void check_steps(const char* function, vector_view<const std::uint64_t> steps, std::uint64_t last) {
+  for (std::size_t j = 0; j < steps.size(); ++j) {
+    if (j > 0 && steps[j] <= steps[j - 1]) invalid_argument_at(function, "steps", j, steps[j], "must be > its predecessor", steps[j - 1]);
+    if (steps[j] > last) invalid_argument_at(function, "steps", j, steps[j], "must be <= the last step of the rates,", last);
+  }
+}
+
+}  // namespace detail
+
+/// The areas after one step of a schedule, ready to be continued.
+/// @param rates a `rate_source`
+/// @param step  s >= 0: rates of steps 0..s are in
+/// @throws std::invalid_argument if the source is empty or a log with unsorted or duplicated steps, ends before @p step or before the
+///         warm-up, or an option is out of range; std::domain_error for a rate that is negative, infinite or NaN
+/// @note O(step), one evaluation of the schedule per step; O(lines log gap) for a log. No allocation.
+template <rate_source R>
+[[nodiscard]] annealing_areas areas_at(const R& rates, std::uint64_t step, const annealing_areas_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::areas_at";
+  detail::areas_walk<R> walk(function, rates, options);
+  if (step > walk.last_step()) invalid_argument(function, "step", step, "must be <= the last step of the rates,", walk.last_step());
+  return walk.advance_to(step);
+}
+
+/// The areas after some steps of a schedule, for instance those at which a loss was measured.
+/// @param steps     `[n]`, strictly ascending
+/// @param forward   `[n]` receives S_1  @param annealing `[n]` receives S_2
+/// @throws as the single-step form; std::invalid_argument if @p steps does not ascend or an output has another size
+/// @note One pass, after one that checks the rates.
+template <rate_source R>
+void areas_at(const R& rates, vector_view<const std::uint64_t> steps, std::span<double> forward, std::span<double> annealing,
+              const annealing_areas_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::areas_at";
+  if (forward.size() != steps.size())
+    invalid_argument(function, "forward.size()", forward.size(), "must equal steps.size() =", steps.size());
+  if (annealing.size() != steps.size()) {
+    invalid_argument(function, "annealing.size()", annealing.size(), "must equal steps.size() =", steps.size());
+  }
+  detail::areas_walk<R> walk(function, rates, options);
+  detail::check_steps(function, steps, walk.last_step());
+  if (steps.empty()) return;
+  walk.check_rates(steps[steps.size() - 1]);
+  for (std::size_t j = 0; j < steps.size(); ++j) {
+    const annealing_areas& areas = walk.advance_to(steps[j]);
+    forward[j] = areas.forward();
+    annealing[j] = areas.annealing();
+  }
+}
+
+/// The areas after every step: both tables in one pass.
+/// @param forward   `[n]` receives S_1 of steps 0..n-1  @param annealing `[n]` receives S_2
+/// @throws as `areas_at`; std::invalid_argument if the sizes differ or exceed the steps of the source
+/// @note O(n), after one pass that checks the rates. No allocation.
+template <rate_source R>
+void fill_areas(const R& rates, std::span<double> forward, std::span<double> annealing, const annealing_areas_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::fill_areas";
+  if (annealing.size() != forward.size()) {
+    invalid_argument(function, "annealing.size()", annealing.size(), "must equal forward.size() =", forward.size());
+  }
+  detail::areas_walk<R> walk(function, rates, options);
+  if (forward.empty()) return;
+  if (forward.size() - 1 > walk.last_step()) {
+    invalid_argument(function, "forward.size()", forward.size(), "must be <= the steps of the rates,", walk.last_step() + 1);
+  }
+  walk.check_rates(forward.size() - 1);
+  for (std::size_t i = 0; i < forward.size(); ++i) {
+    const annealing_areas& areas = walk.advance_to(i);
+    forward[i] = areas.forward();
+    annealing[i] = areas.annealing();
+  }
+}
+
+}  // namespace gavel::schedule

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/schedule/annealing_fit.hpp>
+#include <gavel/schedule/annealing_law.hpp>
+#include <gavel/schedule/detail/annealing_problem.hpp>
+
+#include <gavel/core/error.hpp>
+#include <gavel/core/ordering.hpp>
+#include <gavel/core/statistics.hpp>
+#include <gavel/core/uniform.hpp>
+#include <gavel/core/views.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+/// @file
+/// How far the loss of a schedule that was never run may lie from its prediction.
+
+namespace gavel::schedule {
+
+/// How the data are resampled.
+struct annealing_bootstrap_options {
+  std::size_t replicates = 200;    ///< refits, >= 2
+  std::size_t block_length = 0;    ///< points per block, cut to the length of the curve; 0: the cube root of that length, rounded
+  double confidence = 0.9;         ///< in (0, 1): coverage aimed at
+  bool measurement_noise = true;   ///< intervals for a loss to be measured; false: for the curve itself
+  annealing_fit_options fit = {};  ///< as for the fit
+
+  friend bool operator==(const annealing_bootstrap_options&, const annealing_bootstrap_options&) = default;
+};
+
+namespace detail {
+
+inline void check_bootstrap(const char* function, const annealing_observations& observations, const annealing_bootstrap_options& options) {
+  const std::size_t n = observations.size();
+  check_observations(function, observations);
+  check_fit_options(function, options.fit);
+  if (n < 5) invalid_argument(function, "observations.size()", n, "must be >= 5");
+  if (options.replicates < 2) invalid_argument(function, "replicates", options.replicates, "must be >= 2");
+  if (!(options.confidence > 0.0 && options.confidence < 1.0))
+    invalid_argument(function, "confidence", options.confidence, "must be in (0, 1)");
+  std::size_t last = 0;
+  for (std::size_t c = 0; c < observations.curve_ends.size(); ++c) {
+    const std::size_t end = observations.curve_ends[c];
+    if (end < last) invalid_argument_at(function, "observations.curve_ends", c, end, "must be >= its predecessor", last);
+    last = end;
+  }
+  if (last != n) invalid_argument(function, "observations.curve_ends.back()", last, "must be observations.size() =", n);
+}
+
+// The fitted curves with residuals from other places of the same curve, block by block.
+template <random_bits G>
+void resample_losses(const std::vector<std::size_t>& curve_ends, const std::vector<double>& fitted, const std::vector<double>& residuals,
+                     std::size_t block_length, std::span<double> losses, G& rng) {
+  std::size_t begin = 0;
+  for (const std::size_t end : curve_ends) {
+    const std::size_t size = end - begin;
+    std::size_t block = block_length != 0 ? block_length : static_cast<std::size_t>(std::lround(std::cbrt(static_cast<double>(size))));
+    if (block > size) block = size;
+    for (std::size_t i = 0; i < size; i += block) {
+      const std::size_t start = uniform_index(rng, size);
+      for (std::size_t k = 0; k < block && i + k < size; ++k) {
+        losses[begin + i + k] = fitted[begin + i + k] * std::exp(residuals[begin + (start + k) % size]);
+      }
+    }
+    begin = end;
+  }
+}
+
+// Linear between the order statistics of ascending values.
+[[nodiscard]] inline double percentile(std::span<const double> ascending, double p) noexcept {
+  const double place = p * static_cast<double>(ascending.size() - 1);
+  const auto k = static_cast<std::size_t>(place);
+  if (k + 1 >= ascending.size()) return ascending[k];
+  return ascending[k] + (place - static_cast<double>(k)) * (ascending[k + 1] - ascending[k]);
+}
+
+}  // namespace detail
+
+/// Intervals for predicted losses, by refitting the law to data it could have produced: the fitted curves with their own log residuals put
+/// on in another order. Neighbouring residuals of a curve hang together, so they move in blocks (which wrap around the curve's end).
+/// Residuals are widened by sqrt(n / (n - 4)) for the four parameters that have already fitted some of the noise. Percentile intervals are
+/// a little too sure on small data: with two curves of 30 points, intervals asked to cover 90 % covered 86 to 88 %.
+/// @param fit          of the same observations
+/// @param forward      `[m]` S_1 > 0 of the losses to predict, from `areas_at` of any schedule
+/// @param annealing    `[m]` S_2
+/// @param out          `[m]` receives the intervals: percentiles of the replicates' predictions
+/// @param rng          draws, per replicate and curve: one `uniform_index` per block; then, with `measurement_noise`, one per prediction
+/// @return how many refits converged; all replicates count all the same
+/// @throws std::invalid_argument for sizes, fewer than five points, `curve_ends` that do not ascend to n, or options; std::domain_error for
+///         values out of their domain
+/// @note `replicates` descents from the fitted parameters, some ten steps each. Allocates n doubles a few times and replicates x m doubles.
+/// @par Source
+/// Politis, Romano, "A circular block-resampling procedure for stationary data" (1992).
+template <random_bits G>
+std::size_t bootstrap_intervals(const annealing_fit& fit, const annealing_observations& observations, vector_view<const double> forward,
+                                vector_view<const double> annealing, std::span<interval> out, G& rng,
+                                const annealing_bootstrap_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::bootstrap_intervals";
+  const std::size_t n = observations.size(), n_predictions = forward.size(), replicates = options.replicates;
+  fit.law.check(function);
+  detail::check_bootstrap(function, observations, options);
+  if (annealing.size() != n_predictions)
+    invalid_argument(function, "annealing.size()", annealing.size(), "must equal forward.size() =", n_predictions);
+  if (out.size() != n_predictions) invalid_argument(function, "out.size()", out.size(), "must equal forward.size() =", n_predictions);
+  for (std::size_t i = 0; i < n_predictions; ++i) {
+    if (!(forward[i] > 0.0 && std::isfinite(forward[i]))) domain_error_at(function, "forward", i, forward[i], "must be finite and > 0");
+    if (!std::isfinite(annealing[i])) domain_error_at(function, "annealing", i, annealing[i], "must be finite");
+  }
+
+  std::vector<double> fitted(n), residuals(n), losses(n), predictions(replicates * n_predictions);
+  const double widening = std::sqrt(static_cast<double>(n) / static_cast<double>(n - detail::n_fit_parameters));
+  for (std::size_t i = 0; i < n; ++i) {
+    fitted[i] = fit.law.unchecked_loss(observations.forward[i], observations.annealing[i]);
+    residuals[i] = widening * std::log(observations.loss[i] / fitted[i]);
+  }
+  detail::annealing_problem problem = detail::make_problem(observations, options.fit, options.fit.method);
+  problem.set_losses(losses);
+  const bool robust = options.fit.method == annealing_fit_method::huber;
+  std::size_t converged = 0;
+  for (std::size_t replicate = 0; replicate < replicates; ++replicate) {
+    detail::resample_losses(observations.curve_ends, fitted, residuals, options.block_length, losses, rng);
+    detail::fit_descent refit = problem.descend(detail::to_vector(fit.law), true, robust ? 1e-4 : 1e-10, options.fit.max_iterations);
+    if (robust) refit = problem.descend(refit.point, false, 1e-10, options.fit.max_iterations);
+    converged += refit.converged ? 1U : 0U;
+    const annealing_law law = detail::to_law(refit.point, fit.law.decay_factor);
+    for (std::size_t j = 0; j < n_predictions; ++j) {
+      const double noise = options.measurement_noise ? residuals[uniform_index(rng, n)] : 0.0;
+      predictions[j * replicates + replicate] = law.unchecked_loss(forward[j], annealing[j]) * std::exp(noise);
+    }
+  }
+  const double tail = 0.5 * (1.0 - options.confidence);
+  for (std::size_t j = 0; j < n_predictions; ++j) {
+    const std::span<double> values(predictions.data() + j * replicates, replicates);
+    sort_values(values.data(), values.size(), [](double a, double b) { return a < b; });
+    out[j] = {detail::percentile(values, tail), detail::percentile(values, 1.0 - tail)};
+  }
+  return converged;
+}
+
+}  // namespace gavel::schedule

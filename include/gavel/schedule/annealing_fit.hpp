@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/schedule/annealing_areas.hpp>
+#include <gavel/schedule/annealing_law.hpp>
+#include <gavel/schedule/detail/annealing_problem.hpp>
+
+#include <gavel/core/error.hpp>
+#include <gavel/core/numerics.hpp>
+#include <gavel/core/views.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+/// @file
+/// From one or two training curves to the parameters of the scaling law with learning-rate annealing, with standard errors and a verdict on
+/// what the curves can tell. `annealing_bootstrap.hpp` turns the fit into intervals for what it predicts.
+/// @par Source
+/// Tissue, Wang, Wang, "Scaling Law with Learning Rate Annealing", 2024, arXiv 2408.11029: the law, the Huber objective and its grid of
+/// starts. Golub, Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate" (1973):
+/// variable projection.
+
+namespace gavel::schedule {
+
+/// Losses and the areas at which they were measured; curves stand one after the other.
+///
+/// One curve under a constant rate leaves C open; one constant and one decaying curve determine everything.
+struct annealing_observations {
+  double decay_factor = 0.999;               ///< lambda of every annealing area here, in [0, 1]
+  std::vector<double> forward = {};          ///< `[n]` S_1 > 0
+  std::vector<double> annealing = {};        ///< `[n]` S_2
+  std::vector<double> loss = {};             ///< `[n]` > 0; validation losses fit best
+  std::vector<std::size_t> curve_ends = {};  ///< one past the last point of each curve; the last one is n
+
+  [[nodiscard]] std::size_t size() const noexcept { return loss.size(); }
+
+  /// Appends a measured curve.
+  /// @param rates  any `rate_source`: the schedule of the run, the rate of every step, or a log of rates
+  /// @param steps  `[n]` at which the loss was measured, strictly ascending
+  /// @param losses `[n]` finite, > 0
+  /// @param warmup_steps W, as in `annealing_areas_options`
+  /// @throws as `areas_at`; std::invalid_argument if the sizes differ; std::domain_error for a loss that is not finite and > 0 or a forward
+  ///         area of 0. Nothing is appended then.
+  template <rate_source R>
+  void add_curve(const R& rates, vector_view<const std::uint64_t> steps, vector_view<const double> losses, std::uint64_t warmup_steps = 0) {
+    check_losses("steps.size() =", steps.size(), losses);
+    std::vector<double> s1(steps.size()), s2(steps.size());
+    areas_at(rates, steps, std::span<double>(s1), std::span<double>(s2), {.decay_factor = decay_factor, .warmup_steps = warmup_steps});
+    append(s1, s2, losses);
+  }
+  /// Appends a curve whose areas are known.
+  /// @throws std::invalid_argument if the sizes differ; std::domain_error for a value that is out of range. Nothing is appended then.
+  void add_curve(vector_view<const double> forward_areas, vector_view<const double> annealing_areas, vector_view<const double> losses) {
+    constexpr const char* function = "gavel::schedule::annealing_observations::add_curve";
+    check_losses("forward_areas.size() =", forward_areas.size(), losses);
+    if (annealing_areas.size() != losses.size()) {
+      invalid_argument(function, "annealing_areas.size()", annealing_areas.size(), "must equal losses.size() =", losses.size());
+    }
+    append(forward_areas, annealing_areas, losses);
+  }
+
+  [[nodiscard]] friend bool operator==(const annealing_observations&, const annealing_observations&) = default;
+
+ private:
+  static void check_losses(const char* other, std::size_t size, vector_view<const double> losses) {
+    constexpr const char* function = "gavel::schedule::annealing_observations::add_curve";
+    if (losses.size() != size) {
+      const std::string rule = std::string("must equal ") + other;
+      invalid_argument(function, "losses.size()", losses.size(), rule.c_str(), size);
+    }
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      if (!(losses[i] > 0.0 && std::isfinite(losses[i]))) domain_error_at(function, "losses", i, losses[i], "must be finite and > 0");
+    }
+  }
+  void append(vector_view<const double> s1, vector_view<const double> s2, vector_view<const double> losses) {
+    constexpr const char* function = "gavel::schedule::annealing_observations::add_curve";
+    for (std::size_t i = 0; i < s1.size(); ++i) {
+      if (!(s1[i] > 0.0 && std::isfinite(s1[i]))) domain_error_at(function, "forward_areas", i, s1[i], "must be finite and > 0");
+      if (!std::isfinite(s2[i])) domain_error_at(function, "annealing_areas", i, s2[i], "must be finite");
+    }
+    forward.insert(forward.end(), s1.begin(), s1.end());
+    annealing.insert(annealing.end(), s2.begin(), s2.end());
+    loss.insert(loss.end(), losses.begin(), losses.end());
+    curve_ends.push_back(loss.size());
+  }
+};
+
+/// A number for each parameter of the law.
+struct annealing_parameters {
+  double loss_floor = 0.0;  ///< of L_0
+  double amplitude = 0.0;   ///< of A
+  double annealing = 0.0;   ///< of C
+  double alpha = 0.0;       ///< of alpha
+
+  [[nodiscard]] friend bool operator==(const annealing_parameters&, const annealing_parameters&) = default;
+};
+
+namespace detail {
+
+inline void check_observations(const char* function, const annealing_observations& observations) {
+  const std::size_t n = observations.size();
+  check_decay_factor(function, observations.decay_factor, "observations.decay_factor");
+  if (observations.forward.size() != n) {
+    invalid_argument(function, "observations.forward.size()", observations.forward.size(), "must equal observations.loss.size() =", n);
+  }
+  if (observations.annealing.size() != n) {
+    invalid_argument(function, "observations.annealing.size()", observations.annealing.size(), "must equal observations.loss.size() =", n);
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    const double s1 = observations.forward[i], s2 = observations.annealing[i], loss = observations.loss[i];
+    if (!(s1 > 0.0 && std::isfinite(s1))) domain_error_at(function, "observations.forward", i, s1, "must be finite and > 0");
+    if (!std::isfinite(s2)) domain_error_at(function, "observations.annealing", i, s2, "must be finite");
+    if (!(loss > 0.0 && std::isfinite(loss))) domain_error_at(function, "observations.loss", i, loss, "must be finite and > 0");
+  }
+}
+
+}  // namespace detail
+
+/// The paper's objective and its gradient.
+struct huber_value {
+  double value = 0.0;
+  annealing_parameters gradient;  ///< derivatives by the parameters
+};
+
+/// sum_i Huber_delta(r_i), r_i = log L_obs,i - log L_pred,i, with Huber_delta(r) = r^2 / 2 for |r| < delta, else delta |r| - delta^2 / 2:
+/// what the paper's fit minimises. Predictions are clamped from below at `annealing_law::smallest_loss`.
+/// @param delta > 0
+/// @throws std::domain_error if a parameter of the law or an observation is out of its domain; std::invalid_argument for sizes or @p delta
+/// @note O(n), no allocation.
+[[nodiscard]] inline huber_value huber_objective(const annealing_law& law, const annealing_observations& observations,
+                                                 double delta = 1e-3) {
+  constexpr const char* function = "gavel::schedule::huber_objective";
+  law.check(function);
+  detail::check_observations(function, observations);
+  if (!(delta > 0.0 && std::isfinite(delta))) invalid_argument(function, "delta", delta, "must be finite and > 0");
+  huber_value result;
+  for (std::size_t i = 0; i < observations.size(); ++i) {
+    const double s1 = observations.forward[i], s2 = observations.annealing[i];
+    const double predicted = law.unchecked_loss(s1, s2);
+    const double residual = std::log(observations.loss[i]) - std::log(predicted);
+    const bool inside = std::abs(residual) < delta;
+    const double slope = inside ? residual : std::copysign(delta, residual);
+    result.value += inside ? 0.5 * residual * residual : delta * (std::abs(residual) - 0.5 * delta);
+    const double scale = -slope / predicted;
+    const double shape = annealing_law{.amplitude = 1.0, .alpha = law.alpha}.power_term(s1);
+    result.gradient.loss_floor += scale;
+    result.gradient.amplitude += scale * shape;
+    result.gradient.annealing -= scale * s2;
+    result.gradient.alpha -= scale * law.amplitude * shape * std::log(s1);
+  }
+  return result;
+}
+
+/// What is minimised.
+enum class annealing_fit_method {
+  least_squares,  ///< minimises half the sum of (1 - L_pred / L_obs)^2 by variable projection: no local minima, no starting values
+  huber           ///< minimises `huber_objective` from the paper's 54 starts and the least-squares solution: a few bad points do no harm
+};
+
+/// How a fit ended; of several findings the last of this list is reported.
+enum class annealing_fit_status {
+  converged,                 ///< a minimum, and every parameter is determined
+  iteration_limit,           ///< the best point so far
+  annealing_not_identified,  ///< C: no curve anneals, or only in step with the rest of the law. C is meaningless (0 if every S_2 is 0)
+  power_not_identified,      ///< L_0, A, alpha cannot be told apart: too short a range of S_1, A = 0, or alpha at an end of its range
+  too_few_points             ///< fewer than four: nothing was fitted
+};
+
+/// How the law is fitted.
+struct annealing_fit_options {
+  annealing_fit_method method = annealing_fit_method::least_squares;
+  double huber_delta = 1e-3;         ///< of log losses, > 0
+  double min_alpha = 1e-3;           ///< range of alpha, 0 < min_alpha < max_alpha
+  double max_alpha = 8.0;            ///< at most 100
+  std::size_t max_iterations = 200;  ///< of the last descent, >= 1
+
+  friend bool operator==(const annealing_fit_options&, const annealing_fit_options&) = default;
+};
+
+/// Which parameters the data determine.
+struct annealing_identified {
+  bool loss_floor = false;
+  bool amplitude = false;
+  bool annealing = false;
+  bool alpha = false;
+
+  [[nodiscard]] friend bool operator==(const annealing_identified&, const annealing_identified&) = default;
+};
+
+/// A fitted law and how far to trust it.
+struct annealing_fit {
+  annealing_law law;
+  /// Asymptotic, for independent errors of equal relative size. Infinite where nothing can be said (a parameter that is not identified; all
+  /// of them if no point is left over to show the noise), 0 for a parameter that sits on its bound 0.
+  annealing_parameters standard_errors;
+  annealing_identified identified;
+  double objective = 0.0;            ///< what the method minimised, at the solution
+  std::optional<double> r_squared;   ///< 1 - SS_res / SS_tot on the losses; empty if all losses are equal
+  double mean_relative_error = 0.0;  ///< of |L_pred / L_obs - 1|
+  double max_relative_error = 0.0;
+  std::size_t iterations = 0;  ///< steps of all descents
+  std::size_t starts = 0;      ///< descents begun
+  std::size_t agreeing = 0;    ///< of them, those that came within 1 % of the best objective
+  annealing_fit_status status = annealing_fit_status::converged;
+};
+
+namespace detail {
+
+[[nodiscard]] inline annealing_law to_law(const fit_vector& p, double decay_factor) noexcept {
+  return {p[0], p[1], p[3], p[2], decay_factor};
+}
+[[nodiscard]] inline fit_vector to_vector(const annealing_law& law) noexcept {
+  return {law.loss_floor, law.amplitude, law.annealing, law.alpha};
+}
+
+inline void check_fit_options(const char* function, const annealing_fit_options& options) {
+  if (!(options.huber_delta > 0.0 && std::isfinite(options.huber_delta))) {
+    invalid_argument(function, "huber_delta", options.huber_delta, "must be finite and > 0");
+  }
+  if (!(options.min_alpha > 0.0)) invalid_argument(function, "min_alpha", options.min_alpha, "must be > 0");
+  if (!(options.max_alpha > options.min_alpha)) {
+    invalid_argument(function, "max_alpha", options.max_alpha, "must be > min_alpha =", options.min_alpha);
+  }
+  if (!(options.max_alpha <= 100.0)) invalid_argument(function, "max_alpha", options.max_alpha, "must be <= 100");
+  if (options.max_iterations < 1) invalid_argument(function, "max_iterations", options.max_iterations, "must be >= 1");
+}
+
+[[nodiscard]] inline annealing_problem make_problem(const annealing_observations& observations, const annealing_fit_options& options,
+                                                    annealing_fit_method method) {
+  return {observations.forward, observations.annealing,
+          observations.loss,    method == annealing_fit_method::huber ? options.huber_delta : 0.0,
+          options.min_alpha,    options.max_alpha};
+}
+
+// Variable projection: what is left is one-dimensional. A grid in log alpha finds the best valley, ever smaller steps lead down into
+// it, and the joint descent of all four parameters finishes.
+[[nodiscard]] inline fit_descent fit_least_squares(annealing_problem& problem, const annealing_fit_options& options) {
+  constexpr int n_grid = 40;
+  const double first = std::log(options.min_alpha), width = (std::log(options.max_alpha) - first) / n_grid;
+  fit_descent best = problem.project(options.min_alpha);
+  double center = first;
+  const auto better = [&](double log_alpha) {
+    const fit_descent here = problem.project(std::exp(log_alpha));
+    if (!(here.objective < best.objective)) return false;
+    best = here;
+    center = log_alpha;
+    return true;
+  };
+  for (int k = 1; k <= n_grid; ++k) better(first + width * k);
+  for (double reach = 0.5 * width; reach > 1e-3; reach *= 0.5) {
+    const double from = center;
+    if (!better(from - reach)) better(from + reach);
+  }
+  return problem.descend(best.point, true, 1e-13, options.max_iterations);
+}
+
+// From each start robustly into the valley; from the best of those ends by Newton's method to the bottom.
+[[nodiscard]] inline fit_descent fit_huber(const annealing_observations& observations, const annealing_fit_options& options,
+                                           annealing_fit& result) {
+  annealing_problem squares = make_problem(observations, options, annealing_fit_method::least_squares);
+  const annealing_problem problem = make_problem(observations, options, annealing_fit_method::huber);
+  constexpr std::size_t n_starts = 55;
+  std::array<double, n_starts> reached{};
+  fit_descent best;
+  const auto try_start = [&](const fit_vector& start) {
+    const fit_descent end = problem.descend(start, true, 1e-3, 60);
+    result.iterations += end.iterations;
+    reached[result.starts++] = end.objective;
+    if (result.starts == 1 || end.objective < best.objective) best = end;
+  };
+  try_start(fit_least_squares(squares, options).point);
+  for (const double loss_floor : {0.1, 2.1}) {
+    for (const double amplitude : {1.0, 11.5, 22.0}) {
+      for (const double annealing : {1.0, 11.5, 22.0}) {
+        for (const double alpha : {0.0, 0.4, 0.8}) try_start({loss_floor, amplitude, annealing, alpha});
+      }
+    }
+  }
+  const std::size_t before = result.iterations;
+  best = problem.descend(best.point, true, 1e-8, options.max_iterations);
+  result.iterations += best.iterations;
+  best = problem.descend(best.point, false, 1e-13, options.max_iterations);
+  best.iterations += before;
+  for (const double objective : reached) result.agreeing += objective <= best.objective * 1.01 + 1e-24 ? 1U : 0U;
+  return best;
+}
+
+// Regressing one column of the Jacobian on the others leaves what the data say about its parameter alone: its square is 1 / (J'J)^-1_jj.
+inline void describe_identification(const annealing_problem& problem, const fit_vector& p, annealing_fit& result) {
+  const std::size_t n = problem.size();
+  std::array<bool, n_fit_parameters> identified{};
+  std::array<double, n_fit_parameters> errors{};
+  std::vector<double> columns(n_fit_parameters * n), own(n);
+  std::size_t n_free = 0;
+  for (std::size_t j = 0; j < n_fit_parameters; ++j) n_free += problem.at_bound(p, j) ? 0U : 1U;
+  const auto slopes = problem.slopes(p);
+  const double share = slopes.quadratic / static_cast<double>(n);  // 1 for least squares
+  const double variance = n > n_free && share > 0.0 ? slopes.squares / static_cast<double>(n - n_free) / (share * share) : infinity;
+  for (std::size_t j = 0; j < n_fit_parameters; ++j) {
+    std::size_t n_columns = 0;
+    for (std::size_t l = 0; l < n_fit_parameters; ++l) {
+      if (l != j && !problem.at_bound(p, l)) problem.jacobian_column(p, l, columns.data() + n * n_columns++);
+    }
+    problem.jacobian_column(p, j, own.data());
+    double whole = 0.0;
+    for (const double value : own) whole += value * value;
+    std::array<double, n_fit_parameters> coefficients{};
+    const double alone = solve_columns(columns.data(), n_columns, n, own.data(), coefficients.data());
+    identified[j] = alone > 1e-12 * whole;
+    if (j == alpha_index && problem.at_bound(p, j)) identified[j] = false;
+    errors[j] = !identified[j] ? infinity : problem.at_bound(p, j) ? 0.0 : std::sqrt(variance / alone);
+  }
+  result.identified = {identified[0], identified[1], identified[2], identified[3]};
+  result.standard_errors = {errors[0], errors[1], errors[2], errors[3]};
+}
+
+inline void describe_errors(const annealing_observations& observations, annealing_fit& result) {
+  const auto n = static_cast<double>(observations.size());
+  double mean = 0.0, residual_squares = 0.0, total_squares = 0.0;
+  for (const double loss : observations.loss) mean += loss / n;
+  for (std::size_t i = 0; i < observations.size(); ++i) {
+    const double observed = observations.loss[i];
+    const double residual = observed - result.law.unchecked_loss(observations.forward[i], observations.annealing[i]);
+    const double relative = std::abs(residual / observed);
+    residual_squares += residual * residual;
+    total_squares += (observed - mean) * (observed - mean);
+    result.mean_relative_error += relative / n;
+    result.max_relative_error = (std::fmax)(result.max_relative_error, relative);
+  }
+  if (total_squares > 1e-28 * n * mean * mean) result.r_squared = 1.0 - residual_squares / total_squares;
+}
+
+}  // namespace detail
+
+/// Fits the law to measured curves.
+/// @param observations at least four points; a constant and a decaying curve of 20 points each are enough
+/// @return the law with errors and status; data that cannot tell something are a status, never an exception
+/// @throws std::domain_error for a loss or forward area that is not finite and > 0, or an annealing area that is not finite;
+///         std::invalid_argument for sizes and options
+/// @note Least squares: about 60 linear problems of n rows and some ten steps after them. Huber: 55 descents of some twenty steps. A step
+///       costs two exponentials (Huber: and two logarithms) per point. A few allocations of n doubles.
+[[nodiscard]] inline annealing_fit fit_annealing_law(const annealing_observations& observations,
+                                                     const annealing_fit_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::fit_annealing_law";
+  detail::check_observations(function, observations);
+  detail::check_fit_options(function, options);
+  annealing_fit result;
+  result.law = {.loss_floor = 0.0, .amplitude = 0.0, .alpha = 0.0, .annealing = 0.0, .decay_factor = observations.decay_factor};
+  if (observations.size() < 4) {
+    result.standard_errors = {infinity, infinity, infinity, infinity};
+    result.status = annealing_fit_status::too_few_points;
+    return result;
+  }
+  detail::annealing_problem problem = detail::make_problem(observations, options, options.method);
+  detail::fit_descent end;
+  if (options.method == annealing_fit_method::huber) {
+    end = detail::fit_huber(observations, options, result);
+  } else {
+    end = detail::fit_least_squares(problem, options);
+    result.starts = result.agreeing = 1;
+  }
+  bool anneals = false;
+  for (const double area : observations.annealing) anneals = anneals || area != 0.0;
+  if (!anneals) end.point[2] = 0.0;
+  result.law = detail::to_law(end.point, observations.decay_factor);
+  result.objective = problem.objective(end.point);
+  result.iterations = end.iterations;
+  detail::describe_identification(problem, end.point, result);
+  detail::describe_errors(observations, result);
+  const annealing_identified& known = result.identified;
+  if (!known.loss_floor || !known.amplitude || !known.alpha) result.status = annealing_fit_status::power_not_identified;
+  else if (!known.annealing) result.status = annealing_fit_status::annealing_not_identified;
+  else if (!end.converged) result.status = annealing_fit_status::iteration_limit;
+  return result;
+}
+
+}  // namespace gavel::schedule

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/schedule/profile.hpp>
+
+#include <concepts>
+
+/// @file
+/// Profiles made of profiles: hold, warm up, join, lift, restart, bend. Each is again a small value that literals build at compile time, so
+/// they nest: `warmup(0.05, floor(0.1, delayed(0.25, rex{})))`.
+
+namespace gavel::schedule {
+
+namespace detail {
+
+/// What rounding may add to shares that sum to the whole run.
+inline constexpr double share_tolerance = 1e-12;
+
+/// A decay run backwards: R(1 - u) for u in [0, 1]. The straight one is u itself: 1 - (1 - u) would drop the digits of a small u.
+template <profile R>
+[[nodiscard]] constexpr double rise(const R& decay, double u) {
+  if constexpr (std::same_as<R, linear>) {
+    return u;
+  } else {
+    return decay(1.0 - u);
+  }
+}
+
+}  // namespace detail
+
+/// 1 until progress @p delay, then the inner profile over the rest: rho = P((z - d) / (1 - d)).
+template <profile P>
+class delayed {
+ public:
+  /// @throws std::invalid_argument unless delay is in [0, 1)
+  constexpr delayed(double delay, P inner) : delay_(delay), inner_(inner) {
+    detail::check_share("gavel::schedule::delayed", "delay", delay);
+  }
+  [[nodiscard]] constexpr double operator()(double z) const {
+    const double progress = detail::unit(z);
+    if (progress < delay_) return 1.0;
+    return inner_((progress - delay_) / (1.0 - delay_));
+  }
+  friend bool operator==(const delayed&, const delayed&) = default;
+
+ private:
+  double delay_;
+  P inner_;
+};
+
+/// A rise over the first @p share of the run, then the inner profile over the rest. The rise is a decay run backwards, R(1 - z / w): `linear`
+/// (default), `cosine`, `one_minus_sqrt` or `polynomial` give the usual warm-ups.
+/// @note The rise starts at R(1), which is 0 for the shapes above: the first step of a run sampled at its left end trains with rate 0.
+template <profile P, profile Rise = linear>
+class warmup {
+ public:
+  /// @throws std::invalid_argument unless share is in [0, 1)
+  constexpr warmup(double share, P inner, Rise rise = Rise{}) : share_(share), inner_(inner), rise_(rise) {
+    detail::check_share("gavel::schedule::warmup", "share", share);
+  }
+  [[nodiscard]] constexpr double operator()(double z) const {
+    const double progress = detail::unit(z);
+    if (progress < share_) return detail::rise(rise_, progress / share_);
+    return inner_((progress - share_) / (1.0 - share_));
+  }
+  friend bool operator==(const warmup&, const warmup&) = default;
+
+ private:
+  double share_;
+  P inner_;
+  Rise rise_;
+};
+
+/// The first profile over [0, at), the second over [at, 1], each stretched to its part. May jump where they meet.
+template <profile First, profile Second>
+class concat {
+ public:
+  /// @throws std::invalid_argument unless at is in (0, 1)
+  constexpr concat(First first, double at, Second second) : at_(at), first_(first), second_(second) {
+    if (!(at > 0.0 && at < 1.0)) invalid_argument("gavel::schedule::concat", "at", at, "must be in (0, 1)");
+  }
+  [[nodiscard]] constexpr double operator()(double z) const {
+    const double progress = detail::unit(z);
+    if (progress < at_) return first_(progress / at_);
+    return second_((progress - at_) / (1.0 - at_));
+  }
+  friend bool operator==(const concat&, const concat&) = default;
+
+ private:
+  double at_;
+  First first_;
+  Second second_;
+};
+
+/// The inner profile lifted to end no lower than @p minimum: rho = m + (1 - m) P(z).
+template <profile P>
+class floor {
+ public:
+  /// @throws std::invalid_argument unless minimum is in [0, 1]
+  constexpr floor(double minimum, P inner) : minimum_(minimum), inner_(inner) {
+    if (!(minimum >= 0.0 && minimum <= 1.0)) invalid_argument("gavel::schedule::floor", "minimum", minimum, "must be in [0, 1]");
+  }
+  [[nodiscard]] constexpr double operator()(double z) const { return minimum_ + (1.0 - minimum_) * inner_(z); }
+  friend bool operator==(const floor&, const floor&) = default;
+
+ private:
+  double minimum_;
+  P inner_;
+};
+
+/// The inner profile run @p cycles times, the i-th time scaled by amplitude^i: rho = a^floor(c z) P(frac(c z)). At z = 1 the last cycle stands
+/// at its end; between cycles the rate jumps back up.
+/// @note Where a cycle starts is decided by c z, as rounded (49 (1/49) < 1): for restarts at exact steps count them, with `warm_restarts`.
+/// @par Source Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983. Cycles that grow: `warm_restarts` in horizon_free.hpp.
+template <profile P>
+class restart {
+ public:
+  /// @throws std::invalid_argument unless cycles is finite and >= 1 and amplitude in (0, 1]
+  constexpr restart(double cycles, P inner, double amplitude = 1.0) : cycles_(cycles), inner_(inner), amplitude_(amplitude) {
+    constexpr const char* function = "gavel::schedule::restart";
+    if (!(cycles >= 1.0 && cycles < 1e15)) invalid_argument(function, "cycles", cycles, "must be in [1, 1e15)");
+    if (!(amplitude > 0.0 && amplitude <= 1.0)) invalid_argument(function, "amplitude", amplitude, "must be in (0, 1]");
+  }
+  [[nodiscard]] constexpr double operator()(double z) const {
+    const double position = cycles_ * detail::unit(z);
+    double cycle = elementary::floor(position);
+    if (z >= 1.0 && cycle == position) cycle -= 1.0;  // the end belongs to the last cycle
+    const double share = position - cycle;
+    return (amplitude_ == 1.0 ? 1.0 : elementary::pow(amplitude_, cycle)) * inner_(share);
+  }
+  friend bool operator==(const restart&, const restart&) = default;
+
+ private:
+  double cycles_;
+  P inner_;
+  double amplitude_;
+};
+
+/// The inner profile raised to a power: rho = P(z)^exponent.
+template <profile P>
+class powered {
+ public:
+  /// @throws std::invalid_argument unless exponent is finite and > 0
+  constexpr powered(double exponent, P inner) : exponent_(exponent), inner_(inner) {
+    detail::check_positive("gavel::schedule::powered", "exponent", exponent);
+  }
+  [[nodiscard]] constexpr double operator()(double z) const { return elementary::pow(inner_(z), exponent_); }
+  friend bool operator==(const powered&, const powered&) = default;
+
+ private:
+  double exponent_;
+  P inner_;
+};
+
+/// The inner profile over bent progress: rho = P(z^exponent). An exponent above 1 holds the rate longer ("k-decay").
+/// @par Source Zhang, Li, "k-decay: A New Method for Learning Rate Schedule", 2020, arXiv 2004.05909.
+template <profile P>
+class bent {
+ public:
+  /// @throws std::invalid_argument unless exponent is finite and > 0
+  constexpr bent(double exponent, P inner) : exponent_(exponent), inner_(inner) {
+    detail::check_positive("gavel::schedule::bent", "exponent", exponent);
+  }
+  [[nodiscard]] constexpr double operator()(double z) const { return inner_(elementary::pow(detail::unit(z), exponent_)); }
+  friend bool operator==(const bent&, const bent&) = default;
+
+ private:
+  double exponent_;
+  P inner_;
+};
+
+/// The parts of `wsd`.
+struct wsd_options {
+  double warmup = 0.0;  ///< share of the run that rises, in [0, 1)
+  double decay = 0.2;   ///< share of the run that falls at the end, in [0, 1]; warmup + decay <= 1
+
+  friend bool operator==(const wsd_options&, const wsd_options&) = default;
+};
+
+/// Warm-up, stable, decay: a rise, a constant phase, and a cooldown of any shape over the last part.
+/// @par Source Hu et al., "MiniCPM", 2024, arXiv 2404.06395; Haegele et al., 2024, arXiv 2405.18392, for the shape 1 - sqrt(z).
+template <profile Cooldown = linear, profile Rise = linear>
+class wsd {
+ public:
+  /// @throws std::invalid_argument for an option outside its range
+  constexpr explicit wsd(const wsd_options& options = {}, Cooldown cooldown = Cooldown{}, Rise rise = Rise{})
+      : warmup_(options.warmup), decay_at_(1.0 - options.decay), decay_(1.0 - decay_at_), cooldown_(cooldown), rise_(rise) {
+    constexpr const char* function = "gavel::schedule::wsd";
+    detail::check_share(function, "warmup", options.warmup);
+    if (!(options.decay >= 0.0 && options.decay <= 1.0)) invalid_argument(function, "decay", options.decay, "must be in [0, 1]");
+    if (options.warmup + options.decay > 1.0 + detail::share_tolerance) {
+      invalid_argument(function, "warmup + decay", options.warmup + options.decay, "must be <= 1");
+    }
+  }
+  [[nodiscard]] constexpr double operator()(double z) const {
+    const double progress = detail::unit(z);
+    if (progress < warmup_) return detail::rise(rise_, progress / warmup_);
+    if (progress <= decay_at_) return 1.0;
+    return cooldown_((progress - decay_at_) / decay_);
+  }
+  friend bool operator==(const wsd&, const wsd&) = default;
+
+ private:
+  double warmup_;
+  double decay_at_;
+  double decay_;  // 1 - decay_at_ as rounded, so that the end is reached exactly
+  Cooldown cooldown_;
+  Rise rise_;
+};
+wsd()->wsd<>;
+
+/// The parts of `knee`.
+struct knee_options {
+  double warmup = 0.0;   ///< share of the run that rises, in [0, 1)
+  double explore = 0.5;  ///< share at the peak, >= 0; warmup + explore <= 1
+
+  friend bool operator==(const knee_options&, const knee_options&) = default;
+};
+
+/// The knee schedule: a rise, an exploration at the peak, then a linear fall to 0 over all that is left.
+/// @throws std::invalid_argument for an option outside its range
+/// @par Source Iyer et al., "Wide-minima Density Hypothesis and the Explore-Exploit Learning Rate Schedule", 2020, arXiv 2003.03977.
+[[nodiscard]] constexpr wsd<> knee(const knee_options& options) {
+  constexpr const char* function = "gavel::schedule::knee";
+  detail::check_share(function, "warmup", options.warmup);
+  if (!(options.explore >= 0.0 && options.warmup + options.explore <= 1.0 + detail::share_tolerance)) {
+    invalid_argument(function, "explore", options.explore, "must be in [0, 1 - warmup], and warmup is", options.warmup);
+  }
+  const double left = 1.0 - options.warmup - options.explore;
+  return wsd<>({.warmup = options.warmup, .decay = left > detail::share_tolerance ? left : 0.0});
+}
+
+}  // namespace gavel::schedule

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/numerics.hpp>
+#include <gavel/schedule/rate_schedule.hpp>
+
+#include <cstdint>
+
+/// @file
+/// What a schedule does, as data: the rates at the steps where schedules go wrong (the first, the end of the warm-up, the last, the one after
+/// it), the peak and the area.
+
+namespace gavel::schedule {
+
+/// A rate and its step.
+struct rate_at {
+  std::uint64_t step = 0;
+  double rate = 0.0;
+
+  friend bool operator==(const rate_at&, const rate_at&) = default;
+};
+
+/// The answer of `explain`.
+struct explanation {
+  std::uint64_t steps = 0;       ///< T, the steps that were looked at
+  rate_at first;                 ///< step 0: a warm-up from 0 wastes it
+  rate_at warmup_end;            ///< where the rise from step 0 ends: the first step whose successor is not larger (0 without a warm-up)
+  rate_at peak;                  ///< the largest rate and the first step that has it
+  rate_at last;                  ///< step T - 1, the last that trains: many schedules do not reach their minimum here
+  rate_at end;                   ///< step T, held or never used
+  double area = 0.0;             ///< sum of the rates of the steps 0..T-1
+  double mean = 0.0;             ///< area / T
+  std::uint64_t zero_steps = 0;  ///< steps that train with rate 0
+
+  friend bool operator==(const explanation&, const explanation&) = default;
+};
+
+/// Looks at a schedule over @p steps steps.
+/// @param schedule any schedule
+/// @param steps    T, >= 1
+/// @throws std::invalid_argument if steps is 0 or above 2^53
+/// @note O(steps) rates; no allocation. The area is summed with compensation.
+template <rate_schedule S>
+[[nodiscard]] explanation explain(const S& schedule, std::uint64_t steps) {
+  detail::check_steps("gavel::schedule::explain", "steps", steps);
+  const auto at = [&](std::uint64_t step) { return rate_at{step, static_cast<double>(schedule.rate(step))}; };
+  explanation result{.steps = steps, .first = at(0), .warmup_end = at(0), .peak = at(0), .last = at(steps - 1), .end = at(steps)};
+  compensated_sum area;
+  bool rising = true;
+  double before = result.first.rate;
+  for (std::uint64_t t = 0; t < steps; ++t) {
+    const double rate = static_cast<double>(schedule.rate(t));
+    area += rate;
+    if (rate == 0.0) ++result.zero_steps;
+    if (rate > result.peak.rate) result.peak = {t, rate};
+    if (t > 0) {
+      rising = rising && rate > before;
+      if (rising) result.warmup_end = {t, rate};
+    }
+    before = rate;
+  }
+  result.area = area.value();
+  result.mean = result.area / static_cast<double>(steps);
+  return result;
+}
+
+/// The same over the schedule's own horizon.
+template <finite_rate_schedule S>
+[[nodiscard]] explanation explain(const S& schedule) {
+  return explain(schedule, static_cast<std::uint64_t>(schedule.steps()));
+}
+
+}  // namespace gavel::schedule

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/schedule/rate_schedule.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+/// @file
+/// Schedules that need no budget: they are functions of the step alone and go on for ever. Inverse powers, exponentials, piecewise constants,
+/// cycles and warm restarts. All pure, random-access and usable in constant expressions.
+
+namespace gavel::schedule {
+
+/// Parameters of `exponential_decay` and `inverse_time`.
+struct decay_options {
+  double base_rate = 1.0;  ///< rate of step 0; finite, >= 0
+  double factor = 0.5;     ///< exponential: multiplier per period, > 0; inverse time: growth of the divisor per period, > 0
+  double period = 1.0;     ///< steps, > 0; may be fractional
+  bool staircase = false;  ///< hold the rate within a period
+
+  friend bool operator==(const decay_options&, const decay_options&) = default;
+};
+
+namespace detail {
+
+constexpr void check_decay(const char* function, const decay_options& options) {
+  check_rate(function, "base_rate", options.base_rate);
+  check_positive(function, "factor", options.factor);
+  check_positive(function, "period", options.period);
+}
+
+[[nodiscard]] constexpr double periods(const decay_options& options, std::uint64_t step) noexcept {
+  const double elapsed = static_cast<double>(step) / options.period;
+  return options.staircase ? elementary::floor(elapsed) : elapsed;
+}
+
+}  // namespace detail
+
+/// rate(t) = base factor^(t / period).
+class exponential_decay {
+ public:
+  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  constexpr explicit exponential_decay(const decay_options& options) : options_(options) {
+    detail::check_decay("gavel::schedule::exponential_decay", options);
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
+    return options_.base_rate * elementary::pow(options_.factor, detail::periods(options_, step));
+  }
+  friend bool operator==(const exponential_decay&, const exponential_decay&) = default;
+
+ private:
+  decay_options options_;
+};
+
+/// rate(t) = base / (1 + factor t / period).
+class inverse_time {
+ public:
+  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  constexpr explicit inverse_time(const decay_options& options) : options_(options) {
+    detail::check_decay("gavel::schedule::inverse_time", options);
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
+    return options_.base_rate / (1.0 + options_.factor * detail::periods(options_, step));
+  }
+  friend bool operator==(const inverse_time&, const inverse_time&) = default;
+
+ private:
+  decay_options options_;
+};
+
+/// Parameters of `inverse_sqrt`.
+struct inverse_sqrt_options {
+  double base_rate = 1.0;          ///< the peak; finite, >= 0
+  std::uint64_t warmup_steps = 0;  ///< W: the rate rises linearly from 0 at step 0 to the peak at step W
+  double timescale = 0.0;          ///< s, steps, > 0; 0 means W, or 10,000 where W is 0
+
+  friend bool operator==(const inverse_sqrt_options&, const inverse_sqrt_options&) = default;
+};
+
+/// A linear rise, then base sqrt(s / (t - W + s)): the inverse square root, continuous at the end of the rise.
+/// @par Source Vaswani et al., "Attention Is All You Need", 2017, arXiv 1706.03762, section 5.3, with the time scale made a parameter.
+class inverse_sqrt {
+ public:
+  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  constexpr explicit inverse_sqrt(const inverse_sqrt_options& options) : options_(options) {
+    constexpr const char* function = "gavel::schedule::inverse_sqrt";
+    detail::check_rate(function, "base_rate", options.base_rate);
+    if (options.warmup_steps > max_steps) invalid_argument(function, "warmup_steps", options.warmup_steps, "must be <= 2^53");
+    if (options_.timescale == 0.0) options_.timescale = options.warmup_steps > 0 ? detail::real(options.warmup_steps) : 10000.0;
+    detail::check_positive(function, "timescale", options_.timescale);
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
+    if (step < options_.warmup_steps) return options_.base_rate * (detail::real(step) / detail::real(options_.warmup_steps));
+    const auto since = static_cast<double>(step - options_.warmup_steps);
+    return options_.base_rate / elementary::sqrt((since + options_.timescale) / options_.timescale);
+  }
+  friend bool operator==(const inverse_sqrt&, const inverse_sqrt&) = default;
+
+ private:
+  inverse_sqrt_options options_;
+};
+
+/// Parameters of `transformer`.
+struct transformer_options {
+  double scale = 1.0;                 ///< multiplies everything; finite, >= 0
+  std::uint64_t model_width = 512;    ///< d, >= 1
+  std::uint64_t warmup_steps = 4000;  ///< W, >= 1
+
+  friend bool operator==(const transformer_options&, const transformer_options&) = default;
+};
+
+/// scale d^-1/2 min((t+1)^-1/2, (t+1) W^-3/2), steps counted from 0.
+/// @par Source Vaswani et al., "Attention Is All You Need", 2017, arXiv 1706.03762, equation 3.
+class transformer {
+ public:
+  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  constexpr explicit transformer(const transformer_options& options = {}) : options_(options) {
+    constexpr const char* function = "gavel::schedule::transformer";
+    detail::check_rate(function, "scale", options.scale);
+    detail::check_steps(function, "model_width", options.model_width);
+    detail::check_steps(function, "warmup_steps", options.warmup_steps);
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
+    const double now = static_cast<double>(step) + 1.0;
+    const double warmup = detail::real(options_.warmup_steps);
+    const double falling = 1.0 / elementary::sqrt(now);
+    const double rising = now / (warmup * elementary::sqrt(warmup));
+    return options_.scale / elementary::sqrt(detail::real(options_.model_width)) * (rising < falling ? rising : falling);
+  }
+  friend bool operator==(const transformer&, const transformer&) = default;
+
+ private:
+  transformer_options options_;
+};
+
+/// The i-th rate from its boundary on: rate_i for the steps in [boundary_{i-1}, boundary_i), without a multiplication.
+class piecewise_constant {
+ public:
+  using step_list = fixed_list<std::uint64_t, max_milestones>;
+  using rate_list = fixed_list<double, max_milestones + 1>;
+  /// @param boundaries first steps of the second, third, ... rate; strictly increasing
+  /// @param rates      one more than boundaries; finite, >= 0
+  /// @throws std::invalid_argument, std::domain_error otherwise, or for more than `max_milestones` boundaries
+  constexpr piecewise_constant(const step_list& boundaries, const rate_list& rates) : boundaries_(boundaries), rates_(rates) {
+    constexpr const char* function = "gavel::schedule::piecewise_constant";
+    if (rates.size() != boundaries.size() + 1) {
+      invalid_argument(function, "rates.size()", rates.size(), "must be one more than boundaries.size(),", boundaries.size());
+    }
+    for (std::size_t i = 1; i < boundaries.size(); ++i) {
+      if (boundaries[i] <= boundaries[i - 1]) {
+        invalid_argument_at(function, "boundaries", i, boundaries[i], "must be > the one before,", boundaries[i - 1]);
+      }
+    }
+    for (std::size_t i = 0; i < rates.size(); ++i) {
+      if (rates[i] != rates[i]) domain_error_at(function, "rates", i, rates[i], "must be a number");
+      if (!(rates[i] >= 0.0 && rates[i] < infinity)) invalid_argument_at(function, "rates", i, rates[i], "must be finite and >= 0");
+    }
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
+    std::size_t piece = 0;
+    while (piece < boundaries_.size() && step >= boundaries_[piece]) ++piece;
+    return rates_[piece];
+  }
+  friend bool operator==(const piecewise_constant&, const piecewise_constant&) = default;
+
+ private:
+  step_list boundaries_;
+  rate_list rates_;
+};
+
+/// Parameters of `cosine_wave`.
+struct cosine_wave_options {
+  double base_rate = 1.0;     ///< rate of step 0; finite, >= 0
+  double minimum_rate = 0.0;  ///< rate half a wave later; in [0, base_rate]
+  double half_wave = 1.0;     ///< steps from top to bottom, > 0
+
+  friend bool operator==(const cosine_wave_options&, const cosine_wave_options&) = default;
+};
+
+/// min + (base - min) (1 + cos(pi t / half wave)) / 2 for ever: falls, rises and falls again.
+class cosine_wave {
+ public:
+  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  constexpr explicit cosine_wave(const cosine_wave_options& options) : options_(options) {
+    constexpr const char* function = "gavel::schedule::cosine_wave";
+    detail::check_rate(function, "base_rate", options.base_rate);
+    detail::check_rate(function, "minimum_rate", options.minimum_rate);
+    if (options.minimum_rate > options.base_rate) {
+      invalid_argument(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", options.base_rate);
+    }
+    detail::check_positive(function, "half_wave", options.half_wave);
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
+    const double half_waves = static_cast<double>(step) / options_.half_wave;
+    return options_.minimum_rate + (options_.base_rate - options_.minimum_rate) * elementary::raised_cosine(half_waves);
+  }
+  friend bool operator==(const cosine_wave&, const cosine_wave&) = default;
+
+ private:
+  cosine_wave_options options_;
+};
+
+/// Parameters of `cyclic`.
+struct cyclic_options {
+  enum class amplitude {
+    triangular,   ///< every cycle reaches the peak
+    triangular2,  ///< the height halves from cycle to cycle
+    exp_range     ///< the height is scaled by gamma^t
+  };
+  double base_rate = 0.1;           ///< rate at both ends of a cycle; finite, >= 0
+  double peak_rate = 1.0;           ///< rate at its top; finite, >= base_rate
+  std::uint64_t rising_steps = 1;   ///< steps up, in [1, 2^53]
+  std::uint64_t falling_steps = 1;  ///< steps down, in [1, 2^53]
+  amplitude mode = amplitude::triangular;
+  double gamma = 1.0;  ///< exp_range only: > 0
+
+  friend bool operator==(const cyclic_options&, const cyclic_options&) = default;
+};
+
+/// Triangles: linear up, linear down, for ever.
+/// @par Source Smith, "Cyclical Learning Rates for Training Neural Networks", 2015, arXiv 1506.01186.
+class cyclic {
+ public:
+  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  constexpr explicit cyclic(const cyclic_options& options) : options_(options) {
+    constexpr const char* function = "gavel::schedule::cyclic";
+    detail::check_rate(function, "base_rate", options.base_rate);
+    detail::check_rate(function, "peak_rate", options.peak_rate);
+    if (options.peak_rate < options.base_rate) {
+      invalid_argument(function, "peak_rate", options.peak_rate, "must be >= base_rate", options.base_rate);
+    }
+    detail::check_steps(function, "rising_steps", options.rising_steps);
+    detail::check_steps(function, "falling_steps", options.falling_steps);
+    detail::check_positive(function, "gamma", options.gamma);
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
+    const std::uint64_t length = options_.rising_steps + options_.falling_steps;
+    const std::uint64_t cycle = step / length;
+    const std::uint64_t at = step % length;
+    const double height = at <= options_.rising_steps ? detail::real(at) / detail::real(options_.rising_steps)
+                                                      : detail::real(length - at) / detail::real(options_.falling_steps);
+    return options_.base_rate + (options_.peak_rate - options_.base_rate) * height * scale(step, cycle);
+  }
+  [[nodiscard]] constexpr std::uint64_t cycle_steps() const noexcept { return options_.rising_steps + options_.falling_steps; }
+  friend bool operator==(const cyclic&, const cyclic&) = default;
+
+ private:
+  [[nodiscard]] constexpr double scale(std::uint64_t step, std::uint64_t cycle) const noexcept {
+    switch (options_.mode) {
+      case cyclic_options::amplitude::triangular2: return elementary::pow(0.5, static_cast<double>(cycle));
+      case cyclic_options::amplitude::exp_range: return elementary::pow(options_.gamma, static_cast<double>(step));
+      case cyclic_options::amplitude::triangular: break;
+    }
+    return 1.0;
+  }
+  cyclic_options options_;
+};
+
+/// Parameters of `warm_restarts`.
+struct warm_restarts_options {
+  double base_rate = 1.0;     ///< top of the first cycle; finite, >= 0
+  double minimum_rate = 0.0;  ///< bottom of every cycle; in [0, base_rate]
+  double first_steps = 1.0;   ///< T_0, length of the first cycle in steps, >= 1
+  double length_ratio = 1.0;  ///< T_mult, each cycle is so many times as long as the one before, >= 1
+  double height_ratio = 1.0;  ///< base_rate is multiplied by this from cycle to cycle, > 0
+  std::uint64_t cycles = 0;   ///< after so many the minimum rate is held; 0: never
+
+  friend bool operator==(const warm_restarts_options&, const warm_restarts_options&) = default;
+};
+
+/// A profile that restarts: cycle i has length T_0 m^i and runs from base r^i down to the minimum.
+/// @note O(1) for cycles of equal length, otherwise O(cycles before step t), about log(t / T_0) / log(m): the cycle is found by adding
+///       lengths, since its closed form with a logarithm is off by one at exact boundaries. Boundaries are exact while lengths are whole.
+/// @par Source Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983.
+template <profile P = cosine>
+class warm_restarts {
+ public:
+  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  constexpr explicit warm_restarts(const warm_restarts_options& options, P shape = P{}) : options_(options), shape_(shape) {
+    constexpr const char* function = "gavel::schedule::warm_restarts";
+    detail::check_rate(function, "base_rate", options.base_rate);
+    detail::check_rate(function, "minimum_rate", options.minimum_rate);
+    if (options.minimum_rate > options.base_rate) {
+      invalid_argument(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", options.base_rate);
+    }
+    if (!(options.first_steps >= 1.0 && options.first_steps < infinity)) {
+      invalid_argument(function, "first_steps", options.first_steps, "must be finite and >= 1");
+    }
+    if (!(options.length_ratio >= 1.0 && options.length_ratio < infinity)) {
+      invalid_argument(function, "length_ratio", options.length_ratio, "must be finite and >= 1");
+    }
+    detail::check_positive(function, "height_ratio", options.height_ratio);
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const {
+    const position now = locate(step);
+    if (options_.cycles != 0 && now.cycle >= static_cast<double>(options_.cycles)) return options_.minimum_rate;
+    const double top =
+        options_.height_ratio == 1.0 ? options_.base_rate : options_.base_rate * elementary::pow(options_.height_ratio, now.cycle);
+    return options_.minimum_rate + (top - options_.minimum_rate) * shape_(now.share);
+  }
+  friend bool operator==(const warm_restarts&, const warm_restarts&) = default;
+
+ private:
+  struct position {
+    double cycle;
+    double share;
+  };
+  [[nodiscard]] constexpr position locate(std::uint64_t step) const {
+    const auto now = static_cast<double>(step);
+    if (options_.length_ratio == 1.0) {
+      const double cycle = elementary::floor(now / options_.first_steps);
+      return {cycle, (now - cycle * options_.first_steps) / options_.first_steps};
+    }
+    double cycle = 0.0;
+    double begin = 0.0;
+    double length = options_.first_steps;
+    while (now >= begin + length) {
+      begin += length;
+      length *= options_.length_ratio;
+      cycle += 1.0;
+    }
+    return {cycle, (now - begin) / length};
+  }
+  warm_restarts_options options_;
+  P shape_;
+};
+warm_restarts(const warm_restarts_options&)->warm_restarts<cosine>;
+
+}  // namespace gavel::schedule

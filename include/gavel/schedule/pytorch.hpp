@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/schedule/detail/preset_parts.hpp>
+#include <gavel/schedule/horizon_free.hpp>
+#include <gavel/schedule/rate_schedule.hpp>
+#include <gavel/schedule/sequence.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+/// @file
+/// The schedulers of `torch.optim.lr_scheduler` by name, composed of native schedules: `rate(t)` is the rate of optimiser step t, counted from
+/// 0, that PyTorch gives when `scheduler.step()` follows each `optimizer.step()`. Only the closed forms: the recursive forms drift by rounding
+/// and go wrong when somebody edits the rate.
+///
+/// Where ours departs, on purpose:
+/// - Past its end a schedule holds its end value. `CosineAnnealingLR` climbs again after T_max (`cosine_annealing_lr_rebounding` reproduces
+///   it); `OneCycleLR` overshoots at step `total_steps` and raises one step later.
+/// - What PyTorch divides by zero on, or takes silently, is refused: each function says what.
+///
+/// `ReduceLROnPlateau` is `plateau` (plateau.hpp). `MultiplicativeLR` has no closed form and is left out: state its product as a `lambda_lr`.
+///
+/// @par Source PyTorch 1.13, torch/optim/lr_scheduler.py.
+
+namespace gavel::schedule::pytorch {
+
+/// Parameters of `constant_lr`.
+struct constant_lr_options {
+  double base_lr = 1.0;           ///< rate of the optimiser; finite, >= 0
+  double factor = 1.0 / 3.0;      ///< in [0, 1]
+  std::uint64_t total_iters = 5;  ///< steps at the lower rate
+
+  friend bool operator==(const constant_lr_options&, const constant_lr_options&) = default;
+};
+
+/// `ConstantLR`: base factor for the steps before total_iters, then base.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr sequence<constant_rate, constant_rate> constant_lr(const constant_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::constant_lr";
+  detail::check_rate(function, "base_lr", options.base_lr);
+  detail::check_fraction(function, "factor", options.factor);
+  return {constant_rate(options.base_lr * options.factor), options.total_iters, constant_rate(options.base_lr)};
+}
+
+/// Parameters of `linear_lr`.
+struct linear_lr_options {
+  double base_lr = 1.0;             ///< rate of the optimiser; finite, >= 0
+  double start_factor = 1.0 / 3.0;  ///< in (0, 1]
+  double end_factor = 1.0;          ///< in [0, 1]
+  std::uint64_t total_iters = 5;    ///< step that reaches end_factor; 0 is there at once (PyTorch divides by zero)
+
+  friend bool operator==(const linear_lr_options&, const linear_lr_options&) = default;
+};
+
+/// `LinearLR`: a straight ramp from base start_factor at step 0 to base end_factor at step total_iters.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr ramp<> linear_lr(const linear_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::linear_lr";
+  detail::check_rate(function, "base_lr", options.base_lr);
+  if (!(options.start_factor > 0.0 && options.start_factor <= 1.0)) {
+    invalid_argument(function, "start_factor", options.start_factor, "must be in (0, 1]");
+  }
+  detail::check_fraction(function, "end_factor", options.end_factor);
+  return ramp<>({.from = options.base_lr * options.start_factor, .to = options.base_lr * options.end_factor, .steps = options.total_iters});
+}
+
+/// Parameters of `polynomial_lr`.
+struct polynomial_lr_options {
+  double base_lr = 1.0;           ///< rate of the optimiser; finite, >= 0
+  std::uint64_t total_iters = 5;  ///< step that reaches 0, in [1, 2^53]
+  double power = 1.0;             ///< finite, > 0
+
+  friend bool operator==(const polynomial_lr_options&, const polynomial_lr_options&) = default;
+};
+
+/// `PolynomialLR`: base (1 - t / total_iters)^power, then 0.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr detail::power_decay polynomial_lr(const polynomial_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::polynomial_lr";
+  detail::check_rate(function, "base_lr", options.base_lr);
+  detail::check_steps(function, "total_iters", options.total_iters);
+  detail::check_positive(function, "power", options.power);
+  return detail::power_decay({.from = options.base_lr, .to = 0.0, .steps = options.total_iters, .power = options.power});
+}
+
+/// Parameters of `exponential_lr`.
+struct exponential_lr_options {
+  double base_lr = 1.0;  ///< rate of the optimiser; finite, >= 0
+  double gamma = 0.0;    ///< required, > 0
+
+  friend bool operator==(const exponential_lr_options&, const exponential_lr_options&) = default;
+};
+
+/// `ExponentialLR`: base gamma^t.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr exponential_decay exponential_lr(const exponential_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::exponential_lr";
+  detail::check_rate(function, "base_lr", options.base_lr);
+  detail::check_positive(function, "gamma", options.gamma);
+  return exponential_decay({.base_rate = options.base_lr, .factor = options.gamma, .period = 1.0});
+}
+
+/// Parameters of `step_lr`.
+struct step_lr_options {
+  double base_lr = 1.0;         ///< rate of the optimiser; finite, >= 0
+  std::uint64_t step_size = 0;  ///< required, in [1, 2^53]
+  double gamma = 0.1;           ///< > 0
+
+  friend bool operator==(const step_lr_options&, const step_lr_options&) = default;
+};
+
+/// `StepLR`: base gamma^floor(t / step_size).
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr exponential_decay step_lr(const step_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::step_lr";
+  detail::check_rate(function, "base_lr", options.base_lr);
+  detail::check_steps(function, "step_size", options.step_size);
+  detail::check_positive(function, "gamma", options.gamma);
+  return exponential_decay(
+      {.base_rate = options.base_lr, .factor = options.gamma, .period = detail::real(options.step_size), .staircase = true});
+}
+
+/// Parameters of `multi_step_lr`.
+struct multi_step_lr_options {
+  double base_lr = 1.0;                           ///< rate of the optimiser; finite, >= 0
+  piecewise_constant::step_list milestones = {};  ///< required; at most 32, not decreasing; one that stands twice counts twice
+  double gamma = 0.1;                             ///< > 0
+
+  friend bool operator==(const multi_step_lr_options&, const multi_step_lr_options&) = default;
+};
+
+/// `MultiStepLR`: base gamma^(number of milestones <= t), so the step of a milestone already has the new rate. PyTorch sorts the milestones;
+/// ours refuses them unsorted.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr piecewise_constant multi_step_lr(const multi_step_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::multi_step_lr";
+  detail::check_rate(function, "base_lr", options.base_lr);
+  detail::check_positive(function, "gamma", options.gamma);
+  return detail::multi_step(function, "milestones", options.base_lr, options.gamma, options.milestones);
+}
+
+/// Parameters of `cosine_annealing_lr` and `cosine_annealing_lr_rebounding`.
+struct cosine_annealing_lr_options {
+  double base_lr = 1.0;     ///< rate of the optimiser; finite, >= 0
+  std::uint64_t t_max = 0;  ///< required; step that reaches eta_min, in [1, 2^53]
+  double eta_min = 0.0;     ///< in [0, base_lr]
+
+  friend bool operator==(const cosine_annealing_lr_options&, const cosine_annealing_lr_options&) = default;
+};
+
+/// `CosineAnnealingLR`: half a cosine wave from base at step 0 to eta_min at step T_max, and eta_min from there on. With T_max the length of
+/// the run, its last step T_max - 1 is not at eta_min yet.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr profile_schedule<cosine> cosine_annealing_lr(const cosine_annealing_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_lr";
+  detail::check_rate(function, "base_lr", options.base_lr);
+  detail::check_steps(function, "t_max", options.t_max);
+  detail::check_minimum(function, "eta_min", options.eta_min, "must be <= base_lr", options.base_lr);
+  return stretch(cosine{}, {.steps = options.t_max, .base_rate = options.base_lr, .minimum_rate = options.eta_min});
+}
+
+/// `CosineAnnealingLR` as PyTorch goes on after T_max: up again to base at 2 T_max, and so on for ever. To port a run that trained past T_max.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr cosine_wave cosine_annealing_lr_rebounding(const cosine_annealing_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_lr_rebounding";
+  detail::check_rate(function, "base_lr", options.base_lr);
+  detail::check_steps(function, "t_max", options.t_max);
+  detail::check_minimum(function, "eta_min", options.eta_min, "must be <= base_lr", options.base_lr);
+  return cosine_wave({.base_rate = options.base_lr, .minimum_rate = options.eta_min, .half_wave = detail::real(options.t_max)});
+}
+
+/// Parameters of `cosine_annealing_warm_restarts`.
+struct cosine_annealing_warm_restarts_options {
+  double base_lr = 1.0;      ///< rate of the optimiser; finite, >= 0
+  std::uint64_t t_0 = 0;     ///< required; length of the first cycle, in [1, 2^53]
+  std::uint64_t t_mult = 1;  ///< each cycle is so many times as long as the one before, >= 1
+  double eta_min = 0.0;      ///< in [0, base_lr]
+
+  friend bool operator==(const cosine_annealing_warm_restarts_options&, const cosine_annealing_warm_restarts_options&) = default;
+};
+
+/// `CosineAnnealingWarmRestarts`: cycles of T_0 T_mult^i steps from base towards eta_min, which no step trains with: step T_0 restarts.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr warm_restarts<cosine> cosine_annealing_warm_restarts(const cosine_annealing_warm_restarts_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_warm_restarts";
+  detail::check_rate(function, "base_lr", options.base_lr);
+  detail::check_steps(function, "t_0", options.t_0);
+  detail::check_steps(function, "t_mult", options.t_mult);
+  detail::check_minimum(function, "eta_min", options.eta_min, "must be <= base_lr", options.base_lr);
+  return warm_restarts<cosine>({.base_rate = options.base_lr,
+                                .minimum_rate = options.eta_min,
+                                .first_steps = detail::real(options.t_0),
+                                .length_ratio = detail::real(options.t_mult)});
+}
+
+/// Parameters of `one_cycle_lr`.
+struct one_cycle_lr_options {
+  using strategy = one_cycle_options::curve;
+  double max_lr = 1.0;                          ///< rate at the peak; finite, >= 0
+  std::uint64_t total_steps = 0;                ///< required, T, in [2, 2^53]; epochs times steps per epoch
+  double pct_start = 0.3;                       ///< share of the steps that rise, in (0, 1); the peak stands at step pct_start T - 1
+  strategy anneal_strategy = strategy::cosine;  ///< `strategy::cosine` or `strategy::linear`
+  double div_factor = 25.0;                     ///< the first rate is max_lr / div_factor, >= 1
+  double final_div_factor = 1e4;                ///< the last rate is the first / final_div_factor, >= 1
+  bool three_phase = false;                     ///< back to the first rate, at step 2 pct_start T - 2, before the last phase
+
+  friend bool operator==(const one_cycle_lr_options&, const one_cycle_lr_options&) = default;
+};
+
+/// `OneCycleLR`: from max_lr / div_factor at step 0 over max_lr at step pct_start T - 1, which need not be whole, down to the least rate at the
+/// last step T - 1, held from there on.
+///
+/// PyTorch divides by zero for pct_start T = 1 and skips the rise below it; at step T it extrapolates back up. Momentum is not cycled.
+/// @throws std::invalid_argument if pct_start T <= 1 (T = 1 always), for three phases 2 pct_start T >= T + 1, or another option is outside its
+///                               range
+/// @throws std::domain_error     if max_lr is NaN
+[[nodiscard]] constexpr profile_schedule<one_cycle, every_step, inclusive> one_cycle_lr(const one_cycle_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::one_cycle_lr";
+  detail::check_rate(function, "max_lr", options.max_lr);
+  detail::check_steps(function, "total_steps", options.total_steps);
+  if (!(options.pct_start > 0.0 && options.pct_start < 1.0)) {
+    invalid_argument(function, "pct_start", options.pct_start, "must be in (0, 1)");
+  }
+  if (!(options.div_factor >= 1.0 && options.div_factor < infinity)) {
+    invalid_argument(function, "div_factor", options.div_factor, "must be finite and >= 1");
+  }
+  if (!(options.final_div_factor >= 1.0 && options.final_div_factor < infinity)) {
+    invalid_argument(function, "final_div_factor", options.final_div_factor, "must be finite and >= 1");
+  }
+  const double steps = detail::real(options.total_steps);
+  const double rise = options.pct_start * steps;
+  if (!(rise > 1.0)) invalid_argument(function, "pct_start * total_steps", rise, "must be > 1");
+  if (options.three_phase && !(2.0 * rise < steps + 1.0)) {
+    invalid_argument(function, "2 * pct_start * total_steps", 2.0 * rise, "must be < total_steps + 1 =", steps + 1.0);
+  }
+  const one_cycle shape({.peak_at = (rise - 1.0) / (steps - 1.0),
+                         .start_divisor = options.div_factor,
+                         .final_divisor = options.final_div_factor,
+                         .anneal = options.anneal_strategy,
+                         .three_phase = options.three_phase});
+  return stretch(shape, {.steps = options.total_steps, .base_rate = options.max_lr}, every_step{}, inclusive{});
+}
+
+/// Parameters of `cyclic_lr`.
+struct cyclic_lr_options {
+  using shape = cyclic_options::amplitude;
+  double base_lr = 0.0;               ///< required; rate at both ends of a cycle; finite, >= 0
+  double max_lr = 0.0;                ///< required; rate at its top; finite, >= base_lr
+  std::uint64_t step_size_up = 2000;  ///< steps up, in [1, 2^52]
+  std::uint64_t step_size_down = 0;   ///< steps down, at most 2^52; 0 means step_size_up
+  shape mode = shape::triangular;     ///< `triangular`, `triangular2` or `exp_range`
+  double gamma = 1.0;                 ///< exp_range only, > 0
+
+  friend bool operator==(const cyclic_lr_options&, const cyclic_lr_options&) = default;
+};
+
+/// `CyclicLR`: triangles, base_lr at step 0, max_lr at step step_size_up. Whole step sizes only; no scale function of your own and no momentum.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr cyclic cyclic_lr(const cyclic_lr_options& options) {
+  constexpr const char* function = "gavel::schedule::pytorch::cyclic_lr";
+  constexpr std::uint64_t longest = max_steps / 2;
+  detail::check_rate(function, "base_lr", options.base_lr);
+  detail::check_rate(function, "max_lr", options.max_lr);
+  if (options.max_lr < options.base_lr) invalid_argument(function, "max_lr", options.max_lr, "must be >= base_lr", options.base_lr);
+  if (options.step_size_up == 0 || options.step_size_up > longest) {
+    invalid_argument(function, "step_size_up", options.step_size_up, "must be in [1, 2^52]");
+  }
+  if (options.step_size_down > longest) invalid_argument(function, "step_size_down", options.step_size_down, "must be <= 2^52");
+  detail::check_positive(function, "gamma", options.gamma);
+  return cyclic({.base_rate = options.base_lr,
+                 .peak_rate = options.max_lr,
+                 .rising_steps = options.step_size_up,
+                 .falling_steps = options.step_size_down == 0 ? options.step_size_up : options.step_size_down,
+                 .mode = options.mode,
+                 .gamma = options.gamma});
+}
+
+/// `SequentialLR` of two: the first before @p milestone, then the second from its own step 0. It is `sequence` by PyTorch's name and nests for
+/// more parts.
+template <rate_schedule First, rate_schedule Second>
+[[nodiscard]] constexpr sequence<First, Second> sequential_lr(First first, std::uint64_t milestone, Second second) {
+  return {first, milestone, second};
+}
+
+/// `ChainedScheduler` of two: their factors multiply. It is `product` by PyTorch's name: give base_lr to one of them and leave it 1 in the
+/// others, else it counts twice. Only for the schedulers that PyTorch defines by factors (constant, linear, polynomial, exponential, step,
+/// multi-step, lambda), not for those with a minimum rate.
+template <rate_schedule First, rate_schedule Second>
+[[nodiscard]] constexpr product<First, Second> chained_scheduler(First first, Second second) {
+  return {first, second};
+}
+
+/// Any factor of the step, times a base rate.
+template <class Factor>
+class lambda_schedule {
+ public:
+  constexpr lambda_schedule(double base_lr, Factor factor) : base_lr_(base_lr), factor_(factor) {
+    detail::check_rate("gavel::schedule::pytorch::lambda_lr", "base_lr", base_lr);
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const { return base_lr_ * static_cast<double>(factor_(step)); }
+
+ private:
+  double base_lr_;
+  Factor factor_;
+};
+
+/// `LambdaLR`: base_lr factor(t).
+/// @param base_lr rate of the optimiser; finite, >= 0
+/// @param factor  a copyable callable of the step, `double(std::uint64_t)`
+/// @throws std::invalid_argument, std::domain_error unless base_lr is finite and >= 0
+template <std::copyable Factor>
+requires std::regular_invocable<const Factor&, std::uint64_t> && std::convertible_to < std::invoke_result_t<const Factor&, std::uint64_t>,
+double > [[nodiscard]] constexpr lambda_schedule<Factor> lambda_lr(double base_lr, Factor factor) { return {base_lr, factor}; }
+
+}  // namespace gavel::schedule::pytorch

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/error.hpp>
+#include <gavel/core/median_filter.hpp>
+#include <gavel/core/ordering.hpp>
+#include <gavel/core/views.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+/// @file
+/// Turning the gradient norms of one run into a better schedule for the next: warm-up and final annealing come out of the log. Steps count
+/// from 0; a schedule of T steps ends in a rate of exactly 0, so its last update moves nothing: ask for T + 1 steps to make all T count.
+/// @par Source Defazio, Cutkosky, Mehta, Mishchenko, 2023, arXiv 2310.07831.
+
+namespace gavel::schedule {
+
+/// What turns the averaged-iterate guarantee of an optimiser into the same guarantee for its *last* iterate: multiply update t by
+///
+///     factor_t = w_{t+1:T-1} / w_{0:T-1}    (sums of the weights after t, and of all).
+///
+/// If z_t is the base sequence, x_{t+1} = x_t + factor_t (z_{t+1} - z_t) and gradients are taken at x, then for every u
+/// f(x_{T-1}) - f(u) <= sum_t w_t <g_t, z_t - u> / w_{0:T-1}. Constant weights give linear decay, factor_t = (T - 1 - t) / T.
+/// @param weights w, [T], finite, >= 0, their sum positive and finite
+/// @param out     [T], falls from below 1 to exactly 0; may be the memory of @p weights
+/// @throws std::domain_error for a weight that is negative or not finite, std::invalid_argument if T is 0, the sizes differ or the sum
+///         is 0 or overflows
+/// @note O(T), no allocation. Sums run from the right and nothing is subtracted: tiny weights at the end keep their digits.
+/// @par Source arXiv 2310.07831, theorem 1.
+inline void last_iterate_factors(vector_view<const double> weights, std::span<double> out) {
+  constexpr const char* function = "gavel::schedule::last_iterate_factors";
+  const std::size_t n = weights.size();
+  if (n == 0) invalid_argument(function, "weights.size()", n, "must be >= 1");
+  if (out.size() != n) invalid_argument(function, "out.size()", out.size(), "must be weights.size() =", n);
+  double total = 0.0;
+  for (std::size_t t = n; t-- > 0;) {
+    if (!(weights[t] >= 0.0) || std::isinf(weights[t])) domain_error_at(function, "weights", t, weights[t], "must be finite and >= 0");
+    total += weights[t];
+  }
+  if (!(total > 0.0) || std::isinf(total)) invalid_argument(function, "sum of weights", total, "must be > 0 and finite");
+  double after = 0.0;
+  for (std::size_t t = n; t-- > 0;) {
+    const double weight = weights[t];
+    out[t] = after / total;
+    after += weight;
+  }
+}
+
+/// Which norm of the gradients was logged, and with it which optimiser the schedule is for.
+enum class gradient_norm {
+  l2,  ///< Euclidean, for SGD: weights 1 / |g|^2
+  l1   ///< sum of absolute values, for Adam and other coordinate-wise methods: weights 1 / |g|_1
+};
+
+/// The scale of a refined schedule.
+struct refined_rates_options {
+  gradient_norm norm = gradient_norm::l2;  ///< what was logged
+  double distance = 0.0;                   ///< D, a bound on |x_0 - x*|, gives rates in absolute units; l2 only; 0: unknown
+  double base_rate = 1.0;                  ///< without a distance: the largest rate, > 0, to be tuned like any base rate
+
+  friend bool operator==(const refined_rates_options&, const refined_rates_options&) = default;
+};
+
+namespace detail {
+
+inline void check_scale(const char* function, gradient_norm norm, double distance, double base_rate) {
+  if (std::isnan(distance)) domain_error(function, "distance", distance, "must be finite and >= 0");
+  if (!(distance >= 0.0) || std::isinf(distance)) invalid_argument(function, "distance", distance, "must be finite and >= 0");
+  if (distance > 0.0 && norm == gradient_norm::l1) {
+    invalid_argument(function, "distance", distance, "must be 0 (unknown) with l1 norms: the guarantee is for l2");
+  }
+  if (std::isnan(base_rate)) domain_error(function, "base_rate", base_rate, "must be finite and > 0");
+  if (!(base_rate > 0.0) || std::isinf(base_rate)) invalid_argument(function, "base_rate", base_rate, "must be finite and > 0");
+}
+
+/// The middle value in order, the upper one of two. Rearranges.
+inline double middle(std::vector<double>& values) noexcept {
+  const std::size_t at = values.size() / 2;
+  select_first(values.data(), values.size(), at + 1, [](double a, double b) { return a < b; });
+  return values[at];
+}
+
+/// w_t w_{t+1:T-1} / w_{0:T-1} in the scale that the options ask for; `typical` is any positive number in the middle of the norms, which
+/// keeps the squares of very large and very small ones inside the range of doubles. Norms and `out` may be the same memory.
+inline double write_refined_rates(vector_view<const double> norms, double typical, std::span<double> out,
+                                  const refined_rates_options& options) noexcept {
+  const auto weight = [&](std::size_t t) {
+    const double relative = typical / norms[t];
+    return options.norm == gradient_norm::l2 ? relative * relative : relative;
+  };
+  double total = 0.0;
+  for (std::size_t t = norms.size(); t-- > 0;) total += weight(t);
+  double after = 0.0, largest = 0.0;
+  for (std::size_t t = norms.size(); t-- > 0;) {
+    const double here = weight(t);
+    out[t] = here * (after / total);
+    after += here;
+    if (out[t] > largest) largest = out[t];
+  }
+  const bool absolute = options.distance > 0.0;
+  double scale = 1.0;
+  if (absolute) scale = options.distance / (typical * std::sqrt(total));
+  else if (largest > 0.0) scale = options.base_rate / largest;
+  for (double& rate : out) rate *= scale;
+  return absolute ? options.distance * typical / std::sqrt(total) : 0.0;
+}
+
+inline double median_of(vector_view<const double> values) {
+  std::vector<double> scratch(values.begin(), values.end());
+  return middle(scratch);
+}
+
+}  // namespace detail
+
+/// The schedule with the best last-iterate guarantee for known gradient norms,
+///
+///     rate_t = lambda w_t w_{t+1:T-1} / w_{0:T-1},   w_t = |g_t|_2^-2 (SGD) or 1 / |g_t|_1 (Adam),
+///
+/// as the log stands: `refine` smooths, resamples and checks it first. With D known, lambda = D / sqrt(sum_t |g_t|^-2), else the largest
+/// rate is the base rate. Equal norms give linear decay with D / (G sqrt T) (T - 1 - t) / T.
+/// @param gradient_norms norms, [T], finite, > 0
+/// @param out            rates, [T], the last one 0; may be the memory of @p gradient_norms
+/// @return the guarantee on f(x_{T-1}) - f*, D / sqrt(sum_t |g_t|^-2), for convex f whose gradients have these norms; 0 without a distance
+/// @throws std::domain_error for a norm that is not finite and > 0; std::invalid_argument if T is 0, the sizes differ, or an option is out
+///         of range
+/// @note O(T), one copy of the norms.
+/// @par Source arXiv 2310.07831, the refined weights for SGD and their l1 form for coordinate-wise methods.
+inline double refined_rates(vector_view<const double> gradient_norms, std::span<double> out, const refined_rates_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::refined_rates";
+  const std::size_t n = gradient_norms.size();
+  if (n == 0) invalid_argument(function, "gradient_norms.size()", n, "must be >= 1");
+  if (out.size() != n) invalid_argument(function, "out.size()", out.size(), "must be gradient_norms.size() =", n);
+  for (std::size_t t = 0; t < n; ++t) {
+    const double norm = gradient_norms[t];
+    if (!(norm > 0.0) || std::isinf(norm)) domain_error_at(function, "gradient_norms", t, norm, "must be finite and > 0");
+  }
+  detail::check_scale(function, options.norm, options.distance, options.base_rate);
+  return detail::write_refined_rates(gradient_norms, detail::median_of(gradient_norms), out, options);
+}
+
+/// Stretches a record of one run over another number of steps: linear interpolation in progress, so that warm-up keeps its *share* of the
+/// run. Sample i of N stands at progress i / (N - 1), entry t of the result at t / (T - 1).
+/// @param values [N], N >= 1   @param out [T], any size, not overlapping @p values; T = 1 takes the first sample
+/// @throws std::invalid_argument if N is 0
+/// @note O(T), no allocation; a plain copy for N = T.
+inline void resample(vector_view<const double> values, std::span<double> out) {
+  const std::size_t n = values.size(), steps = out.size();
+  if (n == 0) invalid_argument("gavel::schedule::resample", "values.size()", n, "must be >= 1");
+  for (std::size_t t = 0; t < steps; ++t) {
+    const double at = steps == 1 ? 0.0 : static_cast<double>(t) * static_cast<double>(n - 1) / static_cast<double>(steps - 1);
+    auto left = static_cast<std::size_t>(at);
+    if (n == steps || left >= n - 1) left = n == steps ? t : n - 1;
+    const double share = n == steps || left == n - 1 ? 0.0 : at - static_cast<double>(left);
+    out[t] = share > 0.0 ? values[left] + share * (values[left + 1] - values[left]) : values[left];
+  }
+}
+
+/// What `refine` made of a log.
+enum class refinement_status {
+  refined,             ///< the refined schedule
+  floored_zero_norms,  ///< the refined schedule, some norms having been raised to epsilon times their median: see `floored_norms`
+  interpolating,       ///< linear decay instead: norms that die away would put the whole rate on the last steps
+  zero_norms,          ///< linear decay instead: no norm is positive
+  too_short            ///< one full step: the closed form of a single step is 0
+};
+
+/// How a log is read and for which run.
+struct refinement_options {
+  gradient_norm norm = gradient_norm::l2;  ///< what was logged
+  std::size_t steps = 0;                   ///< T of the next run; 0: as many as were logged
+  double distance = 0.0;                   ///< D, a bound on |x_0 - x*|, gives rates in absolute units; l2 only; 0: unknown
+  double base_rate = 1.0;                  ///< without a distance: the largest rate, > 0
+  double smoothing = 0.1;                  ///< share of the run that the median window covers, in [0, 1]; 0: none
+  std::size_t smoothing_width = 0;         ///< the window in samples, odd; 0: 2 floor(smoothing N / 2) + 1. At most N (odd) is used
+  std::size_t drop_ends = 0;               ///< samples left out at either end (the authors' code leaves out 2)
+  bool drop_non_finite = false;            ///< leave out NaN and infinity instead of refusing them
+  bool force = false;                      ///< refine interpolating logs all the same
+
+  friend bool operator==(const refinement_options&, const refinement_options&) = default;
+};
+
+/// A schedule made from a log, ready to use, and how it came about.
+struct refined_schedule {
+  std::vector<double> rates{};  ///< one per step, [T]
+  refinement_status status = refinement_status::refined;
+  double guarantee = 0.0;           ///< bound on f(x_{T-1}) - f* if the smoothed norms hold again; 0 without a distance
+  double end_ratio = 1.0;           ///< median smoothed norm of the last quarter, over that of the middle half; below 1/3: interpolating
+  std::size_t smoothing_width = 1;  ///< window used, 1: none
+  std::size_t floored_norms = 0;    ///< smoothed norms below epsilon times their median
+  std::size_t dropped_norms = 0;    ///< samples left out
+
+  /// The rate of update @p step, counted from 0; beyond the end the last rate, 0 without any.
+  [[nodiscard]] double rate(std::uint64_t step) const noexcept {
+    if (rates.empty()) return 0.0;
+    return step < rates.size() ? rates[step] : rates.back();
+  }
+  /// T.
+  [[nodiscard]] std::size_t steps() const noexcept { return rates.size(); }
+
+  friend bool operator==(const refined_schedule&, const refined_schedule&) = default;
+};
+
+namespace detail {
+
+inline constexpr const char* refine_name = "gavel::schedule::refine";
+
+inline void check_refine(vector_view<const double> norms, const refinement_options& options) {
+  if (norms.empty()) invalid_argument(refine_name, "gradient_norms.size()", norms.size(), "must be >= 1");
+  for (std::size_t t = 0; t < norms.size(); ++t) {
+    if (norms[t] < 0.0) domain_error_at(refine_name, "gradient_norms", t, norms[t], "must be >= 0");
+    if (!std::isfinite(norms[t]) && !options.drop_non_finite) {
+      domain_error_at(refine_name, "gradient_norms", t, norms[t], "must be finite (or dropped by drop_non_finite)");
+    }
+  }
+  check_scale(refine_name, options.norm, options.distance, options.base_rate);
+  if (!(options.smoothing >= 0.0 && options.smoothing <= 1.0)) {
+    invalid_argument(refine_name, "smoothing", options.smoothing, "must be in [0, 1]");
+  }
+  if (options.smoothing_width != 0 && options.smoothing_width % 2 == 0) {
+    invalid_argument(refine_name, "smoothing_width", options.smoothing_width, "must be odd, or 0 for the width that smoothing gives");
+  }
+}
+
+inline std::vector<double> kept_norms(vector_view<const double> norms, const refinement_options& options) {
+  const std::size_t n = norms.size();
+  if (options.drop_ends >= n - n / 2) {
+    invalid_argument(refine_name, "drop_ends", options.drop_ends, "leaves no sample of gradient_norms.size() =", n);
+  }
+  std::vector<double> kept;
+  kept.reserve(n);
+  for (std::size_t t = options.drop_ends; t < n - options.drop_ends; ++t) {
+    if (std::isfinite(norms[t])) kept.push_back(norms[t]);
+  }
+  if (kept.empty()) invalid_argument(refine_name, "finite gradient_norms", kept.size(), "must be >= 1");
+  return kept;
+}
+
+inline std::size_t window_width(std::size_t n, const refinement_options& options) noexcept {
+  const std::size_t width = options.smoothing_width != 0
+                                ? options.smoothing_width
+                                : 2 * static_cast<std::size_t>(options.smoothing * static_cast<double>(n) / 2.0) + 1;
+  return width <= n ? width : n - (n + 1) % 2;
+}
+
+/// The last quarter over the middle half; 1 where the log is too short to have quarters, 0 where the middle is 0.
+inline double end_ratio(const std::vector<double>& norms) {
+  const std::size_t n = norms.size(), quarter = n / 4;
+  if (quarter == 0) return 1.0;
+  const double end = median_of({norms.data() + (n - quarter), quarter});
+  const double mid = median_of({norms.data() + quarter, n - 2 * quarter});
+  return mid > 0.0 ? end / mid : 0.0;
+}
+
+/// The median of the positive norms, 0 if there is none.
+inline double typical_norm(const std::vector<double>& norms) {
+  std::vector<double> positive;
+  positive.reserve(norms.size());
+  for (const double norm : norms) {
+    if (norm > 0.0) positive.push_back(norm);
+  }
+  return positive.empty() ? 0.0 : middle(positive);
+}
+
+/// The other choice of weights, w_t = lambda for all t: linear decay, with the guarantee D rms(norms) / sqrt T.
+inline double write_linear_decay(const std::vector<double>& norms, double typical, std::span<double> out,
+                                 const refinement_options& options) noexcept {
+  const auto steps = static_cast<double>(out.size());
+  const bool absolute = options.distance > 0.0 && typical > 0.0;
+  double squares = 0.0;
+  for (const double norm : norms) squares += absolute ? norm / typical * (norm / typical) : 0.0;
+  const double root = std::sqrt(squares);
+  const double scale = absolute ? options.distance / (typical * root) : options.base_rate * steps / (steps - 1.0);
+  for (std::size_t t = 0; t < out.size(); ++t) out[t] = scale * (steps - 1.0 - static_cast<double>(t)) / steps;
+  return absolute ? options.distance * typical * root / steps : 0.0;
+}
+
+}  // namespace detail
+
+/// Makes the schedule of the next run from the gradient norms of the last one. The log is smoothed by a running median (first sample
+/// repeated before the start, reflected at the end), stretched to the next horizon in progress, and put through the closed form of
+/// `refined_rates`: where norms were large the rate is small, which is how warm-up arises, and the end decays to 0.
+///
+/// The recipe needs noisy gradients, whose norms level off. Where the model interpolates its data they shrink towards 0, the weights pile
+/// up on the last steps and the schedule degenerates into one long warm-up; if the smoothed norms of the last quarter are below a third of
+/// those of the middle half, the result is linear decay, the best schedule without a log, and says so.
+/// @param gradient_norms one norm per step, [N], N >= 1, >= 0: Euclidean for SGD, l1 for Adam (`options.norm`); before any clipping
+/// @return rates [T] with a status. A single step gets one full rate, D / |g| or the base rate
+/// @throws std::domain_error for a negative norm, or one that is not finite unless `drop_non_finite`; std::invalid_argument if no sample
+///         is left or an option is out of range
+/// @note O(N log w + T) for a window of w samples; a handful of arrays of N or T numbers, allocated once.
+/// @par Source arXiv 2310.07831, schedule refinement with its smoothing; the test for interpolation and the fall-back are this library's.
+[[nodiscard]] inline refined_schedule refine(vector_view<const double> gradient_norms, const refinement_options& options = {}) {
+  detail::check_refine(gradient_norms, options);
+  refined_schedule result;
+  std::vector<double> norms = detail::kept_norms(gradient_norms, options);
+  result.dropped_norms = gradient_norms.size() - norms.size();
+  result.smoothing_width = detail::window_width(norms.size(), options);
+  if (result.smoothing_width > 1) {
+    std::vector<double> smoothed(norms.size());
+    median_filter(norms, smoothed, {.width = result.smoothing_width, .right = edge_padding::reflect});
+    norms.swap(smoothed);
+  }
+  result.end_ratio = detail::end_ratio(norms);
+  const double typical = detail::typical_norm(norms);
+  const double floor = std::numeric_limits<double>::epsilon() * typical;
+  for (double& norm : norms) {
+    if (norm < floor) norm = floor, ++result.floored_norms;
+  }
+
+  const std::size_t steps = options.steps == 0 ? gradient_norms.size() : options.steps;
+  result.rates.resize(steps);
+  if (steps != norms.size()) {
+    resample(norms, result.rates);
+    norms = result.rates;
+  }
+  if (typical == 0.0) result.status = refinement_status::zero_norms;
+  else if (result.end_ratio < 1.0 / 3.0 && !options.force) result.status = refinement_status::interpolating;
+  else if (result.floored_norms > 0) result.status = refinement_status::floored_zero_norms;
+
+  if (steps == 1) {
+    result.status = refinement_status::too_short;
+    const bool absolute = options.distance > 0.0 && typical > 0.0;
+    result.rates[0] = absolute ? options.distance / norms[0] : options.base_rate;
+    result.guarantee = absolute ? options.distance * norms[0] : 0.0;
+  } else if (result.status == refinement_status::interpolating || result.status == refinement_status::zero_norms) {
+    result.guarantee = detail::write_linear_decay(norms, typical, result.rates, options);
+  } else {
+    result.guarantee = detail::write_refined_rates(norms, typical, result.rates,
+                                                   {.norm = options.norm, .distance = options.distance, .base_rate = options.base_rate});
+  }
+  return result;
+}
+
+}  // namespace gavel::schedule

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/error.hpp>
+#include <gavel/core/optimizers.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+/// @file
+/// Training without a decay schedule: a constant rate (after a warm-up) on one sequence, an average of that sequence to evaluate at, and
+/// gradients taken in between. There is no horizon to choose; the average plays the part of the decay.
+///
+///     z <- z - gamma_t d(y),   x <- (1 - c_t) x + c_t z,   y <- beta x + (1 - beta) z,
+///
+/// z the base sequence, x the average, y where gradients are taken, all equal at the start. `parameters` of `step` is y; validate and
+/// ship x (`evaluation_point`). For SGD d is the gradient, for AdamW the gradient over its root mean square; both add weight_decay * y.
+/// @par Source Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky, "The Road Less Scheduled", 2024, arXiv 2405.15682, the three-sequence
+///             form and algorithm 1.
+
+namespace gavel::schedule {
+
+/// How much each step counts in the average.
+struct averaging_options {
+  double step_power = 0.0;  ///< r: later steps count more, as (t+1)^r; 0: alike; finite, >= 0
+  double rate_power = 2.0;  ///< p: steps count as (largest rate so far)^p, so that a warm-up counts little; finite, >= 0
+
+  friend bool operator==(const averaging_options&, const averaging_options&) = default;
+};
+
+/// The running coefficient of a weighted average whose weights grow with the step and the rate:
+///
+///     w_t = (t+1)^r (max_{s <= t} gamma_s)^p,   c_t = w_t / sum_{s <= t} w_s.
+///
+/// Feeding x <- (1 - c_t) x + c_t z gives x = sum w_s z_s / sum w_s. Steps at rate 0 before any other have no weight (c_t = 0) if p > 0.
+class averaging_weight {
+ public:
+  averaging_weight() = default;
+  /// @throws std::invalid_argument for an option out of range (NaN included)
+  explicit averaging_weight(const averaging_options& options) : options_(options) {
+    constexpr const char* function = "gavel::schedule::averaging_weight";
+    gavel::detail::check_finite_not_negative(function, "step_power", options.step_power);
+    gavel::detail::check_finite_not_negative(function, "rate_power", options.rate_power);
+  }
+
+  /// Enters the next step's rate.
+  /// @param rate gamma_t, finite, >= 0
+  /// @return c_t in [0, 1]
+  /// @throws std::invalid_argument for a rate out of range; nothing is changed then
+  double update(double rate) {
+    gavel::detail::check_finite_not_negative("gavel::schedule::averaging_weight::update", "rate", rate);
+    const double before = largest_rate_;
+    if (rate > largest_rate_) largest_rate_ = rate;
+    const auto time = static_cast<double>(steps_);
+    ++steps_;
+    if (largest_rate_ == 0.0 && options_.rate_power > 0.0) return coefficient_ = 0.0;
+    // The sum in units of the newest weight, which neither overflows nor vanishes whatever the powers.
+    const double rate_ratio = largest_rate_ > 0.0 ? before / largest_rate_ : 1.0;
+    sum_ = 1.0 + sum_ * std::pow(time / (time + 1.0), options_.step_power) * std::pow(rate_ratio, options_.rate_power);
+    return coefficient_ = 1.0 / sum_;
+  }
+
+  /// c_t of the last step; 0 before the first.
+  [[nodiscard]] double coefficient() const noexcept { return coefficient_; }
+  [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
+  [[nodiscard]] const averaging_options& options() const noexcept { return options_; }
+
+  friend bool operator==(const averaging_weight&, const averaging_weight&) = default;
+
+ private:
+  averaging_options options_{};
+  double largest_rate_ = 0.0;
+  double sum_ = 0.0;  // of all weights, over the last one
+  double coefficient_ = 0.0;
+  std::size_t steps_ = 0;
+};
+
+namespace detail {
+
+/// The rate, z, x and c that both forms share.
+class averaged_descent {
+ public:
+  averaged_descent() = default;
+  template <class T>
+  averaged_descent(const char* function, std::span<const T> start, double learning_rate, std::uint64_t warmup_steps, double beta,
+                   const averaging_options& averaging)
+      : learning_rate_(learning_rate), warmup_steps_(warmup_steps), beta_(beta), weight_(averaging), base_(start.size()) {
+    gavel::detail::check_finite_not_negative(function, "learning_rate", learning_rate);
+    for (std::size_t i = 0; i < start.size(); ++i) {
+      base_[i] = static_cast<double>(start[i]);
+      if (!std::isfinite(base_[i])) domain_error_at(function, "start", i, base_[i], "must be finite");
+    }
+    average_ = base_;
+  }
+
+  [[nodiscard]] double rate(std::uint64_t step) const noexcept {
+    if (step >= warmup_steps_) return learning_rate_;
+    return learning_rate_ * (static_cast<double>(step + 1) / static_cast<double>(warmup_steps_));
+  }
+
+  /// One step along `direction(i, y_i)`; arguments are checked.
+  template <class T, class Direction>
+  void step(std::span<T> parameters, double rate, Direction&& direction) {
+    const double c = weight_.update(rate);
+    for (std::size_t i = 0; i < base_.size(); ++i) {
+      base_[i] -= rate * direction(i, static_cast<double>(parameters[i]));
+      average_[i] = (1.0 - c) * average_[i] + c * base_[i];
+      parameters[i] = static_cast<T>(beta_ * average_[i] + (1.0 - beta_) * base_[i]);
+    }
+  }
+
+  template <class T>
+  void write_average(const char* function, std::span<T> out) const {
+    if (out.size() != average_.size()) invalid_argument(function, "out.size()", out.size(), "must be", average_.size());
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(average_[i]);
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return base_.size(); }
+  [[nodiscard]] std::span<const double> base() const noexcept { return base_; }
+  [[nodiscard]] std::span<const double> average() const noexcept { return average_; }
+  [[nodiscard]] const averaging_weight& weight() const noexcept { return weight_; }
+
+  friend bool operator==(const averaged_descent&, const averaged_descent&) = default;
+
+ private:
+  double learning_rate_ = 0.0;
+  std::uint64_t warmup_steps_ = 0;
+  double beta_ = 0.0;
+  averaging_weight weight_;
+  std::vector<double> base_;
+  std::vector<double> average_;
+};
+
+inline void check_interpolation(const char* function, const char* parameter, double beta) {
+  if (!(beta >= 0.0 && beta <= 1.0)) invalid_argument(function, parameter, beta, "must be in [0, 1]");
+}
+
+}  // namespace detail
+
+/// Settings of `schedule_free_sgd`; the defaults are the authors'.
+struct schedule_free_sgd_options {
+  double learning_rate = 1.0;      ///< gamma after the warm-up, finite, >= 0; larger than one would give plain SGD
+  std::uint64_t warmup_steps = 0;  ///< W: gamma_t = learning_rate min(1, (t+1)/W); 0: none
+  double beta = 0.9;               ///< where gradients are taken: 0 at z (Polyak averaging), 1 at x (primal averaging); in [0, 1]
+  double weight_decay = 0.0;       ///< added to the gradient as weight_decay * y, finite, >= 0
+  averaging_options averaging{};   ///< weights of the average
+
+  friend bool operator==(const schedule_free_sgd_options&, const schedule_free_sgd_options&) = default;
+};
+
+/// Schedule-free SGD as a value: z, x and the average's weight. A `gradient_optimizer` and, by `rate(step)`, a schedule.
+///
+/// Departs from the authors' program in nothing that rounding does not explain: that one keeps y and z and recovers x by dividing by beta,
+/// this one keeps z and x (one vector more, in double), so that beta = 0 works and a float parameter loses no average.
+/// @tparam T float or double, the parameters' type; all arithmetic is double
+template <std::floating_point T = double>
+class schedule_free_sgd {
+ public:
+  schedule_free_sgd() = default;
+  /// @param start [size], the first parameters, finite
+  /// @throws std::invalid_argument for an option outside its range (NaN included), std::domain_error if a parameter is not finite
+  explicit schedule_free_sgd(std::span<const T> start, const schedule_free_sgd_options& options = {})
+      : options_(options), descent_(name, start, options.learning_rate, options.warmup_steps, options.beta, options.averaging) {
+    detail::check_interpolation(name, "beta", options.beta);
+    gavel::detail::check_finite_not_negative(name, "weight_decay", options.weight_decay);
+  }
+
+  /// One step at the built-in rate, `rate(steps())`.
+  void step(std::span<T> parameters, std::span<const T> gradient) { step(parameters, gradient, rate(steps())); }
+
+  /// One step at any rate: it takes the place of gamma_t in the step and in the average's weight.
+  /// @param parameters [size], y: where @p gradient was taken; overwritten by the next y
+  /// @param gradient   [size], dloss/dy; what is not finite spreads to the parameters
+  /// @param rate       gamma_t, finite, >= 0
+  /// @throws std::invalid_argument if a size differs from the start's, or for a rate out of range; nothing is changed then
+  /// @note O(size); no allocation.
+  void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
+    gavel::detail::check_optimizer_step("gavel::schedule::schedule_free_sgd::step", parameters.size(), gradient.size(), descent_.size(),
+                                        rate);
+    descent_.step(parameters, rate,
+                  [&](std::size_t i, double value) { return static_cast<double>(gradient[i]) + options_.weight_decay * value; });
+  }
+
+  /// gamma_t = learning_rate min(1, (t+1)/W).
+  [[nodiscard]] double rate(std::uint64_t step) const noexcept { return descent_.rate(step); }
+  /// Writes x, the parameters to evaluate and to ship, to @p out, [size].
+  /// @throws std::invalid_argument for another size
+  void evaluation_point(std::span<T> out) const { descent_.write_average("gavel::schedule::schedule_free_sgd::evaluation_point", out); }
+
+  [[nodiscard]] std::span<const double> base() const noexcept { return descent_.base(); }        ///< z, [size]
+  [[nodiscard]] std::span<const double> average() const noexcept { return descent_.average(); }  ///< x, [size]
+  [[nodiscard]] double coefficient() const noexcept { return descent_.weight().coefficient(); }  ///< c of the last step
+  [[nodiscard]] std::size_t steps() const noexcept { return descent_.weight().steps(); }
+  [[nodiscard]] const schedule_free_sgd_options& options() const noexcept { return options_; }
+
+  friend bool operator==(const schedule_free_sgd&, const schedule_free_sgd&) = default;
+
+ private:
+  static constexpr const char* name = "gavel::schedule::schedule_free_sgd";
+
+  schedule_free_sgd_options options_{};
+  detail::averaged_descent descent_;
+};
+
+/// Settings of `schedule_free_adamw`; the defaults are the authors'.
+struct schedule_free_adamw_options {
+  double learning_rate = 0.0025;   ///< gamma after the warm-up, finite, >= 0
+  std::uint64_t warmup_steps = 0;  ///< W: gamma_t = learning_rate min(1, (t+1)/W); 0: none
+  double beta1 = 0.9;              ///< where gradients are taken: 0 at z, 1 at x (the part of momentum); in [0, 1]
+  double beta2 = 0.999;            ///< decay of the mean square, in [0, 1)
+  double epsilon = 1e-8;           ///< added to the root of the mean square, finite, > 0
+  double weight_decay = 0.0;       ///< decoupled decay at y: gamma_t * weight_decay * y per step, finite, >= 0
+  averaging_options averaging{};   ///< weights of the average
+
+  friend bool operator==(const schedule_free_adamw_options&, const schedule_free_adamw_options&) = default;
+};
+
+/// Schedule-free AdamW as a value: as `schedule_free_sgd`, with, for t = 1, 2, ...,
+///
+///     v <- b2 v + (1 - b2) g^2,   d = g / (sqrt(v / (1 - b2^t)) + epsilon) + weight_decay y.
+///
+/// The bias correction stands where the authors' program has it, inside the root. Algorithm 1 of the paper puts it into the rate instead
+/// (gamma_t sqrt(1 - b2^t)), and so into the decay and the average's weights too; their program keeps that as its "paper" variant.
+/// Not offered: their optional momentum on the gradient (`inner_momentum`). Otherwise as for `schedule_free_sgd`.
+/// @tparam T float or double, the parameters' type; all arithmetic is double
+template <std::floating_point T = double>
+class schedule_free_adamw {
+ public:
+  schedule_free_adamw() = default;
+  /// @param start [size], the first parameters, finite
+  /// @throws std::invalid_argument for an option outside its range (NaN included), std::domain_error if a parameter is not finite
+  explicit schedule_free_adamw(std::span<const T> start, const schedule_free_adamw_options& options = {})
+      : options_(options),
+        descent_(name, start, options.learning_rate, options.warmup_steps, options.beta1, options.averaging),
+        square_(start.size()) {
+    detail::check_interpolation(name, "beta1", options.beta1);
+    gavel::detail::check_averaging_decay(name, "beta2", options.beta2);
+    if (!(options.epsilon > 0.0 && std::isfinite(options.epsilon))) {
+      invalid_argument(name, "epsilon", options.epsilon, "must be finite and > 0");
+    }
+    gavel::detail::check_finite_not_negative(name, "weight_decay", options.weight_decay);
+  }
+
+  /// One step at the built-in rate, `rate(steps())`.
+  void step(std::span<T> parameters, std::span<const T> gradient) { step(parameters, gradient, rate(steps())); }
+
+  /// One step at any rate; arguments, errors and cost as for `schedule_free_sgd::step`.
+  void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
+    gavel::detail::check_optimizer_step("gavel::schedule::schedule_free_adamw::step", parameters.size(), gradient.size(), descent_.size(),
+                                        rate);
+    const double correction = 1.0 - std::pow(options_.beta2, static_cast<double>(steps() + 1));
+    descent_.step(parameters, rate, [&](std::size_t i, double value) {
+      const auto slope = static_cast<double>(gradient[i]);
+      square_[i] = options_.beta2 * square_[i] + (1.0 - options_.beta2) * slope * slope;
+      return slope / (std::sqrt(square_[i] / correction) + options_.epsilon) + options_.weight_decay * value;
+    });
+  }
+
+  /// gamma_t = learning_rate min(1, (t+1)/W).
+  [[nodiscard]] double rate(std::uint64_t step) const noexcept { return descent_.rate(step); }
+  /// Writes x, the parameters to evaluate and to ship, to @p out, [size].
+  /// @throws std::invalid_argument for another size
+  void evaluation_point(std::span<T> out) const { descent_.write_average("gavel::schedule::schedule_free_adamw::evaluation_point", out); }
+
+  [[nodiscard]] std::span<const double> base() const noexcept { return descent_.base(); }        ///< z, [size]
+  [[nodiscard]] std::span<const double> average() const noexcept { return descent_.average(); }  ///< x, [size]
+  [[nodiscard]] double coefficient() const noexcept { return descent_.weight().coefficient(); }  ///< c of the last step
+  [[nodiscard]] std::size_t steps() const noexcept { return descent_.weight().steps(); }
+  [[nodiscard]] const schedule_free_adamw_options& options() const noexcept { return options_; }
+
+  friend bool operator==(const schedule_free_adamw&, const schedule_free_adamw&) = default;
+
+ private:
+  static constexpr const char* name = "gavel::schedule::schedule_free_adamw";
+
+  schedule_free_adamw_options options_{};
+  detail::averaged_descent descent_;
+  std::vector<double> square_;
+};
+
+}  // namespace gavel::schedule

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/schedule/annealing_areas.hpp>
+#include <gavel/schedule/annealing_law.hpp>
+
+#include <gavel/core/error.hpp>
+#include <gavel/core/ordering.hpp>
+#include <gavel/core/views.hpp>
+
+#include <array>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+/// @file
+/// Choosing a schedule before paying for it: which of these ends lowest, which member of a family does, and when to begin to cool down.
+/// @par Source
+/// Tissue, Wang, Wang, "Scaling Law with Learning Rate Annealing", 2024, arXiv 2408.11029: the law that is asked.
+
+namespace gavel::schedule {
+
+/// One schedule among several.
+struct ranked_schedule {
+  std::size_t index = 0;  ///< its place among the arguments
+  double loss = 0.0;      ///< predicted after the last step
+
+  [[nodiscard]] friend bool operator==(const ranked_schedule&, const ranked_schedule&) = default;
+};
+
+/// Ranks schedules of any types by the loss they are predicted to end with.
+/// @param horizon   the last step, T: rates of steps 0..T count
+/// @param schedules any number of `rate_source`s
+/// @return best first; equals in the order given
+/// @throws as `predict_at`
+/// @note O(T) per schedule. No allocation.
+template <rate_source... R>
+[[nodiscard]] std::array<ranked_schedule, sizeof...(R)> compare_schedules(const annealing_law& law, std::uint64_t horizon,
+                                                                          const prediction_options& options, const R&... schedules) {
+  std::array<ranked_schedule, sizeof...(R)> ranking{};
+  std::size_t at = 0;
+  ((ranking[at] = {at, predict_at(law, schedules, horizon, options)}, ++at), ...);
+  sort_values(ranking.data(), ranking.size(), [](const ranked_schedule& a, const ranked_schedule& b) {
+    return a.loss < b.loss || (a.loss == b.loss && a.index < b.index);
+  });
+  return ranking;
+}
+
+/// The best member of a family of schedules.
+struct family_choice {
+  std::size_t index = 0;   ///< place in the grid, the first among equals
+  double parameter = 0.0;  ///< grid value
+  double loss = 0.0;       ///< predicted after the last step
+
+  [[nodiscard]] friend bool operator==(const family_choice&, const family_choice&) = default;
+};
+
+/// Tries every member of a family: cosine cycles of several lengths, exponents of a polynomial decay, peak rates...
+/// @param family  callable, `family(double parameter)` returns a `rate_source`
+/// @param grid    `[n]` parameters, n >= 1
+/// @param horizon the last step, T
+/// @param losses  `[n]` receives the loss of each, or empty
+/// @throws as `predict_at`; std::invalid_argument if the grid is empty or @p losses has another size. If a member is refused, losses of
+///         the members before it have been written.
+/// @note O(n T) and one schedule alive at a time. For cooldowns `best_cooldown` is far cheaper.
+template <std::invocable<double> Family>
+[[nodiscard]] family_choice best_of(const annealing_law& law, Family&& family, vector_view<const double> grid, std::uint64_t horizon,
+                                    std::span<double> losses = {}, const prediction_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::best_of";
+  if (grid.empty()) invalid_argument(function, "grid.size()", grid.size(), "must be >= 1");
+  if (!losses.empty() && losses.size() != grid.size()) {
+    invalid_argument(function, "losses.size()", losses.size(), "must be 0 or grid.size() =", grid.size());
+  }
+  family_choice best;
+  for (std::size_t k = 0; k < grid.size(); ++k) {
+    const double loss = predict_at(law, family(grid[k]), horizon, options);
+    if (!losses.empty()) losses[k] = loss;
+    if (k == 0 || loss < best.loss) best = {k, grid[k], loss};
+  }
+  return best;
+}
+
+/// How a cooldown is followed.
+struct cooldown_prediction_options {
+  double final_fraction = 0.0;     ///< rate at the end as a fraction of the rate at the start of the cooldown, in [0, 1]
+  std::uint64_t warmup_steps = 0;  ///< W of the base schedule, as in `annealing_areas_options`
+  /// A cooldown of more steps than this is followed along so many straight pieces, each in closed form, so that its cost does not depend
+  /// on its length. The error falls with the square of the number. A linear cooldown is one piece, exactly: 1 is then enough.
+  std::uint64_t pieces = 1024;
+
+  friend bool operator==(const cooldown_prediction_options&, const cooldown_prediction_options&) = default;
+};
+
+namespace detail {
+
+inline void check_cooldown(const char* function, const cooldown_prediction_options& options) {
+  if (!(options.final_fraction >= 0.0 && options.final_fraction <= 1.0)) {
+    invalid_argument(function, "final_fraction", options.final_fraction, "must be in [0, 1]");
+  }
+  if (options.pieces < 1) invalid_argument(function, "pieces", options.pieces, "must be >= 1");
+}
+
+template <class Shape>
+annealing_areas follow_cooldown(const char* function, annealing_areas areas, const Shape& shape, std::uint64_t steps,
+                                const cooldown_prediction_options& options, std::uint64_t pieces) {
+  if (steps == 0) return areas;
+  const std::uint64_t n = pieces < steps ? pieces : steps;
+  const std::uint64_t length = steps / n, longer = steps % n;  // the first `longer` pieces are one step longer
+  const geometric_sums sums = sum_powers(areas.decay_factor(), length), longer_sums = sum_powers(areas.decay_factor(), length + 1);
+  const double start_rate = areas.last_rate();
+  std::uint64_t passed = 0;
+  for (std::uint64_t k = 0; k < n; ++k) {
+    const bool is_longer = k < longer;
+    passed += is_longer ? length + 1 : length;
+    const double z = static_cast<double>(passed) / static_cast<double>(steps);
+    const double height = static_cast<double>(shape(z));
+    const double rate = start_rate * (options.final_fraction + (1.0 - options.final_fraction) * height);
+    if (!is_rate(rate)) domain_error(function, "shape(z)", height, "must give a rate that is finite and >= 0");
+    areas.straight(rate, is_longer ? longer_sums : sums, is_longer ? length + 1 : length);
+  }
+  return areas;
+}
+
+}  // namespace detail
+
+/// Where a run would be after cooling down from where it is now: rates eta (f + (1 - f) P(j / n)), j = 1..n, from its last rate eta.
+/// @param areas   of the run so far, at least one step; a copy is advanced
+/// @param shape   P, any profile with P(0) = 1 and P(1) = 0, called with z in (0, 1]
+/// @param steps   n >= 0
+/// @throws std::invalid_argument if the run has no step yet or an option is out of range; std::domain_error if @p shape gives no rate
+/// @note O(min(n, pieces)). No allocation.
+template <std::invocable<double> Shape>
+[[nodiscard]] annealing_areas cool_down(const annealing_areas& areas, const Shape& shape, std::uint64_t steps,
+                                        const cooldown_prediction_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::cool_down";
+  detail::check_cooldown(function, options);
+  if (areas.steps() == 0) invalid_argument(function, "areas.steps()", areas.steps(), "must be >= 1");
+  return detail::follow_cooldown(function, areas, shape, steps, options, options.pieces);
+}
+
+/// When to begin the cooldown.
+struct cooldown_choice {
+  std::size_t index = 0;         ///< place among the candidates, the first among equals
+  double fraction = 0.0;         ///< of the horizon spent cooling down
+  std::uint64_t start_step = 0;  ///< last step at the base schedule's rate, T - round(fraction T)
+  double loss = 0.0;             ///< predicted after step T, every step of the cooldown followed
+
+  [[nodiscard]] friend bool operator==(const cooldown_choice&, const cooldown_choice&) = default;
+};
+
+/// Recommends how much of a run to spend cooling down: the base schedule is walked once, and at every candidate's start its areas branch
+/// off into that cooldown. Thousands of candidates over a million steps take about as long as the steps themselves.
+/// @param base      `rate_source` of the run without cooldown, usually warm-up and a constant rate
+/// @param horizon   the last step, T >= 1
+/// @param fractions `[n]` candidates, n >= 1, strictly ascending in [0, 1]; 0 is the base schedule itself
+/// @param shape     P of the cooldown, any profile with P(0) = 1 and P(1) = 0
+/// @param losses    `[n]` receives the loss of each candidate (along `pieces`), or empty
+/// @throws std::invalid_argument for an empty, unsorted or out-of-range candidate, one that begins inside the warm-up or after the end of
+///         the base, a size or an option; std::domain_error as `predict` and if @p shape gives no rate. If @p base or @p shape is found
+///         bad on the way, some losses have been written.
+/// @note O(T + n min(T, pieces)): one evaluation of @p base per step, at most `pieces` of @p shape per candidate. No allocation.
+template <rate_source Base, std::invocable<double> Shape>
+[[nodiscard]] cooldown_choice best_cooldown(const annealing_law& law, const Base& base, std::uint64_t horizon,
+                                            vector_view<const double> fractions, const Shape& shape, std::span<double> losses = {},
+                                            const cooldown_prediction_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::best_cooldown";
+  detail::check_cooldown(function, options);
+  if (horizon < 1) invalid_argument(function, "horizon", horizon, "must be >= 1");
+  if (fractions.empty()) invalid_argument(function, "fractions.size()", fractions.size(), "must be >= 1");
+  if (!losses.empty() && losses.size() != fractions.size()) {
+    invalid_argument(function, "losses.size()", losses.size(), "must be 0 or fractions.size() =", fractions.size());
+  }
+  auto walk = detail::start_prediction(function, law, base, {.warmup_steps = options.warmup_steps});
+  const auto start_of = [&](double fraction) {
+    const auto steps = static_cast<std::uint64_t>(std::floor(fraction * static_cast<double>(horizon) + 0.5));
+    return steps < horizon ? horizon - steps : 0;
+  };
+  for (std::size_t k = 0; k < fractions.size(); ++k) {
+    if (!(fractions[k] >= 0.0 && fractions[k] <= 1.0)) invalid_argument_at(function, "fractions", k, fractions[k], "must be in [0, 1]");
+    if (k > 0 && !(fractions[k] > fractions[k - 1])) {
+      invalid_argument_at(function, "fractions", k, fractions[k], "must be > its predecessor", fractions[k - 1]);
+    }
+    if (start_of(fractions[k]) < options.warmup_steps) {
+      invalid_argument_at(function, "fractions", k, fractions[k], "must begin after the warm-up, at step", options.warmup_steps);
+    }
+    if (start_of(fractions[k]) > walk.last_step()) {
+      invalid_argument_at(function, "fractions", k, fractions[k], "must begin by the last step of the base,", walk.last_step());
+    }
+  }
+  cooldown_choice best;
+  annealing_areas branch;                             // where the best cooldown leaves the base schedule
+  for (std::size_t k = fractions.size(); k-- > 0;) {  // the longest cooldown leaves first
+    const std::uint64_t start = start_of(fractions[k]);
+    const annealing_areas& here = walk.advance_to(start);
+    const annealing_areas end = detail::follow_cooldown(function, here, shape, horizon - start, options, options.pieces);
+    const double loss = law.unchecked_loss(end.forward(), end.annealing());
+    if (!losses.empty()) losses[k] = loss;
+    if (k + 1 == fractions.size() || loss <= best.loss) {
+      best = {k, fractions[k], start, loss};
+      branch = here;
+    }
+  }
+  const std::uint64_t steps = horizon - best.start_step;
+  if (steps > options.pieces) {
+    const annealing_areas end = detail::follow_cooldown(function, branch, shape, steps, options, steps);
+    best.loss = law.unchecked_loss(end.forward(), end.annealing());
+  }
+  return best;
+}
+
+}  // namespace gavel::schedule

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/core/views.hpp>
+#include <gavel/schedule/rate_schedule.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+/// @file
+/// Schedules made of schedules, in steps rather than in progress: ramps, one after the other, products, floors, a cooldown attached to any
+/// step of any schedule, and a table of stored rates. Boundaries are whole steps, so nothing is lost to rounding on long runs.
+
+namespace gavel::schedule {
+
+/// The same rate at every step.
+class constant_rate {
+ public:
+  /// @throws std::invalid_argument, std::domain_error unless rate is finite and >= 0
+  constexpr explicit constant_rate(double rate) : rate_(rate) { detail::check_rate("gavel::schedule::constant_rate", "rate", rate); }
+  [[nodiscard]] constexpr double rate(std::uint64_t) const noexcept { return rate_; }
+  friend bool operator==(const constant_rate&, const constant_rate&) = default;
+
+ private:
+  double rate_;
+};
+
+/// What a `ramp` needs.
+struct ramp_options {
+  double from = 0.0;        ///< rate of step 0; finite, >= 0
+  double to = 1.0;          ///< rate of step `steps` and all later ones; finite, >= 0
+  std::uint64_t steps = 0;  ///< length; 0 is at `to` at once
+
+  friend bool operator==(const ramp_options&, const ramp_options&) = default;
+};
+
+/// From one rate to another, up or down: from + (to - from) S(t / steps), with S(u) = u (straight) or the mirror image 1 - R(u) of a profile R.
+template <profile R = linear>
+class ramp {
+ public:
+  /// @throws std::invalid_argument, std::domain_error for a rate that is negative, infinite or NaN, or steps > 2^53
+  constexpr explicit ramp(const ramp_options& options, R shape = R{}) : options_(options), shape_(shape) {
+    constexpr const char* function = "gavel::schedule::ramp";
+    detail::check_rate(function, "from", options.from);
+    detail::check_rate(function, "to", options.to);
+    if (options.steps > max_steps) invalid_argument(function, "steps", options.steps, "must be <= 2^53");
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const {
+    if (step >= options_.steps) return options_.to;
+    const double length = detail::real(options_.steps);
+    if constexpr (std::same_as<R, linear>) {  // from the lower end, in whole steps: 1 - share would cancel where the rate is small
+      return options_.to >= options_.from ? options_.from + (options_.to - options_.from) * (detail::real(step) / length)
+                                          : options_.to + (options_.from - options_.to) * (detail::real(options_.steps - step) / length);
+    } else {
+      return options_.from + (options_.to - options_.from) * (1.0 - shape_(detail::real(step) / length));
+    }
+  }
+  [[nodiscard]] constexpr std::uint64_t steps() const noexcept { return options_.steps; }
+  friend bool operator==(const ramp&, const ramp&) = default;
+
+ private:
+  ramp_options options_;
+  R shape_;
+};
+ramp(const ramp_options&)->ramp<linear>;
+
+/// The first schedule for the steps before @p boundary, then the second, which counts its own steps from 0. Nests for more parts.
+template <rate_schedule First, rate_schedule Second>
+class sequence {
+ public:
+  /// @throws std::invalid_argument if boundary > 2^53
+  constexpr sequence(First first, std::uint64_t boundary, Second second) : first_(first), boundary_(boundary), second_(second) {
+    if (boundary > max_steps) invalid_argument("gavel::schedule::sequence", "boundary", boundary, "must be <= 2^53");
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const {
+    return step < boundary_ ? first_.rate(step) : second_.rate(step - boundary_);
+  }
+  [[nodiscard]] constexpr std::uint64_t steps() const requires finite_rate_schedule<Second> { return boundary_ + second_.steps(); }
+  [[nodiscard]] constexpr std::uint64_t boundary() const noexcept { return boundary_; }
+  friend bool operator==(const sequence&, const sequence&) = default;
+
+ private:
+  First first_;
+  std::uint64_t boundary_;
+  Second second_;
+};
+
+/// The product of two schedules at the same step; with a `constant_rate` it is a change of units.
+template <rate_schedule First, rate_schedule Second>
+class product {
+ public:
+  constexpr product(First first, Second second) : first_(first), second_(second) {}
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const { return first_.rate(step) * second_.rate(step); }
+  [[nodiscard]] constexpr std::uint64_t steps() const requires finite_rate_schedule<First> || finite_rate_schedule<Second> {
+    if constexpr (finite_rate_schedule<First>) {
+      return first_.steps();
+    } else {
+      return second_.steps();
+    }
+  }
+  friend bool operator==(const product&, const product&) = default;
+
+ private:
+  First first_;
+  Second second_;
+};
+
+/// A schedule that never falls below @p minimum: max(minimum, rate).
+template <rate_schedule S>
+class at_least {
+ public:
+  /// @throws std::invalid_argument, std::domain_error unless minimum is finite and >= 0
+  constexpr at_least(double minimum, S inner) : minimum_(minimum), inner_(inner) {
+    detail::check_rate("gavel::schedule::at_least", "minimum", minimum);
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const {
+    const double inner = inner_.rate(step);
+    return inner < minimum_ ? minimum_ : inner;
+  }
+  [[nodiscard]] constexpr std::uint64_t steps() const requires finite_rate_schedule<S> { return inner_.steps(); }
+  friend bool operator==(const at_least&, const at_least&) = default;
+
+ private:
+  double minimum_;
+  S inner_;
+};
+
+/// Where a cooldown starts and how long it takes.
+struct cooldown_options {
+  std::uint64_t start = 0;    ///< first step of the decay: a checkpoint of a run that was going on without a horizon
+  std::uint64_t steps = 0;    ///< length of the decay, in [1, 2^53]
+  double minimum_rate = 0.0;  ///< rate at the end of the decay; finite, >= 0
+
+  friend bool operator==(const cooldown_options&, const cooldown_options&) = default;
+};
+
+/// Any schedule up to a checkpoint, then a decay of any shape from the rate it had there: what a schedule bound to a horizon cannot do. The
+/// decay may start at any checkpoint, and the part before it is not changed by it.
+template <rate_schedule S, profile P = one_minus_sqrt>
+class cooldown {
+ public:
+  /// @throws std::invalid_argument if steps is 0, start + steps > 2^53 or minimum_rate is above the rate at the start
+  constexpr cooldown(S inner, const cooldown_options& options, P shape = P{}) : inner_(inner), options_(options), shape_(shape) {
+    constexpr const char* function = "gavel::schedule::cooldown";
+    detail::check_steps(function, "steps", options.steps);
+    if (options.start > max_steps - options.steps) invalid_argument(function, "start", options.start, "must be <= 2^53 - steps");
+    detail::check_rate(function, "minimum_rate", options.minimum_rate);
+    start_rate_ = inner_.rate(options.start);
+    if (options.minimum_rate > start_rate_) {
+      invalid_argument(function, "minimum_rate", options.minimum_rate, "must be <= the rate at the start,", start_rate_);
+    }
+  }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const {
+    if (step < options_.start) return inner_.rate(step);
+    const std::uint64_t since = step - options_.start;
+    const double share = since < options_.steps ? detail::real(since) / detail::real(options_.steps) : 1.0;
+    return options_.minimum_rate + (start_rate_ - options_.minimum_rate) * shape_(share);
+  }
+  [[nodiscard]] constexpr std::uint64_t steps() const noexcept { return options_.start + options_.steps; }
+  friend bool operator==(const cooldown&, const cooldown&) = default;
+
+ private:
+  S inner_;
+  cooldown_options options_;
+  P shape_;
+  double start_rate_ = 0.0;
+};
+
+/// Stored rates, one per step: a schedule read from a file, measured, or computed once. Past its end the last rate is held.
+class table {
+ public:
+  /// @param rates at least one, each finite and >= 0; copied
+  /// @throws std::invalid_argument if there are none, or one is negative or infinite
+  /// @throws std::domain_error     if one is NaN
+  explicit table(vector_view<const double> rates) {
+    constexpr const char* function = "gavel::schedule::table";
+    if (rates.empty()) invalid_argument(function, "rates.size()", rates.size(), "must be >= 1");
+    for (std::size_t i = 0; i < rates.size(); ++i) {
+      if (std::isnan(rates[i])) domain_error_at(function, "rates", i, rates[i], "must be a number");
+      if (!(rates[i] >= 0.0 && std::isfinite(rates[i]))) invalid_argument_at(function, "rates", i, rates[i], "must be finite and >= 0");
+    }
+    rates_.assign(rates.begin(), rates.end());
+  }
+  /// The first @p steps rates of another schedule.
+  /// @throws std::invalid_argument if steps is 0, or as above for the rates
+  template <rate_schedule S>
+  table(const S& schedule, std::uint64_t steps) : table(computed(schedule, steps)) {}
+
+  [[nodiscard]] double rate(std::uint64_t step) const noexcept { return rates_[step < rates_.size() ? step : rates_.size() - 1]; }
+  [[nodiscard]] std::uint64_t steps() const noexcept { return rates_.size(); }
+  [[nodiscard]] const std::vector<double>& rates() const noexcept { return rates_; }
+  friend bool operator==(const table&, const table&) = default;
+
+ private:
+  template <rate_schedule S>
+  [[nodiscard]] static std::vector<double> computed(const S& schedule, std::uint64_t steps) {
+    std::vector<double> rates(steps);
+    fill(schedule, rates);
+    return rates;
+  }
+  std::vector<double> rates_;
+};
+
+}  // namespace gavel::schedule

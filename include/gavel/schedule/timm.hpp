@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gavel/schedule/combinators.hpp>
+#include <gavel/schedule/detail/preset_parts.hpp>
+#include <gavel/schedule/horizon_free.hpp>
+#include <gavel/schedule/sequence.hpp>
+
+#include <cstdint>
+
+/// @file
+/// The schedulers of timm (PyTorch Image Models) by the names of its `--sched` option, composed of native schedules. `rate(t)` takes timm's t,
+/// which counts EPOCHS by default (`t_in_epochs`): to train step by step with a rate per epoch, ask for `rate(step / steps_per_epoch)`.
+///
+/// All have a linear warm-up from warmup_lr_init at t = 0. Without `warmup_prefix` the decay counts from t = 0, so that its first W values are
+/// never seen and the rate jumps down where the warm-up ends; with it the decay starts at t = W from the top.
+///
+/// Where ours departs, on purpose: noise on the rate is left out; the cycle of a growing restart is found by adding lengths, since timm's
+/// logarithm is off by one at some boundaries; cycle_mul < 1, cycle_limit = 0 and a minimum above the base are refused. `plateau` is PyTorch's
+/// (plateau.hpp).
+///
+/// @par Source timm, timm/scheduler: cosine_lr.py, poly_lr.py, tanh_lr.py, step_lr.py, multistep_lr.py.
+
+namespace gavel::schedule::detail {
+
+constexpr void check_timm_warmup(const char* function, double base_lr, std::uint64_t warmup_t, double warmup_lr_init) {
+  check_rate(function, "base_lr", base_lr);
+  if (warmup_t > max_steps) invalid_argument(function, "warmup_t", warmup_t, "must be <= 2^53");
+  check_rate(function, "warmup_lr_init", warmup_lr_init);
+}
+
+template <class Options>
+constexpr void check_timm_cycles(const char* function, const Options& options) {
+  check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
+  check_steps(function, "t_initial", options.t_initial);
+  check_minimum(function, "lr_min", options.lr_min, "must be <= base_lr", options.base_lr);
+  if (!(options.cycle_mul >= 1.0 && options.cycle_mul < infinity)) {
+    invalid_argument(function, "cycle_mul", options.cycle_mul, "must be finite and >= 1");
+  }
+  check_positive(function, "cycle_decay", options.cycle_decay);
+  if (options.cycle_limit == 0) invalid_argument(function, "cycle_limit", options.cycle_limit, "must be >= 1");
+}
+
+template <class Options>
+[[nodiscard]] constexpr warm_restarts_options timm_cycles(const Options& options) {
+  return {.base_rate = options.base_lr,
+          .minimum_rate = options.lr_min,
+          .first_steps = real(options.t_initial),
+          .length_ratio = options.cycle_mul,
+          .height_ratio = options.cycle_decay,
+          .cycles = options.cycle_limit};
+}
+
+/// Warm-up to @p target, then the main schedule from its start (prefix) or from where it is at t = W.
+template <class Options, rate_schedule Main>
+[[nodiscard]] constexpr sequence<ramp<>, ahead<Main>> timm_warmup(const Options& options, double target, Main main) {
+  return {ramp<>({.from = options.warmup_lr_init, .to = target, .steps = options.warmup_t}), options.warmup_t,
+          ahead<Main>(options.warmup_prefix ? 0 : options.warmup_t, main)};
+}
+
+}  // namespace gavel::schedule::detail
+
+namespace gavel::schedule::timm {
+
+/// Parameters of `cosine`.
+struct cosine_options {
+  double base_lr = 1.0;           ///< rate of the optimiser; finite, >= 0
+  std::uint64_t t_initial = 0;    ///< required; length of the first cycle, in [1, 2^53]
+  double lr_min = 0.0;            ///< in [0, base_lr]
+  double cycle_mul = 1.0;         ///< each cycle is so many times as long as the one before, >= 1
+  double cycle_decay = 1.0;       ///< base_lr is multiplied by this from cycle to cycle, > 0
+  std::uint64_t cycle_limit = 1;  ///< after so many cycles lr_min is held, >= 1
+  std::uint64_t warmup_t = 0;     ///< W
+  double warmup_lr_init = 0.0;    ///< rate at t = 0 where there is a warm-up; finite, >= 0
+  bool warmup_prefix = false;     ///< the decay starts after the warm-up, not under it
+  double k_decay = 1.0;           ///< exponent on the progress within a cycle, finite, > 0
+
+  friend bool operator==(const cosine_options&, const cosine_options&) = default;
+};
+
+/// `cosine`: warm-up to base_lr, then cycles lr_min + (base_lr cycle_decay^i - lr_min) (1 + cos(pi (t_i / T_i)^k)) / 2, then lr_min.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<bent<schedule::cosine>>>> cosine(const cosine_options& options) {
+  constexpr const char* function = "gavel::schedule::timm::cosine";
+  detail::check_timm_cycles(function, options);
+  detail::check_positive(function, "k_decay", options.k_decay);
+  const bent<schedule::cosine> shape(options.k_decay, schedule::cosine{});
+  return detail::timm_warmup(options, options.base_lr, warm_restarts<bent<schedule::cosine>>(detail::timm_cycles(options), shape));
+}
+
+/// Parameters of `poly`.
+struct poly_options {
+  double base_lr = 1.0;           ///< rate of the optimiser; finite, >= 0
+  std::uint64_t t_initial = 0;    ///< required; length of the first cycle, in [1, 2^53]
+  double power = 0.5;             ///< finite, > 0
+  double lr_min = 0.0;            ///< in [0, base_lr]
+  double cycle_mul = 1.0;         ///< each cycle is so many times as long as the one before, >= 1
+  double cycle_decay = 1.0;       ///< base_lr is multiplied by this from cycle to cycle, > 0
+  std::uint64_t cycle_limit = 1;  ///< after so many cycles lr_min is held, >= 1
+  std::uint64_t warmup_t = 0;     ///< W
+  double warmup_lr_init = 0.0;    ///< rate at t = 0 where there is a warm-up; finite, >= 0
+  bool warmup_prefix = false;     ///< the decay starts after the warm-up, not under it
+  double k_decay = 1.0;           ///< exponent on the progress within a cycle, finite, > 0
+
+  friend bool operator==(const poly_options&, const poly_options&) = default;
+};
+
+/// `poly`: as `cosine` with the shape (1 - (t_i / T_i)^k)^power.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<bent<polynomial>>>> poly(const poly_options& options) {
+  constexpr const char* function = "gavel::schedule::timm::poly";
+  detail::check_timm_cycles(function, options);
+  detail::check_positive(function, "power", options.power);
+  detail::check_positive(function, "k_decay", options.k_decay);
+  const bent<polynomial> shape(options.k_decay, polynomial(options.power));
+  return detail::timm_warmup(options, options.base_lr, warm_restarts<bent<polynomial>>(detail::timm_cycles(options), shape));
+}
+
+/// Parameters of `tanh`.
+struct tanh_options {
+  double base_lr = 1.0;           ///< rate of the optimiser; finite, >= 0
+  std::uint64_t t_initial = 0;    ///< required; length of the first cycle, in [1, 2^53]
+  double lb = -7.0;               ///< lower end of the curve, finite
+  double ub = 3.0;                ///< upper end, finite, > lb
+  double lr_min = 0.0;            ///< in [0, base_lr]
+  double cycle_mul = 1.0;         ///< each cycle is so many times as long as the one before, >= 1
+  double cycle_decay = 1.0;       ///< base_lr is multiplied by this from cycle to cycle, > 0
+  std::uint64_t cycle_limit = 1;  ///< after so many cycles lr_min is held, >= 1
+  std::uint64_t warmup_t = 0;     ///< W
+  double warmup_lr_init = 0.0;    ///< rate at t = 0 where there is a warm-up; finite, >= 0
+  bool warmup_prefix = false;     ///< the decay starts after the warm-up, not under it
+
+  friend bool operator==(const tanh_options&, const tanh_options&) = default;
+};
+
+/// `tanh`: as `cosine` with the shape (1 - tanh(lb (1 - u) + ub u)) / 2. Without `warmup_prefix` its warm-up aims at the decay's rate at t = W,
+/// so here alone nothing jumps.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<hyperbolic_tangent>>> tanh(const tanh_options& options) {
+  constexpr const char* function = "gavel::schedule::timm::tanh";
+  detail::check_timm_cycles(function, options);
+  if (!(options.lb > -infinity && options.lb < infinity)) invalid_argument(function, "lb", options.lb, "must be finite");
+  if (!(options.ub > options.lb && options.ub < infinity)) {
+    invalid_argument(function, "ub", options.ub, "must be finite and > lb", options.lb);
+  }
+  const warm_restarts<hyperbolic_tangent> main(detail::timm_cycles(options), hyperbolic_tangent(options.lb, options.ub));
+  return detail::timm_warmup(options, options.warmup_prefix ? options.base_lr : main.rate(options.warmup_t), main);
+}
+
+/// Parameters of `step`.
+struct step_options {
+  double base_lr = 1.0;         ///< rate of the optimiser; finite, >= 0
+  double decay_t = 0.0;         ///< required; period, > 0
+  double decay_rate = 1.0;      ///< > 0
+  std::uint64_t warmup_t = 0;   ///< W
+  double warmup_lr_init = 0.0;  ///< rate at t = 0 where there is a warm-up; finite, >= 0
+  bool warmup_prefix = true;    ///< the decay starts after the warm-up, not under it
+
+  friend bool operator==(const step_options&, const step_options&) = default;
+};
+
+/// `step`: warm-up, then base_lr decay_rate^floor(t / decay_t).
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr sequence<ramp<>, detail::ahead<exponential_decay>> step(const step_options& options) {
+  constexpr const char* function = "gavel::schedule::timm::step";
+  detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
+  detail::check_positive(function, "decay_t", options.decay_t);
+  detail::check_positive(function, "decay_rate", options.decay_rate);
+  const exponential_decay main({.base_rate = options.base_lr, .factor = options.decay_rate, .period = options.decay_t, .staircase = true});
+  return detail::timm_warmup(options, options.base_lr, main);
+}
+
+/// Parameters of `multistep`.
+struct multistep_options {
+  double base_lr = 1.0;                        ///< rate of the optimiser; finite, >= 0
+  piecewise_constant::step_list decay_t = {};  ///< required; milestones, not decreasing, at most 32; one that stands twice counts twice
+  double decay_rate = 1.0;                     ///< > 0
+  std::uint64_t warmup_t = 0;                  ///< W
+  double warmup_lr_init = 0.0;                 ///< rate at t = 0 where there is a warm-up; finite, >= 0
+  bool warmup_prefix = true;                   ///< the decay starts after the warm-up, not under it
+  bool drop_early = true;  ///< drop one t before each milestone, as timm did until a fix of August 2026; false drops at the milestone
+
+  friend bool operator==(const multistep_options&, const multistep_options&) = default;
+};
+
+/// `multistep`: warm-up, then base_lr decay_rate^(number of milestones <= t + 1), one t earlier than PyTorch; see `drop_early`.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+[[nodiscard]] constexpr sequence<ramp<>, detail::ahead<piecewise_constant>> multistep(const multistep_options& options) {
+  constexpr const char* function = "gavel::schedule::timm::multistep";
+  detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
+  detail::check_positive(function, "decay_rate", options.decay_rate);
+  return detail::timm_warmup(
+      options, options.base_lr,
+      detail::multi_step(function, "decay_t", options.base_lr, options.decay_rate, options.decay_t, options.drop_early ? 1 : 0));
+}
+
+}  // namespace gavel::schedule::timm

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/schedule/annealing_fit.hpp>
+
+#include <gavel/core/permutation.hpp>
+#include <gavel/core/philox.hpp>
+#include <gavel/core/variates.hpp>
+
+#include "support/catch.hpp"
+#include "support/messages.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <numbers>
+#include <string>
+#include <vector>
+
+using namespace gavel::schedule;
+using gavel::testing::message_of;
+
+namespace {
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr annealing_law truth{.loss_floor = 2.6, .amplitude = 0.45, .alpha = 0.52, .annealing = 0.4, .decay_factor = 0.999};
+constexpr std::array both_methods = {annealing_fit_method::least_squares, annealing_fit_method::huber};
+
+// Linear warm-up, then the named decay to zero: the schedules of the comparison.
+struct named_schedule {
+  std::string name;
+  double peak = 2e-4;
+  std::uint64_t last = 20000;
+  std::uint64_t warmup = 500;
+
+  [[nodiscard]] double rate(std::uint64_t step) const {
+    if (step < warmup) return peak * static_cast<double>(step) / static_cast<double>(warmup);
+    const double z = static_cast<double>(step - warmup) / static_cast<double>(last - warmup);
+    if (name == "cosine") return 0.5 * peak * (1.0 + std::cos(std::numbers::pi * z));
+    if (name == "linear") return peak * (1.0 - z);
+    if (name == "wsd") return z < 0.8 ? peak : peak * (1.0 - std::sqrt((z - 0.8) / 0.2));
+    if (name == "multi-step") return z < 0.8 ? peak : z < 0.9 ? 0.316 * peak : 0.1 * peak;
+    return peak;  // constant
+  }
+};
+
+std::vector<std::uint64_t> multiples(std::uint64_t stride, std::uint64_t last) {
+  std::vector<std::uint64_t> steps;
+  for (std::uint64_t step = stride; step <= last; step += stride) steps.push_back(step);
+  return steps;
+}
+
+// A constant and a cosine curve of 20 points each, as in the paper, with losses of the law times exp(noise).
+annealing_observations two_curves(const annealing_law& law, double noise, gavel::philox4x32& rng) {
+  annealing_observations observations;
+  observations.decay_factor = law.decay_factor;
+  for (const char* name : {"cosine", "constant"}) {
+    const auto steps = multiples(1000, 20000);
+    std::vector<double> losses(steps.size());
+    predict(law, named_schedule{name}, steps, losses, {.warmup_steps = 500});
+    for (double& loss : losses) loss *= std::exp(noise * gavel::normal(rng));
+    observations.add_curve(named_schedule{name}, steps, losses, 500);
+  }
+  return observations;
+}
+
+annealing_observations of_law(const annealing_law& law, const std::vector<double>& s1, const std::vector<double>& s2) {
+  annealing_observations observations;
+  observations.decay_factor = law.decay_factor;
+  std::vector<double> losses(s1.size());
+  for (std::size_t i = 0; i < s1.size(); ++i) losses[i] = law.loss(s1[i], s2[i]);
+  observations.add_curve(s1, s2, losses);
+  return observations;
+}
+
+void check_law(const annealing_law& actual, const annealing_law& expected, double relative) {
+  CHECK(actual.loss_floor == Approx(expected.loss_floor).epsilon(relative));
+  CHECK(actual.amplitude == Approx(expected.amplitude).epsilon(relative));
+  CHECK(actual.alpha == Approx(expected.alpha).epsilon(relative));
+  CHECK(actual.annealing == Approx(expected.annealing).epsilon(relative));
+  CHECK(actual.decay_factor == expected.decay_factor);
+}
+
+// SGD on a quadratic with independent modes and curvature-shaped gradient noise, exactly: E[w_j^2] obeys a linear recursion.
+class noisy_quadratic {
+ public:
+  // The loss after each step of the schedule.
+  static std::vector<double> losses(const named_schedule& schedule) {
+    constexpr std::size_t n_modes = 120;
+    std::array<double, n_modes> curvature{}, second_moment{}, noise{};
+    for (std::size_t j = 0; j < n_modes; ++j) {
+      const double h = std::pow(10.0, 3.2 - 6.0 * static_cast<double>(j) / (n_modes - 1));
+      curvature[j] = h;
+      second_moment[j] = 0.12 * std::pow(h, 0.5) / h;  // energies h w^2 / 2 that decay like a power of the summed rate
+      noise[j] = 2.6 * h / (1.0 + h / 30.0);
+    }
+    std::vector<double> losses(schedule.last + 1);
+    for (std::uint64_t step = 0; step <= schedule.last; ++step) {
+      const double rate = schedule.rate(step);
+      double loss = 2.5;
+      for (std::size_t j = 0; j < n_modes; ++j) {
+        const double keep = 1.0 - rate * curvature[j];
+        second_moment[j] = keep * keep * second_moment[j] + rate * rate * noise[j];
+        loss += 0.5 * curvature[j] * second_moment[j];
+      }
+      losses[step] = loss;
+    }
+    return losses;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("The fit finds the law behind exact curves", "[schedule][annealing]") {
+  gavel::philox4x32 rng(1);
+  for (const annealing_law& law : {truth, annealing_law{.loss_floor = 1.1, .amplitude = 3.0, .alpha = 1.7, .annealing = 2.0},
+                                   annealing_law{.loss_floor = 0.0, .amplitude = 2.0, .alpha = 0.1, .annealing = 0.8},
+                                   annealing_law{.loss_floor = 3.0, .amplitude = 0.2, .alpha = 0.4, .annealing = 0.0}}) {
+    const annealing_observations observations = two_curves(law, 0.0, rng);
+    for (const annealing_fit_method method : both_methods) {
+      const annealing_fit fit = fit_annealing_law(observations, {.method = method});
+      CHECK(fit.status == annealing_fit_status::converged);
+      CHECK(fit.law.loss_floor == Approx(law.loss_floor).epsilon(1e-5).margin(1e-5));
+      CHECK(fit.law.amplitude == Approx(law.amplitude).epsilon(1e-5));
+      CHECK(fit.law.alpha == Approx(law.alpha).epsilon(1e-5));
+      CHECK(fit.law.annealing == Approx(law.annealing).epsilon(1e-5).margin(1e-6));
+      CHECK(fit.max_relative_error < 1e-8);
+      CHECK(*fit.r_squared == Approx(1.0).epsilon(1e-12));
+    }
+  }
+}
+
+TEST_CASE("With noise the errors are those of the method, and both methods agree within them", "[schedule][annealing]") {
+  // Over many data sets: (estimate - truth) / standard error has variance about 1.
+  const int n_sets = 100;
+  for (const annealing_fit_method method : both_methods) {
+    gavel::philox4x32 rng(7);
+    std::array<double, 4> squares{};
+    for (int set = 0; set < n_sets; ++set) {
+      const annealing_fit fit = fit_annealing_law(two_curves(truth, 1e-3, rng), {.method = method});
+      CHECK(fit.status == annealing_fit_status::converged);
+      const annealing_parameters& error = fit.standard_errors;
+      squares[0] += std::pow((fit.law.loss_floor - truth.loss_floor) / error.loss_floor, 2) / n_sets;
+      squares[1] += std::pow((fit.law.amplitude - truth.amplitude) / error.amplitude, 2) / n_sets;
+      squares[2] += std::pow((fit.law.annealing - truth.annealing) / error.annealing, 2) / n_sets;
+      squares[3] += std::pow((fit.law.alpha - truth.alpha) / error.alpha, 2) / n_sets;
+      CHECK(fit.law.alpha == Approx(truth.alpha).epsilon(0.1));
+    }
+    for (const double variance : squares) {
+      CHECK(variance > 0.6);
+      CHECK(variance < 1.6);
+    }
+  }
+}
+
+TEST_CASE("Variable projection finds the minimum: no neighbour is lower", "[schedule][annealing]") {
+  gavel::philox4x32 rng(3);
+  const annealing_observations observations = two_curves(truth, 2e-3, rng);
+  const auto objective = [&](const annealing_law& law) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < observations.size(); ++i) {
+      const double residual = 1.0 - law.loss(observations.forward[i], observations.annealing[i]) / observations.loss[i];
+      sum += 0.5 * residual * residual;
+    }
+    return sum;
+  };
+  const annealing_fit fit = fit_annealing_law(observations);
+  CHECK(objective(fit.law) == Approx(fit.objective).epsilon(1e-10));
+  for (const double change : {-1e-4, 1e-4}) {
+    annealing_law near = fit.law;
+    near.loss_floor *= 1.0 + change;
+    CHECK(objective(near) > fit.objective);
+    near = fit.law, near.amplitude *= 1.0 + change;
+    CHECK(objective(near) > fit.objective);
+    near = fit.law, near.annealing *= 1.0 + change;
+    CHECK(objective(near) > fit.objective);
+    near = fit.law, near.alpha *= 1.0 + change;
+    CHECK(objective(near) > fit.objective);
+  }
+  const annealing_fit robust = fit_annealing_law(observations, {.method = annealing_fit_method::huber});
+  const huber_value bottom = huber_objective(robust.law, observations);
+  CHECK(robust.starts == 55);
+  CHECK(robust.agreeing > 20);
+  CHECK(std::abs(bottom.gradient.loss_floor) < 1e-9);
+  CHECK(std::abs(bottom.gradient.amplitude) < 1e-9);
+  CHECK(std::abs(bottom.gradient.annealing) < 1e-9);
+  CHECK(std::abs(bottom.gradient.alpha) < 1e-9);
+  CHECK(bottom.value <= huber_objective(fit.law, observations).value);
+}
+
+TEST_CASE("A descent never goes up, and a projection is the best of its alpha", "[schedule][annealing]") {
+  gavel::philox4x32 rng(19);
+  const annealing_observations o = two_curves(truth, 1e-3, rng);
+  const gavel::schedule::detail::annealing_problem robust(o.forward, o.annealing, o.loss, 1e-3, 1e-3, 8.0);
+  for (const bool reweighted : {true, false}) {
+    for (const gavel::schedule::detail::fit_vector& start :
+         {gavel::schedule::detail::fit_vector{0.1, 22.0, 22.0, 0.8}, {2.1, 1.0, 1.0, 0.4}}) {
+      double last = robust.objective(start);
+      for (std::size_t steps = 1; steps < 40; ++steps) {
+        const auto end = robust.descend(start, reweighted, 1e-12, steps);
+        CHECK(end.objective <= last);
+        CHECK(end.objective == robust.objective(end.point));
+        last = end.objective;
+      }
+    }
+  }
+  gavel::schedule::detail::annealing_problem squares(o.forward, o.annealing, o.loss, 0.0, 1e-3, 8.0);
+  for (const double alpha : {0.01, 0.3, 0.5, 2.0, 6.0}) {
+    const auto best = squares.project(alpha);
+    CHECK(best.point[3] == alpha);
+    CHECK(squares.objective(best.point) == Approx(best.objective).epsilon(1e-9));
+    for (std::size_t j = 0; j < 3; ++j) {
+      CHECK(best.point[j] >= 0.0);
+      for (const double change : {-1e-5, 1e-5}) {
+        auto near = best.point;
+        near[j] += change;
+        if (near[j] >= 0.0) CHECK(squares.objective(near) > best.objective);
+      }
+    }
+  }
+}
+
+TEST_CASE("The Huber objective has the gradient it reports", "[schedule][annealing]") {
+  gavel::philox4x32 rng(5);
+  const annealing_observations observations = two_curves(truth, 3e-3, rng);
+  annealing_law law = truth;
+  law.amplitude *= 1.002;
+  const huber_value at = huber_objective(law, observations);
+  const auto slope = [&](double annealing_law::*parameter) {
+    annealing_law up = law, down = law;
+    const double h = 1e-7 * law.*parameter;
+    up.*parameter += h;
+    down.*parameter -= h;
+    return (huber_objective(up, observations).value - huber_objective(down, observations).value) / (2.0 * h);
+  };
+  CHECK(at.gradient.loss_floor == Approx(slope(&annealing_law::loss_floor)).epsilon(1e-5));
+  CHECK(at.gradient.amplitude == Approx(slope(&annealing_law::amplitude)).epsilon(1e-5));
+  CHECK(at.gradient.annealing == Approx(slope(&annealing_law::annealing)).epsilon(1e-5));
+  CHECK(at.gradient.alpha == Approx(slope(&annealing_law::alpha)).epsilon(1e-5));
+}
+
+TEST_CASE("A few bad points do the Huber fit no harm", "[schedule][annealing]") {
+  gavel::philox4x32 rng(11);
+  annealing_observations observations = two_curves(truth, 1e-4, rng);
+  observations.loss[7] *= 1.3;
+  observations.loss[31] *= 0.8;
+  const annealing_fit robust = fit_annealing_law(observations, {.method = annealing_fit_method::huber});
+  check_law(robust.law, truth, 0.02);
+  const annealing_fit squares = fit_annealing_law(observations);
+  CHECK(std::abs(squares.law.alpha - truth.alpha) > 10.0 * std::abs(robust.law.alpha - truth.alpha));
+}
+
+TEST_CASE("The order of the points does not matter", "[schedule][annealing]") {
+  gavel::philox4x32 rng(13);
+  const annealing_observations observations = two_curves(truth, 1e-3, rng);
+  const auto order = gavel::permutation(rng, observations.size());
+  std::vector<double> s1, s2, losses;
+  for (const std::size_t i : order) {
+    s1.push_back(observations.forward[i]);
+    s2.push_back(observations.annealing[i]);
+    losses.push_back(observations.loss[i]);
+  }
+  annealing_observations shuffled;
+  shuffled.add_curve(s1, s2, losses);
+  for (const annealing_fit_method method : both_methods) {
+    const annealing_fit a = fit_annealing_law(observations, {.method = method}), b = fit_annealing_law(shuffled, {.method = method});
+    check_law(a.law, b.law, 1e-6);
+    CHECK(a.objective == Approx(b.objective).epsilon(1e-10));
+  }
+}
+
+TEST_CASE("Fitted on cosine and constant, it predicts the schedules that were not run", "[schedule][annealing][claims]") {
+  annealing_observations observations;
+  std::vector<double> ends;
+  for (const char* name : {"cosine", "constant"}) {
+    const std::vector<double> curve = noisy_quadratic::losses(named_schedule{name});
+    const auto steps = multiples(1000, 20000);
+    std::vector<double> losses;
+    for (const std::uint64_t step : steps) losses.push_back(curve[step]);
+    observations.add_curve(named_schedule{name}, steps, losses, 500);
+  }
+  for (const annealing_fit_method method : both_methods) {
+    const annealing_fit fit = fit_annealing_law(observations, {.method = method});
+    CHECK(fit.status == annealing_fit_status::converged);
+    std::vector<double> predicted_ends, true_ends;
+    for (const char* name : {"cosine", "constant", "linear", "wsd", "multi-step"}) {
+      const named_schedule schedule{name};
+      const std::vector<double> curve = noisy_quadratic::losses(schedule);
+      std::vector<double> predicted(curve.size());
+      predict(fit.law, schedule, predicted, {.warmup_steps = 500});
+      double mean_error = 0.0;
+      for (std::size_t step = 1000; step < curve.size(); ++step) mean_error += std::abs(predicted[step] / curve[step] - 1.0) / 19001.0;
+      INFO(name << ": mean relative error " << mean_error << ", end " << curve.back() << ", predicted " << predicted.back());
+      CHECK(mean_error < 0.005);
+      predicted_ends.push_back(predicted.back());
+      true_ends.push_back(curve.back());
+    }
+    for (std::size_t a = 0; a < true_ends.size(); ++a) {
+      for (std::size_t b = 0; b < a; ++b) {
+        INFO(a << " " << b << ": " << true_ends[a] << " " << true_ends[b] << ", predicted " << predicted_ends[a] << " "
+               << predicted_ends[b]);
+        CHECK((true_ends[a] < true_ends[b]) == (predicted_ends[a] < predicted_ends[b]));
+      }
+    }
+  }
+}
+
+TEST_CASE("What the curves cannot tell is a status", "[schedule][annealing]") {
+  const std::vector<double> spread = {0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0}, none(8, 0.0);
+  const std::vector<double> some = {0.0, 0.01, 0.02, 0.05, 0.04, 0.1, 0.11, 0.2};
+  for (const annealing_fit_method method : both_methods) {
+    const annealing_fit_options options{.method = method};
+    // Constant rates only: C is open, the rest is not.
+    const annealing_fit constant = fit_annealing_law(of_law(truth, spread, none), options);
+    CHECK(constant.status == annealing_fit_status::annealing_not_identified);
+    CHECK(constant.identified == annealing_identified{true, true, false, true});
+    CHECK(constant.law.annealing == 0.0);
+    CHECK(std::isinf(constant.standard_errors.annealing));
+    CHECK(constant.law.alpha == Approx(truth.alpha).epsilon(1e-6));
+    // One forward area: nothing separates floor, amplitude and power.
+    const annealing_fit flat = fit_annealing_law(of_law(truth, std::vector<double>(8, 1.0), some), options);
+    CHECK(flat.status == annealing_fit_status::power_not_identified);
+    CHECK_FALSE(flat.identified.amplitude);
+    CHECK(flat.identified.annealing);
+    CHECK(flat.law.annealing == Approx(truth.annealing).epsilon(1e-6));
+    CHECK(flat.max_relative_error < 1e-9);
+    // Losses that do not move: the power has nothing to explain.
+    const annealing_fit still = fit_annealing_law(of_law({.loss_floor = 3.0, .amplitude = 0.0, .alpha = 1.0}, spread, some), options);
+    CHECK(still.status == annealing_fit_status::power_not_identified);
+    CHECK_FALSE(still.identified.alpha);
+    CHECK_FALSE(still.r_squared.has_value());
+    CHECK(still.max_relative_error < 1e-6);
+    // Three points.
+    const annealing_fit few = fit_annealing_law(of_law(truth, {0.2, 0.4, 0.8}, {0.0, 0.1, 0.1}), options);
+    CHECK(few.status == annealing_fit_status::too_few_points);
+    CHECK(few.identified == annealing_identified{});
+    CHECK(std::isinf(few.standard_errors.alpha));
+    // Four points fit without a residual: there is no estimate of the noise.
+    const annealing_fit four = fit_annealing_law(of_law(truth, {0.2, 0.4, 0.8, 1.6}, {0.0, 0.1, 0.05, 0.2}), options);
+    CHECK(four.status == annealing_fit_status::converged);
+    CHECK(std::isinf(four.standard_errors.alpha));
+    CHECK(fit_annealing_law({}, options).status == annealing_fit_status::too_few_points);
+  }
+  gavel::philox4x32 rng(17);
+  const annealing_observations noisy = two_curves(truth, 1e-2, rng);
+  const annealing_fit cut = fit_annealing_law(noisy, {.method = annealing_fit_method::huber, .max_iterations = 1});
+  CHECK(cut.status == annealing_fit_status::iteration_limit);
+}
+
+TEST_CASE("Bounds hold where the free optimum is outside", "[schedule][annealing]") {
+  // Losses rise with annealing: the best C >= 0 is 0.
+  annealing_observations observations;
+  std::vector<double> s1 = {0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0}, s2 = {0.0, 0.01, 0.02, 0.0, 0.04, 0.1, 0.0, 0.2}, losses(8);
+  for (std::size_t i = 0; i < 8; ++i) losses[i] = truth.loss(s1[i], 0.0) + 0.5 * s2[i];
+  observations.add_curve(s1, s2, losses);
+  for (const annealing_fit_method method : both_methods) {
+    const annealing_fit fit = fit_annealing_law(observations, {.method = method});
+    CHECK(fit.law.annealing == 0.0);
+    CHECK(fit.standard_errors.annealing == 0.0);
+    CHECK(fit.identified.annealing);
+    CHECK(fit.law.loss_floor >= 0.0);
+    CHECK(fit.law.amplitude > 0.0);
+  }
+  // A logarithm has no floor and no power: alpha runs to the end of its range.
+  for (std::size_t i = 0; i < 8; ++i) losses[i] = 2.0 - 0.3 * std::log(s1[i]);
+  annealing_observations logarithm;
+  logarithm.add_curve(s1, s2, losses);
+  const annealing_fit fit = fit_annealing_law(logarithm, {.min_alpha = 0.2});
+  CHECK(fit.law.alpha == 0.2);
+  CHECK_FALSE(fit.identified.alpha);
+  CHECK(fit.status == annealing_fit_status::power_not_identified);
+}
+
+TEST_CASE("Tiny areas and steep powers do not overflow", "[schedule][annealing]") {
+  const annealing_law steep{.loss_floor = 1.0, .amplitude = 1e-40, .alpha = 6.0, .annealing = 0.3};
+  std::vector<double> s1, s2;
+  for (int i = 0; i < 12; ++i) {
+    s1.push_back(1e-7 * (1.0 + 0.3 * i));
+    s2.push_back(i % 2 == 0 ? 0.0 : 0.1 * i);
+  }
+  for (const annealing_fit_method method : both_methods) {
+    const annealing_fit fit = fit_annealing_law(of_law(steep, s1, s2), {.method = method});
+    CHECK(fit.law.alpha == Approx(6.0).epsilon(1e-3));
+    CHECK(fit.max_relative_error < 1e-5);
+  }
+}
+
+TEST_CASE("Bad observations and options are named", "[schedule][annealing]") {
+  annealing_observations o;
+  const std::vector<double> rates = {1.0, 1.0, 0.5}, from_zero = {0.0, 1.0, 0.5}, two = {2.0, 1.9}, bad = {2.0, -1.0},
+                            worse = {not_a_number, 1.0};
+  const std::vector<std::uint64_t> steps = {0, 2}, same = {1, 1};
+  const std::string where = "gavel::schedule::annealing_observations::add_curve: ";
+  CHECK(message_of([&] { o.add_curve(rates, steps, bad); }) == "domain: " + where + "losses[1] = -1, must be finite and > 0");
+  CHECK(message_of([&] { o.add_curve(rates, steps, worse); }) == "domain: " + where + "losses[0] = nan, must be finite and > 0");
+  CHECK(message_of([&] { o.add_curve(rates, steps, rates); }) == where + "losses.size() = 3, must equal steps.size() = 2");
+  CHECK(message_of([&] { o.add_curve(two, rates, rates); }) == where + "losses.size() = 3, must equal forward_areas.size() = 2");
+  CHECK(message_of([&] { o.add_curve(two, rates, two); }) == where + "annealing_areas.size() = 3, must equal losses.size() = 2");
+  CHECK(message_of([&] { o.add_curve(rates, same, two); }) == "gavel::schedule::areas_at: steps[1] = 1, must be > its predecessor 1");
+  CHECK(message_of([&] { o.add_curve(from_zero, steps, two); }) == "domain: " + where + "forward_areas[0] = 0, must be finite and > 0");
+  CHECK(message_of([&] { o.add_curve(two, worse, two); }) == "domain: " + where + "annealing_areas[0] = nan, must be finite");
+  CHECK(o == annealing_observations{});
+
+  o.add_curve(rates, steps, two);
+  const auto refuse = [&](auto&& change) {
+    annealing_observations changed = o;
+    change(changed);
+    return message_of([&] { (void)fit_annealing_law(changed); });
+  };
+  const std::string fit = "gavel::schedule::fit_annealing_law: ";
+  CHECK(refuse([](auto& c) { c.forward.pop_back(); }) == fit + "observations.forward.size() = 1, must equal observations.loss.size() = 2");
+  CHECK(refuse([](auto& c) { c.annealing.clear(); }) == fit + "observations.annealing.size() = 0, must equal observations.loss.size() = 2");
+  CHECK(refuse([](auto& c) { c.forward[0] = 0.0; }) == "domain: " + fit + "observations.forward[0] = 0, must be finite and > 0");
+  CHECK(refuse([](auto& c) { c.annealing[1] = not_a_number; }) == "domain: " + fit + "observations.annealing[1] = nan, must be finite");
+  CHECK(refuse([](auto& c) { c.loss[1] = 0.0; }) == "domain: " + fit + "observations.loss[1] = 0, must be finite and > 0");
+  CHECK(refuse([](auto& c) { c.decay_factor = 1.1; }) == fit + "observations.decay_factor = 1.1, must be in [0, 1]");
+  const auto refuse_options = [&](const annealing_fit_options& options) {
+    return message_of([&] { (void)fit_annealing_law(o, options); });
+  };
+  CHECK(refuse_options({.huber_delta = 0.0}) == fit + "huber_delta = 0, must be finite and > 0");
+  CHECK(refuse_options({.min_alpha = 0.0}) == fit + "min_alpha = 0, must be > 0");
+  CHECK(refuse_options({.min_alpha = 2.0, .max_alpha = 1.0}) == fit + "max_alpha = 1, must be > min_alpha = 2");
+  CHECK(refuse_options({.max_alpha = 200.0}) == fit + "max_alpha = 200, must be <= 100");
+  CHECK(refuse_options({.max_iterations = 0}) == fit + "max_iterations = 0, must be >= 1");
+  CHECK(message_of([&] { (void)huber_objective(truth, o, 0.0); }) == "gavel::schedule::huber_objective: delta = 0, must be finite and > 0");
+}

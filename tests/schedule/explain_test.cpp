@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/schedule/explain.hpp>
+
+#include "support/allocation_counter.hpp"
+#include "support/catch.hpp"
+#include "support/messages.hpp"
+
+#include <gavel/schedule/combinators.hpp>
+#include <gavel/schedule/horizon_free.hpp>
+#include <gavel/schedule/sequence.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+using namespace gavel::schedule;
+using gavel::testing::message_of;
+
+namespace {
+
+// The same answer by looking at a stored table, one question at a time.
+template <class S>
+explanation by_hand(const S& schedule, std::uint64_t steps) {
+  std::vector<double> rates;
+  for (std::uint64_t t = 0; t <= steps; ++t) rates.push_back(schedule.rate(t));
+  explanation result;
+  result.steps = steps;
+  result.first = {0, rates[0]};
+  result.last = {steps - 1, rates[steps - 1]};
+  result.end = {steps, rates[steps]};
+  std::uint64_t top = 0;
+  for (std::uint64_t t = 0; t < steps; ++t) {
+    if (rates[t] > rates[top]) top = t;
+  }
+  result.peak = {top, rates[top]};
+  std::uint64_t rise = 0;
+  while (rise + 1 < steps && rates[rise + 1] > rates[rise]) ++rise;
+  result.warmup_end = {rise, rates[rise]};
+  long double area = 0.0L;
+  for (std::uint64_t t = 0; t < steps; ++t) {
+    area += static_cast<long double>(rates[t]);
+    if (rates[t] == 0.0) ++result.zero_steps;
+  }
+  result.area = static_cast<double>(area);
+  result.mean = static_cast<double>(area / static_cast<long double>(steps));
+  return result;
+}
+
+template <class S>
+void check(const char* name, const S& schedule, std::uint64_t steps) {
+  INFO(name << " over " << steps << " steps");
+  const explanation found = explain(schedule, steps);
+  const explanation expected = by_hand(schedule, steps);
+  CHECK(found.steps == expected.steps);
+  CHECK(found.first == expected.first);
+  CHECK(found.warmup_end == expected.warmup_end);
+  CHECK(found.peak == expected.peak);
+  CHECK(found.last == expected.last);
+  CHECK(found.end == expected.end);
+  CHECK(found.zero_steps == expected.zero_steps);
+  CHECK(found.area == Approx(expected.area).epsilon(1e-15).margin(0.0));
+  CHECK(found.mean == Approx(expected.mean).epsilon(1e-15).margin(0.0));
+}
+
+}  // namespace
+
+TEST_CASE("An explanation is what a table of the rates says", "[schedule][explain]") {
+  for (const std::uint64_t steps : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{3}, std::uint64_t{50}, std::uint64_t{1001}}) {
+    const horizon over{.steps = steps, .base_rate = 0.3};
+    check("rex", stretch(rex{}, over), steps);
+    check("rex, longer than it lasts", stretch(rex{}, over), 2 * steps);
+    check("warm-up", stretch(warmup(0.1, cosine{}), over), steps);
+    check("interior warm-up", stretch(warmup(0.1, cosine{}), over, every_step{}, interior{}), steps);
+    check("constant", constant_rate(0.3), steps);
+    check("zero", constant_rate(0.0), steps);
+    check("only a ramp", ramp({.to = 1.0, .steps = 5000}), steps);
+    check("one cycle", stretch(one_cycle{}, over, every_step{}, inclusive{}), steps);
+    check("restarts", stretch(restart(3.0, linear{}), over), steps);
+    check("cycles", cyclic({.base_rate = 0.0, .rising_steps = 4, .falling_steps = 3}), steps);
+    check("held", stretch(warmup(0.2, linear{}), over, every(7)), steps);  // the rise has flat parts: it ends at the first
+    check("table", table(std::vector<double>{0.0, 0.1, 0.1, 0.5, 0.0, 0.5}), steps);
+  }
+}
+
+TEST_CASE("An explanation finds the steps that schedules waste", "[schedule][explain]") {
+  const auto schedule = sequence(ramp({.to = 0.5, .steps = 10}), 10, stretch(linear{}, {.steps = 90, .base_rate = 0.5}));
+  const explanation found = explain(schedule);
+  CHECK(found.steps == 100);
+  CHECK(found.first == rate_at{0, 0.0});
+  CHECK(found.zero_steps == 1);  // the first step trains with rate 0
+  CHECK(found.warmup_end == rate_at{10, 0.5});
+  CHECK(found.peak == rate_at{10, 0.5});
+  CHECK(found.last.step == 99);
+  CHECK(found.last.rate == Approx(0.5 / 90.0).epsilon(1e-12));  // and the last one does not reach 0
+  CHECK(found.end == rate_at{100, 0.0});
+  CHECK(found.area == Approx(0.5 * 4.5 + 0.5 * 45.5).epsilon(1e-14));
+  CHECK(found.mean == found.area / 100.0);
+  const explanation no_warmup = explain(stretch(linear{}, {.steps = 4}));
+  CHECK(no_warmup.warmup_end == rate_at{0, 1.0});
+  CHECK(no_warmup == explain(stretch(linear{}, {.steps = 4}), 4));
+  CHECK(no_warmup != explain(stretch(linear{}, {.steps = 4}), 3));
+}
+
+TEST_CASE("The first of several peaks is reported", "[schedule][explain]") {
+  CHECK(explain(table(std::vector<double>{0.1, 0.5, 0.3, 0.5})).peak == rate_at{1, 0.5});
+  CHECK(explain(table(std::vector<double>{0.0, 1e-300, 0.0, 0.5})).zero_steps == 2);  // tiny is not zero
+  CHECK(explain(constant_rate(0.2), 10).peak == rate_at{0, 0.2});
+  CHECK(explain(constant_rate(0.2), 10).warmup_end == rate_at{0, 0.2});
+}
+
+TEST_CASE("The area of a long run does not lose its last digits", "[schedule][explain]") {
+  const explanation found = explain(constant_rate(0.1), 3'000'001);
+  CHECK(found.area == 0.1 * 3'000'001);  // plain addition is off by 1e-10 relatively
+  CHECK(found.mean == 0.1);
+}
+
+TEST_CASE("Explaining does not allocate, and needs a step", "[schedule][explain]") {
+  const auto schedule = stretch(rex{}, {.steps = 100});
+  const std::size_t before = gavel::testing::allocation_count();
+  const explanation found = explain(schedule);
+  CHECK(gavel::testing::allocation_count() == before);
+  CHECK(found.first.rate == 1.0);
+  CHECK(message_of([&] { (void)explain(schedule, 0); }) == "gavel::schedule::explain: steps = 0, must be >= 1");
+  CHECK(message_of([&] { (void)explain(schedule, max_steps + 1); }) ==
+        "gavel::schedule::explain: steps = 9007199254740993, must be <= 2^53");
+}

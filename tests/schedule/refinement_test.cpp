@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/schedule/refinement.hpp>
+
+#include "support/catch.hpp"
+#include "support/messages.hpp"
+
+#include <gavel/core/random.hpp>
+#include <gavel/schedule/rate_schedule.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+using namespace gavel::schedule;
+using gavel::testing::message_of;
+
+namespace {
+
+using doubles = std::vector<double>;
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinite = std::numeric_limits<double>::infinity();
+
+static_assert(finite_rate_schedule<refined_schedule>);
+
+doubles factors(const doubles& weights) {
+  doubles out(weights.size());
+  last_iterate_factors(weights, out);
+  return out;
+}
+
+double dot(const doubles& a, const doubles& b) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// max_i (a_i . x - b_i), convex, not smooth; its subgradient is the active row.
+struct max_affine {
+  std::vector<doubles> rows;
+  doubles offsets;
+  std::size_t active = 0;
+
+  max_affine(std::size_t pieces, std::size_t dimension, gavel::philox4x32& rng) {
+    for (std::size_t i = 0; i < pieces; ++i) {
+      doubles row(dimension);
+      for (double& v : row) v = gavel::normal(rng);
+      rows.push_back(row);
+      offsets.push_back(gavel::normal(rng));
+    }
+  }
+  double operator()(const doubles& x) {
+    double value = -infinite;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const double piece = dot(rows[i], x) - offsets[i];
+      if (piece > value) value = piece, active = i;
+    }
+    return value;
+  }
+};
+
+// Norms that fall from 15 to 1 over the first tenth of the run, then go straight to `end`.
+doubles gallery(std::size_t n, double end) {
+  const doubles at = {0.0, 0.003, 0.02, 0.03, 0.1, 1.0}, value = {15.0, 6.0, 4.0, 2.0, 1.0, end};
+  doubles norms(n);
+  for (std::size_t t = 0; t < n; ++t) {
+    const double z = static_cast<double>(t) / static_cast<double>(n - 1);
+    std::size_t k = 0;
+    while (k + 2 < at.size() && z > at[k + 1]) ++k;
+    norms[t] = value[k] + (value[k + 1] - value[k]) * (z - at[k]) / (at[k + 1] - at[k]);
+  }
+  return norms;
+}
+
+doubles noisy(std::size_t n, double start, double end, std::uint64_t seed) {
+  gavel::philox4x32 rng(seed);
+  doubles norms(n);
+  for (std::size_t t = 0; t < n; ++t) {
+    const double z = static_cast<double>(t) / static_cast<double>(n);
+    norms[t] = (start + (end - start) * z) * std::exp(0.3 * gavel::normal(rng));
+  }
+  return norms;
+}
+
+double largest(const doubles& values) { return *std::max_element(values.begin(), values.end()); }
+
+}  // namespace
+
+TEST_CASE("Constant weights are linear decay, to the last bit", "[schedule][refinement]") {
+  for (const std::size_t n : {std::size_t{1}, std::size_t{2}, std::size_t{9}, std::size_t{1000}}) {
+    const doubles f = factors(doubles(n, 1.0));
+    for (std::size_t t = 0; t < n; ++t) CHECK(f[t] == static_cast<double>(n - 1 - t) / static_cast<double>(n));
+  }
+  CHECK(factors({1.0, 0.0, 3.0, 0.0}) == doubles{0.75, 0.75, 0.0, 0.0});
+  doubles in_place = {1.0, 2.0, 5.0};
+  last_iterate_factors(in_place, in_place);
+  CHECK(in_place == doubles{7.0 / 8.0, 5.0 / 8.0, 0.0});
+}
+
+TEST_CASE("Tiny weights at the end keep their digits", "[schedule][refinement]") {
+  const doubles f = factors({1.0, 1e-30, 1e-30, 1e-30});
+  CHECK(f[0] == Approx(3e-30).epsilon(1e-15));
+  CHECK(f[1] == Approx(2e-30).epsilon(1e-15));
+  CHECK(f[2] == Approx(1e-30).epsilon(1e-15));
+}
+
+TEST_CASE("The last iterate of the reduction is as good as the weighted average", "[schedule][refinement]") {
+  gavel::philox4x32 rng(7);
+  std::size_t tight = 0;
+  for (int problem = 0; problem < 400; ++problem) {
+    const std::size_t dimension = 1 + static_cast<std::size_t>(problem) % 4, steps = 2 + static_cast<std::size_t>(problem) % 23;
+    max_affine f(2 + static_cast<std::size_t>(problem) % 5, dimension, rng);
+    doubles weights(steps), x(dimension), u(dimension);
+    for (double& w : weights) w = problem % 3 == 0 ? 1.0 : -std::log(gavel::uniform_open(rng));
+    if (problem % 7 == 0) weights[steps / 2] = 0.0;
+    if (dot(weights, weights) == 0.0) weights[0] = 1.0;
+    const doubles factor = factors(weights);
+    for (double& v : x) v = 2.0 * gavel::normal(rng);
+    for (double& v : u) v = 2.0 * gavel::normal(rng);
+    // Any base sequence will do: a gradient step with a random rate and a random kick.
+    doubles z = x;
+    double right = 0.0, total = 0.0, value = 0.0;
+    for (std::size_t t = 0; t < steps; ++t) {
+      value = f(x);
+      const doubles g = f.rows[f.active];
+      for (std::size_t i = 0; i < dimension; ++i) right += weights[t] * g[i] * (z[i] - u[i]);
+      total += weights[t];
+      const double rate = gavel::uniform(rng);
+      for (std::size_t i = 0; i < dimension; ++i) {
+        const double change = -rate * g[i] + 0.2 * gavel::normal(rng);
+        z[i] += change;
+        x[i] += factor[t] * change;
+      }
+    }
+    const double gap = right / total - (value - f(u));
+    CHECK(gap >= -1e-12 * (1.0 + std::abs(value)));
+    tight += gap < 0.5 ? 1 : 0;
+  }
+  CHECK(tight > 10);  // the inequality is not vacuous
+}
+
+TEST_CASE("On |x| linear decay keeps its promise of D G / sqrt T", "[schedule][refinement]") {
+  for (const std::size_t n : {std::size_t{2}, std::size_t{9}, std::size_t{50}, std::size_t{1000}}) {
+    const double slope = 3.0, distance = 2.0;
+    const refined_schedule schedule = refine(doubles(n, slope), {.distance = distance});
+    const double promise = distance * slope / std::sqrt(static_cast<double>(n));
+    CHECK(schedule.status == refinement_status::refined);
+    CHECK(schedule.guarantee == Approx(promise).epsilon(1e-13));
+    for (const double start : {distance, -distance, 0.3, 0.0}) {
+      double x = start;
+      for (std::size_t t = 0; t + 1 < n; ++t) x -= schedule.rate(t) * slope * (x > 0.0 ? 1.0 : -1.0);
+      CHECK(slope * std::abs(x) <= promise * (1.0 + 1e-12));
+    }
+  }
+}
+
+TEST_CASE("Equal norms give linear decay in either norm and any scale", "[schedule][refinement]") {
+  for (const double level : {1e-150, 0.3, 1.0, 1e150}) {
+    for (const gradient_norm norm : {gradient_norm::l2, gradient_norm::l1}) {
+      const refined_schedule s = refine(doubles(50, level), {.norm = norm, .base_rate = 0.25});
+      CHECK(s.status == refinement_status::refined);
+      CHECK(s.end_ratio == 1.0);
+      for (std::size_t t = 0; t < 50; ++t) CHECK(s.rates[t] == Approx(0.25 * static_cast<double>(49 - t) / 49.0).epsilon(1e-15));
+    }
+  }
+}
+
+TEST_CASE("The refined guarantee is never above that of linear decay", "[schedule][refinement]") {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    const doubles norms = noisy(40, 3.0, 1.0, seed);
+    doubles out(norms.size());
+    const double guarantee = refined_rates(norms, out, {.distance = 1.5});
+    const double n = static_cast<double>(norms.size());
+    CHECK(guarantee <= 1.5 * std::sqrt(dot(norms, norms)) / n);
+    doubles weights;
+    for (const double g : norms) weights.push_back(1.0 / (g * g));
+    CHECK(guarantee == Approx(1.5 / std::sqrt(dot(weights, doubles(norms.size(), 1.0)))).epsilon(1e-13));
+    CHECK(out.back() == 0.0);
+  }
+}
+
+TEST_CASE("Norms falling early make a warm-up, and their end bends the decay", "[schedule][refinement]") {
+  struct shape {
+    double end;
+    doubles rates;
+  };
+  const doubles progress = {0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9};
+  for (const shape& expected :
+       {shape{1.0, {0.039, 0.352, 1.0, 0.833, 0.555, 0.277, 0.111}}, shape{2.0, {0.040, 0.363, 1.0, 0.525, 0.184, 0.054, 0.016}},
+        shape{0.7, {0.038, 0.348, 1.0, 0.972, 0.853, 0.577, 0.281}}}) {
+    const doubles norms = gallery(2000, expected.end);
+    const refined_schedule s = refine(norms, {.smoothing = 0.0});
+    CHECK(s.status == refinement_status::refined);
+    CHECK(s.smoothing_width == 1);
+    for (std::size_t k = 0; k < progress.size(); ++k) {
+      CHECK(std::abs(s.rate(static_cast<std::uint64_t>(2000.0 * progress[k])) - expected.rates[k]) <= 6e-4);
+    }
+  }
+}
+
+TEST_CASE("Smoothing takes a tenth of the run unless told otherwise", "[schedule][refinement]") {
+  const doubles norms = noisy(61, 3.0, 2.0, 4);
+  CHECK(refine(norms).smoothing_width == 7);
+  CHECK(refine(norms, {.smoothing = 0.5}).smoothing_width == 31);
+  CHECK(refine(norms, {.smoothing = 1.0}).smoothing_width == 61);
+  CHECK(refine(norms, {.smoothing_width = 9}).smoothing_width == 9);
+  CHECK(refine(norms, {.smoothing_width = 1001}).smoothing_width == 61);
+  CHECK(refine(doubles(60, 1.0), {.smoothing_width = 1001}).smoothing_width == 59);
+  CHECK(refine(doubles(60, 1.0), {.smoothing = 1.0}).smoothing_width == 59);
+  CHECK(refine({norms.data(), 5}).smoothing_width == 1);
+  // An outlier in the middle leaves no trace.
+  doubles spiked = norms;
+  spiked[30] = 1e9;
+  CHECK(refine(spiked).rates[30] > 0.5 * refine(norms).rates[30]);
+  CHECK(refine(spiked, {.smoothing = 0.0}).rates[30] < 1e-15);
+}
+
+TEST_CASE("A log stretches over another horizon in progress", "[schedule][refinement]") {
+  // Cubic in progress: the interpolation error falls with the square of the spacing, and a straight line is exact.
+  const auto curve = [](double z) { return 1.0 + z - 2.0 * z * z + 3.0 * z * z * z; };
+  for (const std::size_t steps : {std::size_t{2}, std::size_t{37}, std::size_t{101}, std::size_t{5000}}) {
+    doubles cubic(101), straight(101), out(steps), line(steps);
+    for (std::size_t i = 0; i < 101; ++i) {
+      cubic[i] = curve(static_cast<double>(i) / 100.0);
+      straight[i] = 5.0 - 3.0 * static_cast<double>(i) / 100.0;
+    }
+    resample(cubic, out);
+    resample(straight, line);
+    for (std::size_t t = 0; t < steps; ++t) {
+      const double z = static_cast<double>(t) / static_cast<double>(steps - 1);
+      CHECK(out[t] == Approx(curve(z)).margin(14.0 * 1e-4 / 8.0));
+      CHECK(line[t] == Approx(5.0 - 3.0 * z).epsilon(1e-13));
+    }
+    CHECK(out.front() == cubic.front());
+    CHECK(out.back() == cubic.back());
+    if (steps == 101) CHECK(out == cubic);
+  }
+  doubles one(1), four(4);
+  resample(doubles{2.0, 3.0}, one);
+  CHECK(one == doubles{2.0});
+  resample(doubles{2.0}, four);
+  CHECK(four == doubles{2.0, 2.0, 2.0, 2.0});
+
+  // The warm-up keeps its share of the run.
+  const doubles norms = gallery(2000, 1.0);
+  for (const std::size_t steps : {std::size_t{300}, std::size_t{20000}}) {
+    const refined_schedule s = refine(norms, {.steps = steps, .smoothing = 0.0});
+    REQUIRE(s.steps() == steps);
+    const auto peak = static_cast<double>(std::max_element(s.rates.begin(), s.rates.end()) - s.rates.begin());
+    CHECK(peak / static_cast<double>(steps) == Approx(0.1).margin(0.004));
+    CHECK(s.rate(steps / 2) == Approx(0.555).margin(2e-3));
+    CHECK(s.rates.back() == 0.0);
+  }
+}
+
+TEST_CASE("An extreme first norm neither underflows nor flattens the rest", "[schedule][refinement]") {
+  doubles norms(50, 2.0);
+  norms[0] = 1e150;
+  doubles out(50);
+  (void)refined_rates(norms, out);
+  CHECK(out[0] > 0.0);
+  CHECK(out[0] == Approx(4e-300).epsilon(0.05));
+  CHECK(out[1] == Approx(1.0).epsilon(1e-13));
+  CHECK(out[25] == Approx(24.0 / 48.0).epsilon(1e-13));
+  const refined_schedule s = refine(norms, {.distance = 1.0, .smoothing = 0.0});
+  CHECK(s.rates[0] > 0.0);
+  CHECK(s.guarantee == Approx(2.0 / 7.0).epsilon(1e-13));
+  CHECK(s.status == refinement_status::refined);
+
+  norms[0] = 1e-150;
+  (void)refined_rates(norms, out);
+  CHECK(out[0] == 1.0);
+  for (std::size_t t = 1; t + 1 < 50; ++t) CHECK(out[t] * 1e300 == Approx(0.25 * static_cast<double>(49 - t) / 49.0).epsilon(1e-12));
+  (void)refined_rates(norms, out, {.distance = 1.0});
+  CHECK(out[0] == Approx(1e-150 * 49.0 / 4.0).epsilon(1e-12));
+  const refined_schedule floored = refine(norms, {.distance = 1.0, .smoothing = 0.0});
+  CHECK(floored.floored_norms == 1);
+  for (std::size_t t = 0; t + 1 < 50; ++t) CHECK((floored.rates[t] > 0.0 && floored.rates[t] < 1.0));
+  // All tiny or all huge together: squares would leave the range of doubles.
+  for (const double level : {1e-200, 1e200}) {
+    doubles extreme = gallery(100, 2.0), plain(100);
+    (void)refined_rates(extreme, plain);
+    for (double& v : extreme) v *= level;
+    doubles scaled(100);
+    (void)refined_rates(extreme, scaled);
+    for (std::size_t t = 0; t < 100; ++t) CHECK(scaled[t] == Approx(plain[t]).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("Interpolating problems fall back to linear decay and say so", "[schedule][refinement]") {
+  doubles norms(200);
+  for (std::size_t t = 0; t < norms.size(); ++t) norms[t] = std::exp(-6.0 * static_cast<double>(t) / 200.0);
+  const refined_schedule s = refine(norms, {.base_rate = 2.0});
+  CHECK(s.status == refinement_status::interpolating);
+  CHECK(s.end_ratio < 1.0 / 3.0);
+  for (std::size_t t = 0; t < 200; ++t) CHECK(s.rates[t] == Approx(2.0 * static_cast<double>(199 - t) / 199.0).epsilon(1e-14));
+
+  const refined_schedule forced = refine(norms, {.force = true});
+  CHECK(forced.status == refinement_status::refined);
+  CHECK(forced.end_ratio == s.end_ratio);
+  CHECK(std::max_element(forced.rates.begin(), forced.rates.end()) - forced.rates.begin() > 150);  // the long warm-up
+
+  const refined_schedule absolute = refine(norms, {.distance = 3.0, .smoothing = 0.0});
+  CHECK(absolute.status == refinement_status::interpolating);
+  const double root = std::sqrt(dot(norms, norms));
+  CHECK(absolute.guarantee == Approx(3.0 * root / 200.0).epsilon(1e-13));
+  CHECK(absolute.rates[0] == Approx(3.0 / root * 199.0 / 200.0).epsilon(1e-13));
+
+  // The threshold is a third of the middle half, and a slow fall is no reason.
+  for (const double end : {0.32, 0.34}) {
+    doubles level(200, 1.0);
+    for (std::size_t t = 150; t < 200; ++t) level[t] = end;
+    CHECK((refine(level, {.smoothing = 0.0}).status == refinement_status::interpolating) == (end < 1.0 / 3.0));
+    CHECK(refine(level, {.smoothing = 0.0}).end_ratio == Approx(end));
+  }
+  CHECK(refine(noisy(400, 10.0, 4.0, 3)).status == refinement_status::refined);
+  // A spike of small norms is smoothed away first.
+  doubles dip(200, 1.0);
+  for (std::size_t t = 180; t < 188; ++t) dip[t] = 1e-6;
+  CHECK(refine(dip).status == refinement_status::refined);
+}
+
+TEST_CASE("Zero norms are floored, and a log of zeros has nothing to say", "[schedule][refinement]") {
+  doubles norms(40, 2.0);
+  norms[10] = 0.0;
+  const refined_schedule s = refine(norms, {.smoothing = 0.0});
+  CHECK(s.status == refinement_status::floored_zero_norms);
+  CHECK(s.floored_norms == 1);
+  for (const double rate : s.rates) CHECK(std::isfinite(rate));
+  CHECK(largest(s.rates) == 1.0);
+  CHECK(refine(norms).status == refinement_status::refined);  // smoothed away
+  CHECK(refine(norms).floored_norms == 0);
+  norms[10] = 1e-200;  // as good as zero, and treated alike
+  CHECK(refine(norms, {.smoothing = 0.0}) == s);
+
+  const refined_schedule none = refine(doubles(10, 0.0), {.distance = 2.0});
+  CHECK(none.status == refinement_status::zero_norms);
+  CHECK(none.guarantee == 0.0);
+  CHECK(none.rates[0] == 1.0);
+  CHECK(none.rates[9] == 0.0);
+  // More than half of it zero: the problem is solved along the way.
+  doubles dying(40, 1.0);
+  for (std::size_t t = 12; t < 40; ++t) dying[t] = 0.0;
+  CHECK(refine(dying).status == refinement_status::interpolating);
+  CHECK(refine(dying).floored_norms > 0);
+  CHECK(refine(dying, {.force = true}).status == refinement_status::floored_zero_norms);
+}
+
+TEST_CASE("Samples can be left out", "[schedule][refinement]") {
+  doubles norms = noisy(80, 2.0, 2.0, 5);
+  const doubles clean = norms;
+  norms.insert(norms.begin() + 40, not_a_number);
+  norms.insert(norms.begin() + 20, infinite);
+  const refined_schedule s = refine(norms, {.steps = 80, .drop_non_finite = true});
+  CHECK(s.dropped_norms == 2);
+  CHECK(s.rates == refine(clean).rates);
+  CHECK(refine(norms, {.drop_non_finite = true}).steps() == 82);  // as many steps as were logged
+
+  doubles framed = clean;
+  framed.insert(framed.begin(), {1e6, 1e7});
+  framed.insert(framed.end(), {1e-6, 1e-7});
+  const refined_schedule inner = refine(framed, {.steps = 80, .drop_ends = 2});
+  CHECK(inner.rates == refine(clean).rates);
+  CHECK(inner.dropped_norms == 4);
+}
+
+TEST_CASE("Runs of one and two steps", "[schedule][refinement]") {
+  const refined_schedule one = refine(doubles{2.0});
+  CHECK(one.status == refinement_status::too_short);
+  CHECK(one.rates == doubles{1.0});
+  CHECK(one.guarantee == 0.0);
+  const refined_schedule known = refine(doubles{2.0}, {.distance = 3.0});
+  CHECK(known.rates == doubles{1.5});
+  CHECK(known.guarantee == 6.0);
+  CHECK(refine(doubles{0.0}, {.distance = 3.0}).rates == doubles{1.0});
+  CHECK(refine(doubles(30, 1.0), {.steps = 1}).status == refinement_status::too_short);
+  const refined_schedule two = refine(doubles{2.0, 1.0});
+  CHECK(two.status == refinement_status::refined);
+  CHECK(two.rates == doubles{1.0, 0.0});
+  CHECK(refine(doubles{2.0}, {.steps = 4}).rates[1] == Approx(2.0 / 3.0));  // one sample: all equal
+  doubles single(1, -1.0);
+  CHECK(refined_rates(doubles{2.0}, single) == 0.0);
+  CHECK(single == doubles{0.0});  // the closed form itself
+}
+
+TEST_CASE("A refined schedule is a schedule", "[schedule][refinement]") {
+  const refined_schedule s = refine(noisy(30, 3.0, 2.0, 9));
+  CHECK(s.steps() == 30);
+  for (std::size_t t = 0; t < 30; ++t) CHECK(s.rate(t) == s.rates[t]);
+  CHECK(s.rate(30) == 0.0);
+  CHECK(s.rate(std::numeric_limits<std::uint64_t>::max()) == 0.0);
+  CHECK(largest(s.rates) == 1.0);
+  CHECK(refined_schedule{}.rate(3) == 0.0);
+  const refined_schedule copy = s;
+  CHECK(copy == s);
+  const refined_schedule one = refine(doubles{2.0}, {.base_rate = 0.1});
+  CHECK(one.rate(7) == 0.1);  // holds its end value
+}
+
+TEST_CASE("What refinement refuses", "[schedule][refinement]") {
+  const doubles good = {1.0, 2.0, 3.0};
+  doubles out(3, -7.0), two(2);
+  CHECK(message_of([&] { last_iterate_factors(doubles{}, {}); }) ==
+        "gavel::schedule::last_iterate_factors: weights.size() = 0, must be >= 1");
+  CHECK(message_of([&] { last_iterate_factors(good, two); }) ==
+        "gavel::schedule::last_iterate_factors: out.size() = 2, must be weights.size() = 3");
+  CHECK(message_of([&] {
+          last_iterate_factors(doubles{1.0, -1.0, 1.0}, out);
+        }) == "domain: gavel::schedule::last_iterate_factors: weights[1] = -1, must be finite and >= 0");
+  CHECK(message_of([&] {
+          last_iterate_factors(doubles{1.0, 1.0, infinite}, out);
+        }) == "domain: gavel::schedule::last_iterate_factors: weights[2] = inf, must be finite and >= 0");
+  CHECK(message_of([&] { last_iterate_factors(doubles(3, 0.0), out); }) ==
+        "gavel::schedule::last_iterate_factors: sum of weights = 0, must be > 0 and finite");
+  CHECK(message_of([&] { last_iterate_factors(doubles(3, 1e308), out); }) ==
+        "gavel::schedule::last_iterate_factors: sum of weights = inf, must be > 0 and finite");
+
+  CHECK(message_of([&] { (void)refined_rates(doubles{}, {}); }) ==
+        "gavel::schedule::refined_rates: gradient_norms.size() = 0, must be >= 1");
+  CHECK(message_of([&] { (void)refined_rates(good, two); }) ==
+        "gavel::schedule::refined_rates: out.size() = 2, must be gradient_norms.size() = 3");
+  CHECK(message_of([&] {
+          (void)refined_rates(doubles{1.0, 0.0, 1.0}, out);
+        }) == "domain: gavel::schedule::refined_rates: gradient_norms[1] = 0, must be finite and > 0");
+  CHECK(message_of([&] {
+          (void)refined_rates(doubles{1.0, 1.0, not_a_number}, out);
+        }) == "domain: gavel::schedule::refined_rates: gradient_norms[2] = nan, must be finite and > 0");
+  CHECK(message_of([&] { (void)refined_rates(good, out, {.distance = -1.0}); }) ==
+        "gavel::schedule::refined_rates: distance = -1, must be finite and >= 0");
+  CHECK(message_of([&] { (void)refined_rates(good, out, {.distance = not_a_number}); }) ==
+        "domain: gavel::schedule::refined_rates: distance = nan, must be finite and >= 0");
+  CHECK(message_of([&] { (void)refined_rates(good, out, {.norm = gradient_norm::l1, .distance = 1.0}); }) ==
+        "gavel::schedule::refined_rates: distance = 1, must be 0 (unknown) with l1 norms: the guarantee is for l2");
+  CHECK(out == doubles(3, -7.0));
+  CHECK(message_of([&] { resample(doubles{}, out); }) == "gavel::schedule::resample: values.size() = 0, must be >= 1");
+
+  CHECK(message_of([&] { (void)refine(doubles{}); }) == "gavel::schedule::refine: gradient_norms.size() = 0, must be >= 1");
+  CHECK(message_of([&] {
+          (void)refine(doubles{1.0, 1.0, -1.0});
+        }) == "domain: gavel::schedule::refine: gradient_norms[2] = -1, must be >= 0");
+  CHECK(message_of([&] {
+          (void)refine(doubles{1.0, -infinite}, {.drop_non_finite = true});
+        }) == "domain: gavel::schedule::refine: gradient_norms[1] = -inf, must be >= 0");
+  CHECK(message_of([&] {
+          (void)refine(doubles{1.0, not_a_number});
+        }) == "domain: gavel::schedule::refine: gradient_norms[1] = nan, must be finite (or dropped by drop_non_finite)");
+  CHECK(message_of([&] { (void)refine(doubles{infinite}); }) ==
+        "domain: gavel::schedule::refine: gradient_norms[0] = inf, must be finite (or dropped by drop_non_finite)");
+  CHECK(message_of([&] {
+          (void)refine(doubles{infinite, not_a_number}, {.drop_non_finite = true});
+        }) == "gavel::schedule::refine: finite gradient_norms = 0, must be >= 1");
+  CHECK(message_of([&] { (void)refine(good, {.base_rate = 0.0}); }) == "gavel::schedule::refine: base_rate = 0, must be finite and > 0");
+  CHECK(message_of([&] { (void)refine(good, {.base_rate = not_a_number}); }) ==
+        "domain: gavel::schedule::refine: base_rate = nan, must be finite and > 0");
+  CHECK(message_of([&] { (void)refine(good, {.smoothing = 1.5}); }) == "gavel::schedule::refine: smoothing = 1.5, must be in [0, 1]");
+  CHECK(message_of([&] { (void)refine(good, {.smoothing_width = 4}); }) ==
+        "gavel::schedule::refine: smoothing_width = 4, must be odd, or 0 for the width that smoothing gives");
+  CHECK(message_of([&] { (void)refine(good, {.drop_ends = 2}); }) ==
+        "gavel::schedule::refine: drop_ends = 2, leaves no sample of gradient_norms.size() = 3");
+  CHECK(refine(good, {.drop_ends = 1}).dropped_norms == 2);
+  CHECK(message_of([&] {
+          (void)refine(doubles{1.0, 2.0}, {.drop_ends = 1});
+        }) == "gavel::schedule::refine: drop_ends = 1, leaves no sample of gradient_norms.size() = 2");
+}

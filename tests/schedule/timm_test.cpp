@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include <gavel/schedule/timm.hpp>
+
+#include "schedule/preset_laws.hpp"
+#include "support/catch.hpp"
+#include "support/messages.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+
+namespace timm = gavel::schedule::timm;
+using namespace gavel::testing;
+
+namespace {
+
+constexpr double pi = 3.14159265358979323846;
+
+// Each preset is a constant expression; the values are the ones that off-by-one conventions decide.
+static_assert(timm::cosine({.base_lr = 0.5, .t_initial = 10}).rate(0) == 0.5);
+static_assert(near(timm::cosine({.base_lr = 0.5, .t_initial = 10, .warmup_t = 4}).rate(5), 0.25));
+static_assert(near(timm::cosine({.base_lr = 0.5, .t_initial = 10, .warmup_t = 4, .warmup_prefix = true}).rate(9), 0.25));
+static_assert(timm::cosine({.base_lr = 0.5, .t_initial = 10, .lr_min = 0.125}).rate(10) == 0.125);
+static_assert(near(timm::poly({.base_lr = 0.5, .t_initial = 16}).rate(12), 0.25));
+static_assert(near(timm::tanh({.base_lr = 0.5, .t_initial = 10, .lb = -1.0, .ub = 1.0}).rate(5), 0.25));
+static_assert(near(timm::step({.base_lr = 0.5, .decay_t = 4.0, .decay_rate = 0.5}).rate(3), 0.5));
+static_assert(near(timm::step({.base_lr = 0.5, .decay_t = 4.0, .decay_rate = 0.5}).rate(4), 0.25));
+static_assert(near(timm::multistep({.base_lr = 0.5, .decay_t = {6, 11}, .decay_rate = 0.5}).rate(5), 0.25));
+static_assert(near(timm::multistep({.base_lr = 0.5, .decay_t = {6, 11}, .decay_rate = 0.5, .drop_early = false}).rate(5), 0.5));
+
+// timm's cycles with the cycle found by adding lengths.
+struct cycles {
+  double length, ratio, decay;
+  double limit;
+  double base, minimum;
+  std::function<double(double)> shape;
+
+  double rate(double t) const {
+    double cycle = 0.0, begin = 0.0, now = length;
+    for (; t >= begin + now; now *= ratio, cycle += 1.0) begin += now;
+    if (cycle >= limit) return minimum;
+    return minimum + (base * std::pow(decay, cycle) - minimum) * shape((t - begin) / now);
+  }
+};
+
+template <class Options>
+Options with_cycles(double ratio, std::uint64_t limit, bool prefix, std::uint64_t warmup) {
+  Options options;
+  options.base_lr = 0.5;
+  options.t_initial = 6;
+  options.lr_min = 0.01;
+  options.cycle_mul = ratio;
+  options.cycle_decay = 0.7;
+  options.cycle_limit = limit;
+  options.warmup_t = warmup;
+  options.warmup_lr_init = 0.02;
+  options.warmup_prefix = prefix;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("timm's schedules with cycles, transcribed", "[schedule][timm]") {
+  for (const double ratio : {1.0, 2.0, 1.5}) {
+    for (const std::uint64_t limit : {1U, 3U}) {
+      for (const bool prefix : {false, true}) {
+        for (const std::uint64_t warmup : {0U, 4U, 9U}) {
+          INFO("cycle_mul " << ratio << ", cycle_limit " << limit << ", prefix " << prefix << ", warmup_t " << warmup);
+          cycles upstream{6.0, ratio, 0.7, static_cast<double>(limit), 0.5, 0.01, {}};
+          const double w = static_cast<double>(warmup);
+          const auto transcribed = [&](double t) {
+            const double target = 0.5;
+            return t < w ? 0.02 + t * (target - 0.02) / w : upstream.rate(prefix ? t - w : t);
+          };
+          for (const double k : {1.0, 1.7}) {
+            upstream.shape = [&](double u) { return 0.5 * (1.0 + std::cos(pi * std::pow(u, k))); };
+            auto cosine = with_cycles<timm::cosine_options>(ratio, limit, prefix, warmup);
+            cosine.k_decay = k;
+            check_against(timm::cosine(cosine), 80, transcribed);
+            upstream.shape = [&](double u) { return std::pow(1.0 - std::pow(u, k), 0.8); };
+            auto poly = with_cycles<timm::poly_options>(ratio, limit, prefix, warmup);
+            poly.k_decay = k;
+            poly.power = 0.8;
+            check_against(timm::poly(poly), 80, transcribed);
+          }
+          upstream.shape = [](double u) { return 0.5 * (1.0 - std::tanh(-6.0 * (1.0 - u) + 2.0 * u)); };
+          auto tanh = with_cycles<timm::tanh_options>(ratio, limit, prefix, warmup);
+          tanh.lb = -6.0;
+          tanh.ub = 2.0;
+          const double target = prefix ? 0.5 : upstream.rate(w);  // here alone the warm-up aims at the decay
+          check_against(timm::tanh(tanh), 80,
+                        [&](double t) { return t < w ? 0.02 + t * (target - 0.02) / w : upstream.rate(prefix ? t - w : t); });
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("timm's step and multistep, with the early drop and without", "[schedule][timm]") {
+  for (const bool prefix : {false, true}) {
+    const auto late = [&](double t) { return prefix ? t - 4.0 : t; };
+    check_against(
+        timm::step({.base_lr = 0.5, .decay_t = 3.5, .decay_rate = 0.3, .warmup_t = 4, .warmup_lr_init = 0.02, .warmup_prefix = prefix}), 60,
+        [&](double t) { return t < 4.0 ? 0.02 + t * 0.48 / 4.0 : 0.5 * std::pow(0.3, std::floor(late(t) / 3.5)); });
+    for (const bool early : {false, true}) {
+      const auto schedule = timm::multistep({.base_lr = 0.5,
+                                             .decay_t = {0, 1, 7, 7, 12},
+                                             .decay_rate = 0.3,
+                                             .warmup_t = 4,
+                                             .warmup_lr_init = 0.02,
+                                             .warmup_prefix = prefix,
+                                             .drop_early = early});
+      check_against(schedule, 60, [&](double t) {
+        if (t < 4.0) return 0.02 + t * 0.48 / 4.0;
+        double passed = 0.0;
+        for (const double milestone : {0.0, 1.0, 7.0, 7.0, 12.0}) passed += milestone <= late(t) + (early ? 1.0 : 0.0) ? 1.0 : 0.0;
+        return 0.5 * std::pow(0.3, passed);
+      });
+    }
+  }
+  REQUIRE(timm::step_options{}.warmup_prefix);  // timm's own defaults differ from one scheduler to the next
+  REQUIRE(timm::multistep_options{}.warmup_prefix);
+  REQUIRE(!timm::cosine_options{}.warmup_prefix);
+}
+
+TEST_CASE("timm's warm-up without prefix jumps where it ends, tanh alone does not", "[schedule][timm]") {
+  const auto cosine = timm::cosine({.base_lr = 0.5, .t_initial = 100, .warmup_t = 20});
+  REQUIRE(cosine.rate(19) == 0.475);
+  REQUIRE(near(cosine.rate(20), 0.25 * (1.0 + std::cos(0.2 * pi))));  // 0.452, as if the decay had gone on under the warm-up
+  const auto shifted = timm::cosine({.base_lr = 0.5, .t_initial = 100, .warmup_t = 20, .warmup_prefix = true});
+  REQUIRE(shifted.rate(20) == 0.5);
+  REQUIRE(near(shifted.rate(70), 0.25));
+  check_holds(shifted, 120, 0.0);
+  check_holds(cosine, 100, 0.0);
+  const auto tanh = timm::tanh({.base_lr = 0.5, .t_initial = 100, .lb = -2.0, .warmup_t = 40});
+  REQUIRE(std::abs(tanh.rate(40) - tanh.rate(39)) < 0.013);
+  // a cycle boundary at which floor(log_3(1 + 2 t / t_initial)) is off by one in double: 1 + 2 * 1210 / 10 = 243 = 3^5
+  const auto growing = timm::cosine({.base_lr = 0.5, .t_initial = 10, .cycle_mul = 3.0, .cycle_limit = 9});
+  REQUIRE(growing.rate(1210) == 0.5);
+  REQUIRE(growing.rate(1209) < 0.001);
+}
+
+TEST_CASE("timm's presets keep twelve digits at the last steps of a million", "[schedule][timm]") {
+  const std::uint64_t n = 1'000'000, w = 123'457;
+  const auto cosine = timm::cosine({.base_lr = 0.3, .t_initial = n - w, .lr_min = 1e-3, .warmup_t = w, .warmup_prefix = true});
+  const auto poly = timm::poly({.base_lr = 0.3, .t_initial = n - w, .lr_min = 1e-3, .warmup_t = w, .warmup_prefix = true});
+  for (const std::uint64_t left : {1U, 2U, 17U, 876'540U}) {
+    const long double share = static_cast<long double>(left) / static_cast<long double>(n - w);
+    const long double half = std::sin(pi_exact * share / 2.0L);
+    check_exact(cosine.rate(n - left), 1e-3L + (0.3L - 1e-3L) * half * half);
+    check_exact(poly.rate(n - left), 1e-3L + (0.3L - 1e-3L) * std::sqrt(share),
+                0.3L);  // of the peak: 1 - z cancels here as it does in timm
+  }
+  for (const std::uint64_t step : {1U, 2U, 123'456U}) {
+    check_exact(cosine.rate(step), 0.3L * static_cast<long double>(step) / static_cast<long double>(w));
+  }
+}
+
+TEST_CASE("timm's presets say what they refuse", "[schedule][timm]") {
+  const auto refused = [](auto preset, auto options) { return message_of([&] { static_cast<void>(preset(options)); }); };
+  const auto cosine = [](const timm::cosine_options& o) { return message_of([&] { static_cast<void>(timm::cosine(o)); }); };
+  REQUIRE(cosine({}) == "gavel::schedule::timm::cosine: t_initial = 0, must be >= 1");
+  REQUIRE(cosine({.base_lr = not_a_number, .t_initial = 5}) == "domain: gavel::schedule::timm::cosine: base_lr = nan, must be a number");
+  REQUIRE(cosine({.base_lr = 0.1, .t_initial = 5, .lr_min = 0.2}) == "gavel::schedule::timm::cosine: lr_min = 0.2, must be <= base_lr 0.1");
+  REQUIRE(cosine({.t_initial = 5, .cycle_mul = 0.5}) == "gavel::schedule::timm::cosine: cycle_mul = 0.5, must be finite and >= 1");
+  REQUIRE(cosine({.t_initial = 5, .cycle_decay = 0.0}) == "gavel::schedule::timm::cosine: cycle_decay = 0, must be finite and > 0");
+  REQUIRE(cosine({.t_initial = 5, .cycle_limit = 0}) == "gavel::schedule::timm::cosine: cycle_limit = 0, must be >= 1");
+  REQUIRE(cosine({.t_initial = 5, .k_decay = 0.0}) == "gavel::schedule::timm::cosine: k_decay = 0, must be finite and > 0");
+  REQUIRE(cosine({.t_initial = 5, .warmup_lr_init = -1.0}) ==
+          "gavel::schedule::timm::cosine: warmup_lr_init = -1, must be finite and >= 0");
+  REQUIRE(cosine({.t_initial = 5, .warmup_t = ~std::uint64_t{0}}) ==
+          "gavel::schedule::timm::cosine: warmup_t = 18446744073709551615, must be <= 2^53");
+  REQUIRE(refused(timm::poly, timm::poly_options{.t_initial = 5, .power = 0.0}) ==
+          "gavel::schedule::timm::poly: power = 0, must be finite and > 0");
+  REQUIRE(refused(timm::tanh, timm::tanh_options{.t_initial = 5, .lb = 3.0}) ==
+          "gavel::schedule::timm::tanh: ub = 3, must be finite and > lb 3");
+  REQUIRE(refused(timm::step, timm::step_options{}) == "gavel::schedule::timm::step: decay_t = 0, must be finite and > 0");
+  REQUIRE(refused(timm::step, timm::step_options{.decay_t = 3.0, .decay_rate = 0.0}) ==
+          "gavel::schedule::timm::step: decay_rate = 0, must be finite and > 0");
+  REQUIRE(refused(timm::multistep, timm::multistep_options{.decay_t = {6, 5}}) ==
+          "gavel::schedule::timm::multistep: decay_t[1] = 5, must be >= the one before, 6");
+}
