@@ -76,3 +76,27 @@ macro(gavel_find_benchmark)
     benchmark benchmark::benchmark PACKAGE libbenchmark-dev REPOSITORY https://github.com/google/benchmark.git TAG v1.8.3 SETTINGS
     BENCHMARK_ENABLE_TESTING=OFF BENCHMARK_ENABLE_INSTALL=OFF)
 endmacro()
+
+# libtorch, quietly absent otherwise: the target gavel_torch, and gavel_torch_version. Found by hand: libtorch's own CMake package
+# brings compile flags along. TORCH_ROOT names an unpacked archive.
+macro(gavel_find_torch)
+  if(NOT TARGET gavel_torch)
+    find_path(GAVEL_TORCH_INCLUDE_DIR NAMES ATen/ATen.h PATHS "${TORCH_ROOT}/include")
+    find_library(GAVEL_TORCH_CPU_LIBRARY NAMES torch_cpu PATHS "${TORCH_ROOT}/lib")
+    find_library(GAVEL_TORCH_C10_LIBRARY NAMES c10 PATHS "${TORCH_ROOT}/lib")
+    mark_as_advanced(GAVEL_TORCH_INCLUDE_DIR GAVEL_TORCH_CPU_LIBRARY GAVEL_TORCH_C10_LIBRARY)
+    if(GAVEL_TORCH_INCLUDE_DIR AND GAVEL_TORCH_CPU_LIBRARY AND GAVEL_TORCH_C10_LIBRARY)
+      add_library(gavel_torch INTERFACE IMPORTED GLOBAL)
+      target_include_directories(gavel_torch SYSTEM INTERFACE "${GAVEL_TORCH_INCLUDE_DIR}"
+                                                              "${GAVEL_TORCH_INCLUDE_DIR}/torch/csrc/api/include")
+      target_link_libraries(gavel_torch INTERFACE "${GAVEL_TORCH_CPU_LIBRARY}" "${GAVEL_TORCH_C10_LIBRARY}")
+    endif()
+  endif()
+  set(gavel_torch_version "")
+  if(TARGET gavel_torch AND EXISTS "${GAVEL_TORCH_INCLUDE_DIR}/torch/csrc/api/include/torch/version.h")
+    file(STRINGS "${GAVEL_TORCH_INCLUDE_DIR}/torch/csrc/api/include/torch/version.h" gavel_torch_version
+         REGEX "TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]")
+    string(REGEX REPLACE "[^0-9;]" "" gavel_torch_version "${gavel_torch_version}")
+    string(REPLACE ";" "." gavel_torch_version "${gavel_torch_version}")
+  endif()
+endmacro()

@@ -5,12 +5,13 @@
 // the target's? Two n-gram models trained in memory on text files, or the exported logits of any two language models.
 
 #include "speculative/support/compare_verifiers.hpp"
-#include "speculative/support/corpus.hpp"
 #include "speculative/support/decode.hpp"
 #include "speculative/support/distinct_drafts.hpp"
 #include "speculative/support/inputs.hpp"
 #include "speculative/support/position_rates.hpp"
 #include "speculative/support/report.hpp"
+#include "support/corpus.hpp"
+#include "support/output.hpp"
 
 #include <gavel/core/version.hpp>
 #include <gavel/speculative/greedy_drafts.hpp>
@@ -26,14 +27,10 @@
 
 #include <CLI/CLI.hpp>
 
-#include <unistd.h>  // isatty
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -51,6 +48,7 @@ using examples::draft_law;
 using examples::input;
 using examples::law_difference;
 using examples::optimum_memory;
+using examples::progress_line;
 using examples::table_row;
 using examples::token_id;
 
@@ -85,22 +83,6 @@ struct arguments {
   std::string json;
   std::string csv;
   std::string svg;
-};
-
-/// One line on a terminal's stderr that is overwritten; nothing in a log file.
-class progress_line {
- public:
-  void show(const std::string& text) {
-    if (!terminal_) return;
-    std::fprintf(stderr, "\r\033[K%s", text.c_str());
-    std::fflush(stderr);
-  }
-  ~progress_line() {
-    if (terminal_) std::fprintf(stderr, "\r\033[K");
-  }
-
- private:
-  bool terminal_ = isatty(STDERR_FILENO) != 0;
 };
 
 struct measurements {
@@ -375,18 +357,13 @@ void run(const arguments& args) {
   if (!args.json.empty()) examples::write_text(args.json, report(source, args, measured, seconds).dump(2) + "\n");
   if (!args.csv.empty()) examples::write_text(args.csv, examples::to_csv(rows));
   if (!args.svg.empty()) {
-    examples::write_text(args.svg, "");  // says "cannot be written" before gnuplot does it in its own words
     const examples::figure_line optimal{"optimal", "#0072b2"}, k_seq{"K-SEQ", "#e69f00"}, recursive{"recursive rejection", "#009e73"},
         target_only{"target only", "#cc79a7"}, greedy{"greedy", "#d55e00"};
     const std::vector<examples::figure_panel> panels{{independent, {optimal, k_seq, recursive, target_only}},
                                                      {distinct, {recursive, target_only}},
                                                      {distinct_short, {optimal, recursive}},
                                                      {most_likely_then_one, {greedy, target_only}}};
-    if (!examples::draw_figure(args.svg, rows, panels, "Acceptance against the number of drafts")) {
-      std::error_code ignored;
-      std::filesystem::remove(args.svg, ignored);
-      std::fprintf(stderr, "note: gnuplot not found, %s not drawn (Debian: apt-get install gnuplot-nox)\n", args.svg.c_str());
-    }
+    examples::draw_or_note(args.svg, examples::figure_script(args.svg, rows, panels, "Acceptance against the number of drafts"));
   }
 }
 

@@ -27,11 +27,12 @@ import sys
 SUFFIX = re.compile(r"/(iterations:\d+|repeats:\d+|min_time:[^/]+|real_time|process_time|manual_time|threads:\d+)")
 TO_NS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 SHOWN_COUNTERS = ("accepted", "rate", "optimum", "gap", "groups", "evaluations")
-WHO = {"std": "std", "std_sort": "std::sort", "eigen": "Eigen", "torch": "torch", "gavel": "gavel"}
+WHO = {"hand": "by hand", "std": "std", "std_sort": "std::sort", "eigen": "Eigen", "torch": "torch", "gavel": "gavel"}
 
 Measurement = collections.namedtuple("Measurement", "time median counters")
 Key = collections.namedtuple("Key", "topic function scalar size")
-# A target: `needed` times faster than `rival`, or at most `needed` times the time of `rival`, or at most `needed` of time or counter.
+# A target: `needed` times faster than `rival`, or at most `needed` times the time of `rival`, or at most `needed` of time or counter, or at
+# most `needed` times as long per element as at the size `rival`.
 Target = collections.namedtuple("Target", "key rule needed rival what")
 
 
@@ -41,6 +42,10 @@ def kernel(function):
 
 def speculative(function, size):
     return Key("speculative", function, "float", size)
+
+
+def schedule(function, size):
+    return Key("schedule", function, "double", size)
 
 
 LOG_SUM_EXP = (kernel("log_sum_exp"), "gavel")
@@ -63,6 +68,18 @@ TARGETS = [
            "`optimal_acceptance`, without replacement, n = 8"),
     Target(speculative("optimal_iid", "32000"), "time", 5e6, None, "`optimal_iid`, n = 4, fit and verdict"),
     Target(speculative("optimal_iid", "32000"), "counter", 1e-6, "gap", "`optimal_iid`, n = 4, gap to the optimum"),
+    Target(schedule("rate_linear", "1000000"), "share", 1.1, "hand", "one rate, linear decay"),
+    Target(schedule("rate_rex", "1000000"), "share", 1.1, "hand", "one rate, REX"),
+    Target(schedule("rate_cosine", "1000000"), "share", 1.1, "hand", "one rate, cosine"),
+    Target(schedule("rate_step_decay", "1000000"), "share", 1.1, "hand", "one rate, steps at 30-60-90 %"),
+    Target(schedule("rate_warmup_rex", "1000000"), "share", 1.1, "hand", "one rate, warm-up then REX"),
+    Target(schedule("rate_wsd_one_minus_sqrt", "1000000"), "share", 1.1, "hand", "one rate, warm-up, stable, 1 - sqrt decay"),
+    Target(schedule("fill_linear", "10000000"), "time", 1e8, None, "a table of rates, `fill`, linear decay"),
+    Target(schedule("fill_rex", "10000000"), "time", 1e8, None, "a table of rates, `fill`, REX"),
+    Target(schedule("refined_rates", "10000000"), "growth", 4, "10000", "refined schedule, `refined_rates`"),
+    Target(schedule("last_iterate_bound", "10000000"), "growth", 2, "10000", "bound of a schedule, `last_iterate_bound`"),
+    Target(schedule("fit_annealing_law", "40"), "time", 1e8, None, "`fit_annealing_law`, two curves of 20,000 steps"),
+    Target(schedule("fit_annealing_law_huber", "40"), "time", 1e8, None, "the same, multi-start Huber fit"),
 ]
 RIVAL_WORK = {
     ("log_sum_exp", "std"): "the plain `std::exp` loop", ("softmax", "std"): "the plain `std::exp` loop",
@@ -72,13 +89,20 @@ RIVAL_WORK = {
 }
 GROWTH = ["log_sum_exp", "softmax", "sample_logits", "top_k50",
           "optimal_acceptance_iid", "optimal_acceptance_without_replacement", "optimal_iid"]
+RUN_GROWTH = ["refined_rates", "last_iterate_bound", "last_iterate_bound_gradient", "refine", "annealing_areas"]
 
 # In the order of the page.
 TOPIC_NOTES = {
     "kernels": "One row of V elements.",
     "speculative": "Rows as a language model gives them, long-tailed, with a draft model near the target; the source files say exactly how.",
     "core": "One call. `std` is the Mersenne Twister with the standard distributions; its `discrete_distribution` keeps cumulative sums,\n"
-            "which are quicker to build and slower to draw from than an alias table.",
+            "which are quicker to build and slower to draw from than an alias table. `median_filter`: a window of so many samples over\n"
+            "1,000,000; `std` selects the middle of every window anew with `std::nth_element`.",
+    "schedule": "`rate_*`: one rate of a run of so many steps; `fill_*`: all of them. `by hand` is the closed form of that one schedule,\n"
+                "minimum + (base - minimum) rho(t / T), without a clamp; torch is its `StepLR`, one `step()` and one read of the rate.\n"
+                "`std` fills the table with one number: the limit of writing.\n"
+                "`refine` smooths the log of gradient norms by a running median over a tenth of the run, which is why it grows faster than\n"
+                "linearly. The fits start from the rates of every step; their size is the number of losses.",
 }
 
 HOW_TARGETS_ARE_REACHED = """\
@@ -188,6 +212,14 @@ def judge(target, results, peers):
         if value is None:
             return needed, "", "not measured"
         return needed, f"{value:.1e}", "yes" if value <= target.needed else "**no**"
+    if target.rule == "growth":
+        needed = f"<= {target.needed}x the time per step at {show_size(target.rival)}"
+        small = results.get(target.key._replace(size=target.rival), {}).get("gavel")
+        if own is None or small is None:
+            return needed, "", "not measured"
+        each, each_small = own.time / leading_number(target.key.size), small.time / leading_number(target.rival)
+        met = each <= target.needed * each_small
+        return needed, f"{show_ratio(each / each_small)} ({show_time(each)} against {show_time(each_small)})", "yes" if met else "**no**"
     if isinstance(target.rival, tuple):
         other, label = results.get(target.rival[0], {}).get(target.rival[1]), f"`{target.rival[0].function}`"
     else:
@@ -208,7 +240,7 @@ def targets_table(results, peers, only_measured=False):
         needed, measured, met = judge(target, results, peers)
         if measured or not only_measured:
             rows.append([target.what, show_size(target.key.size), needed, measured, met])
-    return markdown(["what", "V", "target", "measured", "met"], rows) if rows else []
+    return markdown(["what", "size", "target", "measured", "met"], rows) if rows else []
 
 
 def topic_table(results, topic):
@@ -261,9 +293,9 @@ class Limits:
         return {name: time for name, time in found.items() if time}
 
 
-def growth_of(results, function, who):
+def growth_of(results, function, who, scalar="float"):
     return collections.OrderedDict((int(key.size), (key, row[who])) for key, row in sorted_rows(results)
-                                   if key.function == function and key.scalar == "float" and key.size.isdigit() and who in row)
+                                   if key.function == function and key.scalar == scalar and key.size.isdigit() and who in row)
 
 
 def growth_sizes(results):
@@ -281,6 +313,14 @@ def growth_table(results):
                 cells = [f"{points[size][1].time / size:.3g}" if size in points else "" for size in sizes]
                 rows.append([f"`{function}`" + ("" if who == "gavel" else f", {WHO[who]}")] + cells)
     return markdown(["ns per token, V ="] + [f"{size:,}" for size in sizes], rows) if rows else []
+
+
+def run_growth_table(results):
+    found = {function: growth_of(results, function, "gavel", "double") for function in RUN_GROWTH}
+    sizes = sorted({size for points in found.values() for size in points})
+    rows = [[f"`{function}`"] + [f"{points[size][1].time / size:.3g}" if size in points else "" for size in sizes]
+            for function, points in found.items() if len(points) >= 2]
+    return markdown(["ns per step, T ="] + [f"{size:,}" for size in sizes], rows) if rows else []
 
 
 def limits_growth_table(results, limits):
@@ -400,9 +440,9 @@ def draw_ratios(results, docs, work):
             chosen.append(target.key)
     if not chosen:
         return None
-    present = [who for who in ("std", "std_sort", "eigen", "torch") if any(who in results[key] for key in chosen)]
+    present = [who for who in ("std", "std_sort", "hand", "eigen", "torch") if any(who in results[key] for key in chosen)]
     script = STYLE.format(width=max(560, 170 + 110 * len(chosen)), height=440, output=os.path.join(docs, "images", "benchmarks.svg"))
-    script += ("set key top left reverse Left samplen 2\nset title 'Time of each rival over gavel, float, one thread'\n"
+    script += ("set key top left reverse Left samplen 2\nset title 'Time of each rival over gavel, one thread'\n"
                "set style data histogram\nset style histogram clustered gap 1\n"
                "set style fill solid 0.9 border -1\nset logscale y\nset yrange [0.5:*]\nset ylabel 'times gavel'\n"
                "set xtics rotate by -25 scale 0\n"
@@ -466,9 +506,10 @@ def main():
     limits = Limits(results)
     topics = sorted({key.topic for key in results} - {"limit"}, key=lambda topic: (list(TOPIC_NOTES) + [topic]).index(topic))
     tables = {topic: topic_table(results, topic) for topic in topics}
+    run_growth = run_growth_table(results)
     growth, growth_limits = growth_table(results), limits_growth_table(results, limits)
     other_limits, batches = limits_table(results, limits), batch_table(results, limits)
-    for table in (targets_table(results, peers, only_measured=True), *tables.values(), growth, growth_limits, other_limits, batches):
+    for table in (targets_table(results, peers, only_measured=True), *tables.values(), growth, run_growth, growth_limits, other_limits, batches):
         if table:
             print("\n".join(table) + "\n")
     for name in ignored:
@@ -490,7 +531,7 @@ def main():
     page += machine_lines(context, arguments, peers)
     page += ["", f"Each figure is the least CPU time of {repetitions} repetitions: on a shared machine the disturbed ones are only longer. The",
              "median stands beside it in the tables of all measurements.", "", "## Targets", "",
-             "All figures of a row are from the same run. The scalar is float.", ""]
+             "All figures of a row are from the same run. The scalar is float, and double for schedules; a size is a vocabulary, or the steps of a run.", ""]
     page += targets_table(results, peers) + ["", HOW_TARGETS_ARE_REACHED, ""]
     if ratio_figure:
         page += [f"![time of each rival over gavel]({ratio_figure})", ""]
@@ -501,6 +542,9 @@ def main():
                  "predictor learns them, which flatters it.", ""] + growth + [""]
     if growth_figure:
         page += [f"![nanoseconds per token over the size of the vocabulary]({growth_figure})", ""]
+    if run_growth:
+        page += ["## Growth with the length of a run", "",
+                 "Nanoseconds per step. Past some 100,000 steps the arrays no longer fit the second-level cache.", ""] + run_growth + [""]
     if growth_limits or other_limits:
         page += ["## Distance to the limits of the machine", "",
                  "How many times longer gavel takes than what a call cannot do without: a streaming read of its input (one row, or p and q;",

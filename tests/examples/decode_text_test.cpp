@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The demo as a user meets it: its parts, its results on real logits, its exit status and its words for bad input.
-#include "../../examples/speculative/support/corpus.hpp"
+#include "../../examples/support/corpus.hpp"
 #include "../../examples/speculative/support/distinct_drafts.hpp"
 #include "../../examples/speculative/support/ngram_model.hpp"
 #include "../../examples/speculative/support/output_law.hpp"

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "speculative/support/compare_verifiers.hpp"
-#include "speculative/support/corpus.hpp"
 #include "speculative/support/decode.hpp"
 #include "speculative/support/ngram_model.hpp"
+#include "support/corpus.hpp"
 
 #include <gavel/core/npy.hpp>
 #include <gavel/speculative/sampling.hpp>

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "support/output.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
-#include <fstream>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -17,11 +17,6 @@
 /// One row of results and its four forms: a table for people, JSON for programs, CSV for both, and a figure.
 
 namespace examples {
-
-/// A file that cannot be written, or a figure that cannot be drawn.
-struct output_error : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 struct table_row {
   std::string kind;  ///< "position" (n drafts for one token), "decoding" (text, several tokens per call) or "control"
@@ -96,15 +91,6 @@ inline void print_rows(std::span<const table_row> rows) {
           {"p_value", row.p_value}};
 }
 
-/// Creates or replaces a file. @throws output_error
-inline void write_text(const std::string& path, const std::string& text) {
-  std::ofstream stream(path, std::ios::binary | std::ios::trunc);
-  if (!stream) throw output_error(path + ": cannot be opened for writing");
-  stream << text;
-  stream.close();
-  if (!stream) throw output_error(path + ": cannot be written");
-}
-
 [[nodiscard]] inline std::string to_csv(std::span<const table_row> rows) {
   std::string csv =
       "kind,law,verifier,n,positions,samples,acceptance,acceptance_standard_error,acceptance_exact,acceptance_given_drafts,optimum,gap,"
@@ -137,23 +123,16 @@ struct figure_panel {
   std::vector<figure_line> lines;
 };
 
-/// Draws the figure with gnuplot, called as a process.
-/// @return false if there is no gnuplot on this machine
-/// @throws output_error if gnuplot fails
-[[nodiscard]] inline bool draw_figure(const std::string& svg, std::span<const table_row> rows, std::span<const figure_panel> panels,
-                                      const std::string& title) {
-  if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) return false;
-  const auto quoted = [](const std::string& text) {  // gnuplot doubles a quote inside quotes
-    std::string result = "'";
-    for (const char c : text) result += c == '\'' ? std::string("''") : std::string(1, c);
-    return result + "'";
-  };
+/// The gnuplot script that draws the figure into @p svg.
+[[nodiscard]] inline std::string figure_script(const std::string& svg, std::span<const table_row> rows,
+                                               std::span<const figure_panel> panels, const std::string& title) {
   const std::size_t across = panels.size() < 4 ? panels.size() : 2;
   const std::size_t down = (panels.size() + across - 1) / across;
   std::string script = "set terminal svg size " + std::to_string(480 * across) + "," + std::to_string(40 + 380 * down) +
                        " dynamic background rgb 'white' font 'sans,12'\n";
-  script += "set output " + quoted(svg) + "\n";
-  script += "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) + " title " + quoted(title) + " noenhanced\n";
+  script += "set output " + gnuplot_quoted(svg) + "\n";
+  script +=
+      "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) + " title " + gnuplot_quoted(title) + " noenhanced\n";
   script += "set xlabel 'number of drafts n'\nset ylabel 'mean acceptance'\nset xrange [0.7:8.3]\nset xtics 1,1,8\nset yrange [0:1]\n";
   script += "set grid ytics lc rgb '#dddddd'\nset key bottom right noenhanced\n";
   std::size_t block = 0;
@@ -169,21 +148,16 @@ struct figure_panel {
       if (points.empty()) return;
       const std::string data = "$data" + std::to_string(block++);
       script += data + " << EOD\n" + points + "EOD\n";
-      lines += (lines.empty() ? "" : ", ") + data + " using 1:2 " + style + " title " + quoted(name);
+      lines += (lines.empty() ? "" : ", ") + data + " using 1:2 " + style + " title " + gnuplot_quoted(name);
     };
     add_line("optimum", "smooth unique with lines lw 5 lc rgb '#bbbbbb'", [](const table_row& row) { return row.optimum; });
     for (const figure_line& line : panel.lines) {
       add_line(line.verifier, "with linespoints lw 2 pt 7 ps 0.6 lc rgb '" + line.colour + "'",
                [&](const table_row& row) { return row.verifier == line.verifier ? std::optional(row.best_acceptance()) : std::nullopt; });
     }
-    if (!lines.empty()) plots += "set title " + quoted(panel.law) + " noenhanced\nplot " + lines + "\n";
+    if (!lines.empty()) plots += "set title " + gnuplot_quoted(panel.law) + " noenhanced\nplot " + lines + "\n";
   }
-  script += plots + "unset multiplot\n";
-  std::FILE* const gnuplot = popen("gnuplot >/dev/null", "w");
-  if (gnuplot == nullptr) throw output_error(svg + ": gnuplot cannot be started");
-  const bool written = std::fwrite(script.data(), 1, script.size(), gnuplot) == script.size();
-  if (pclose(gnuplot) != 0 || !written) throw output_error(svg + ": gnuplot could not write the figure");
-  return true;
+  return script + plots + "unset multiplot\n";
 }
 
 }  // namespace examples

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// test-arguments: --seeds 2 --tuning-seeds 1 --steps 60 --budgets 5,100 --csv schedules.csv --svg schedules.svg
+//
+// Which learning-rate schedule should a run of a given length use? Trains small networks on text and on noisily labelled data under every
+// schedule, at budgets from 1 to 100 % of a full run, each with its own tuned base rate, and compares what they reach on held-out data.
+
+#include "schedule/support/comparison.hpp"
+#include "schedule/support/schedule_report.hpp"
+#include "schedule/support/workloads.hpp"
+#include "support/corpus.hpp"
+#include "support/output.hpp"
+
+#include <gavel/schedule/combinators.hpp>
+#include <gavel/schedule/profile.hpp>
+
+#include <CLI/CLI.hpp>
+#include <Eigen/Core>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#ifndef GAVEL_SOURCE_DIR
+#define GAVEL_SOURCE_DIR "."
+#endif
+
+namespace {
+
+constexpr int exit_usage = 1;
+constexpr int exit_input = 2;
+constexpr int exit_output = 3;
+
+constexpr const char* help_text =
+    "Trains small models under every learning-rate schedule and compares what they reach on held-out data.\n\n"
+    "Workloads: next-character prediction on text, by default a chapter of Carroll's Alice (embeddings of four characters, a hidden SiLU "
+    "layer,\n"
+    "softmax; batches of 16), and classification of clusters with 20 % wrong labels (batches of 20), both under momentum SGD (0.9) and\n"
+    "AdamW; and two quadratics with noisy gradients whose expected loss is computed exactly, under plain SGD. A budget is a run of its "
+    "own\n"
+    "with the schedule stretched to it.\n\n"
+    "Schedules: 50-75 and 30-60-90 fall to a tenth at those percents of the run; delayed holds half of it, then falls linearly; WSD cools\n"
+    "down over its last fifth; one-cycle leaves the momentum alone; sched-free is a constant rate with averaging (schedule-free).\n\n"
+    "Base rates: for every workload, optimiser, budget and schedule the best on a grid by the loss on a validation split with seeds of\n"
+    "its own; the reported losses are those on the test split with other seeds. A seed gives all schedules the same initial parameters "
+    "and\n"
+    "batches, so differences are paired. Standard errors cover the seeds, neither the choice of the base rate nor that of the "
+    "workloads.\n\n"
+    "Exit status: 0 success, 1 wrong usage, 2 bad input (the message names the file), 3 output not written.";
+
+struct arguments {
+  examples::comparison_options comparison;
+  std::uint64_t steps = 1000;
+  double rate_ratio = 3.0;
+  std::vector<std::string> corpus;
+  std::string csv;
+  std::string svg;
+};
+
+[[nodiscard]] std::vector<examples::schedule_choice> all_schedules() {
+  using namespace gavel::schedule;
+  return {{"constant", constant{}},
+          {"linear", linear{}},
+          {"REX", rex{}},
+          {"cosine", cosine{}},
+          {"50-75", step_decay(0.1, {0.5, 0.75})},
+          {"30-60-90", step_decay(0.1, {0.3, 0.6, 0.9})},
+          {"exp(-3z)", exponential(3.0)},
+          {"one-cycle", one_cycle{}},
+          {"delayed", delayed(0.5, linear{})},
+          {"WSD 1-sqrt", wsd<one_minus_sqrt>({.decay = 0.2})},
+          {"sched-free", constant{}, true}};
+}
+
+void run(const arguments& args) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<examples::schedule_choice> schedules = all_schedules();
+  std::vector<examples::workload> works;
+  examples::add_network(works, "text", examples::text_data(args.corpus), {args.steps, 16, args.rate_ratio});
+  examples::add_network(works, "clusters", examples::cluster_data(), {args.steps, 20, args.rate_ratio});
+  examples::add_quadratic(works, "quadratic, noise 0.05", 0.05);
+  examples::add_quadratic(works, "quadratic, noise 0.2", 0.2);
+  Eigen::setNbThreads(1);  // the threads are ours: one run each, with the same sums whatever their number
+  std::vector<examples::setting> settings;
+  {
+    examples::progress_line progress;
+    settings = examples::compare_schedules(works, schedules, args.comparison, [&](std::size_t done, std::size_t all) {
+      progress.show("trained " + std::to_string(done) + " of " + std::to_string(all) + " schedules and settings");
+    });
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::printf("Held-out loss after training, base rate tuned per cell; mean of %zu seeds, * marks the least of a row.\n",
+              args.comparison.seeds);
+  examples::print_losses(settings, schedules);
+  examples::print_summary(settings, schedules);
+  examples::print_findings(settings, schedules);
+  std::printf("\n%zu settings, %zu schedules; %.1f s on %zu threads\n", settings.size(), schedules.size(), seconds,
+              args.comparison.threads);
+  if (std::fflush(stdout) != 0) throw examples::output_error("standard output: cannot be written");
+  if (!args.csv.empty()) examples::write_text(args.csv, examples::to_csv(settings, schedules));
+  if (!args.svg.empty()) examples::draw_or_note(args.svg, examples::figure_script(args.svg, settings, schedules));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{help_text, "choose_a_schedule"};
+  arguments args;
+  args.comparison.threads = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 64);
+  app.add_option("--budgets", args.comparison.budgets, "percent of a full run, increasing")
+      ->delimiter(',')
+      ->check(CLI::Range(1e-3, 100.0))
+      ->capture_default_str();
+  app.add_option("--steps", args.steps, "steps of a full run of a network (quadratics: 1000)")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--seeds", args.comparison.seeds, "runs that are averaged")->check(CLI::Range(2, 1000))->capture_default_str();
+  app.add_option("--tuning-seeds", args.comparison.tuning_seeds, "runs per base rate that choose it")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--rate-ratio", args.rate_ratio, "between neighbours on the grid of base rates (quadratics: sqrt(3))")
+      ->check(CLI::Range(1.1, 10.0))
+      ->capture_default_str();
+  app.add_option("--seed", args.comparison.seed, "random seed; the same seed gives the same numbers, whatever the number of threads")
+      ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
+  app.add_option("--threads", args.comparison.threads, "threads that train")->check(CLI::Range(1, 1024))->capture_default_str();
+  app.add_option("--corpus", args.corpus,
+                 "text files, or directories whose sources and documents are read (default: the first chapter of Alice)");
+  app.add_option("--csv", args.csv, "every setting and schedule as CSV")->type_name("FILE");
+  app.add_option("--svg", args.svg, "figure: the profiles, and loss against budget, by gnuplot")->type_name("FILE");
+  try {
+    app.parse(argc, argv);
+    for (std::size_t i = 1; i < args.comparison.budgets.size(); ++i) {
+      if (!(args.comparison.budgets[i - 1] < args.comparison.budgets[i])) throw CLI::ValidationError("--budgets", "must increase");
+    }
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : exit_usage;
+  }
+  if (args.corpus.empty()) args.corpus.emplace_back(GAVEL_SOURCE_DIR "/examples/schedule/data/alice.txt");
+  try {
+    run(args);
+  } catch (const examples::output_error& error) {
+    std::fprintf(stderr, "choose_a_schedule: %s\n", error.what());
+    return exit_output;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "choose_a_schedule: %s\n", error.what());
+    return exit_input;
+  }
+  return 0;
+}

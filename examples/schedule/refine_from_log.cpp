@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: MIT
+// test-arguments: --demo-steps 400 --seeds 2 --out schedule.csv --svg schedule.svg --save-log log.csv
+// test-arguments: --norm l1 --demo-steps 300
+//
+// Turns the gradient norms that one training run logged into the learning-rate schedule of the next one.
+//
+//   refine_from_log [LOG.csv | -] [--column NAME|NUMBER] [--norm l2|l1] [--steps T] [--out FILE|-] [--svg FILE] ...
+//
+// The log is a table with one row per step and a column of gradient norms, taken before any clipping: Euclidean norms (l2) for SGD, sums of
+// absolute values (l1) for Adam. Without a log the program makes one: it trains a softmax regression on gavel's own sources, refines, and
+// then trains again under each schedule, to show what the bounds are worth.
+//
+// Exit codes: 0 all right (also when the log calls for linear decay; the table says so), 1 bad arguments, 2 bad input, 3 a file that cannot
+// be written.
+#include "schedule/support/csv_columns.hpp"
+#include "schedule/support/text_regression.hpp"
+#include "support/output.hpp"
+
+#include <gavel/core/median_filter.hpp>
+#include <gavel/core/philox.hpp>
+#include <gavel/core/statistics.hpp>
+#include <gavel/schedule/combinators.hpp>
+#include <gavel/schedule/last_iterate_bound.hpp>
+#include <gavel/schedule/profile.hpp>
+#include <gavel/schedule/rate_schedule.hpp>
+#include <gavel/schedule/refinement.hpp>
+#include <gavel/schedule/sequence.hpp>
+#include <gavel/schedule/warmup_power_fit.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace schedule = gavel::schedule;
+using schedule::gradient_norm;
+using schedule::refinement_status;
+
+namespace {
+
+constexpr int exit_usage = 1, exit_input = 2, exit_output = 3;
+
+struct arguments {
+  std::string log, column, norm = "l2", out, svg, save_log, text = GAVEL_SOURCE_DIR "/include/gavel/core";
+  schedule::refinement_options refine;
+  std::size_t demo_steps = 1000, seeds = 5;
+  std::uint64_t seed = 1;
+};
+
+// ---------------------------------------------------------------------------------------------------------------------------------------
+// Where norms come from.
+
+struct log_of_norms {
+  std::string description;
+  std::vector<double> norms;
+};
+
+std::size_t norm_column(const examples::text_table& table, const arguments& args) {
+  if (!args.column.empty()) return table.require(args.column);
+  if (table.columns() == 1) return 0;
+  for (const std::string& name :
+       {std::string("grad_norm"), "grad_norm_" + args.norm, std::string("gradient_norm"), std::string("train/grad_norm")}) {
+    if (const auto column = table.find(name)) return *column;
+  }
+  table.fail_with_columns("name the one that holds gradient norms with --column");
+}
+
+log_of_norms read_log(const arguments& args) {
+  const examples::text_table table = examples::text_table::read(args.log);
+  const std::size_t column = norm_column(table, args);
+  log_of_norms result{table.name() + ", " + table.label(column), {}};
+  for (std::size_t row = 0; row < table.rows(); ++row) {
+    const double norm = table.number(row, column);
+    if (norm < 0.0) table.fail(row, column, "a norm must be >= 0");
+    if (!std::isfinite(norm) && !args.refine.drop_non_finite) table.fail(row, column, "must be finite (or left out by --drop-non-finite)");
+    result.norms.push_back(norm);
+  }
+  return result;
+}
+
+constexpr std::size_t demo_batch = 16;
+
+struct demo_log {
+  std::vector<double> l2, l1;
+};
+
+// The first run of the demonstration: linear decay, the schedule to use when nothing is known.
+demo_log train_for_log(const examples::character_text& text, const arguments& args) {
+  const auto rates = schedule::stretch(schedule::linear{}, {.steps = args.demo_steps, .base_rate = 4.0});
+  examples::text_regression model(text);
+  gavel::philox4x32 rng(args.seed);
+  demo_log log;
+  for (std::size_t t = 0; t < args.demo_steps; ++t) {
+    const auto norms = model.step(rates.rate(t), demo_batch, rng);
+    log.l2.push_back(norms.l2);
+    log.l1.push_back(norms.l1);
+  }
+  return log;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------------
+// The refined schedule beside the usual ones.
+
+/// What `refine` saw: norms smoothed and stretched to the next run's steps.
+std::vector<double> smoothed_norms(const std::vector<double>& norms, const arguments& args, const schedule::refined_schedule& refined) {
+  std::vector<double> kept;
+  for (std::size_t t = args.refine.drop_ends; t + args.refine.drop_ends < norms.size(); ++t) {
+    if (std::isfinite(norms[t])) kept.push_back(norms[t]);
+  }
+  std::vector<double> smooth(kept.size()), result(refined.steps());
+  gavel::median_filter(kept, smooth, {.width = refined.smoothing_width, .right = gavel::edge_padding::reflect});
+  schedule::resample(smooth, result);
+  return result;
+}
+
+struct candidate {
+  std::string name;
+  std::vector<double> rates;  ///< largest 1
+  schedule::base_rate_result bound;
+};
+
+template <schedule::profile P>
+std::vector<double> rates_of(P shape, std::uint64_t steps) {
+  return schedule::table(schedule::stretch(shape, {.steps = steps}), steps).rates();
+}
+
+std::vector<candidate> candidates(const schedule::refined_schedule& refined, const std::vector<double>& norms, double distance) {
+  const std::uint64_t steps = refined.steps();
+  std::vector<candidate> result{{"refined from the log", refined.rates, {}},
+                                {"linear", rates_of(schedule::linear{}, steps), {}},
+                                {"REX", rates_of(schedule::rex{}, steps), {}},
+                                {"cosine", rates_of(schedule::cosine{}, steps), {}},
+                                {"WSD, linear over the last 20 %", rates_of(schedule::wsd({.decay = 0.2}), steps), {}},
+                                {"constant", rates_of(schedule::constant{}, steps), {}}};
+  if (refined.status == refinement_status::interpolating || refined.status == refinement_status::zero_norms) {
+    result[0].name = "refined (here: linear decay)";
+  }
+  const bool positive = std::all_of(norms.begin(), norms.end(), [](double norm) { return norm > 0.0; });
+  if (positive && steps >= 2 && steps <= 5000) {
+    result.push_back({"numerical minimum of the bound", schedule::minimise_last_iterate_bound(norms, distance).rates, {}});
+  }
+  for (candidate& one : result) {
+    const double largest = *std::max_element(one.rates.begin(), one.rates.end());
+    if (largest > 0.0) {
+      for (double& rate : one.rates) rate /= largest;
+    }
+    one.bound = schedule::best_base_rate(one.rates, norms, distance);
+  }
+  return result;
+}
+
+std::string status_text(const schedule::refined_schedule& refined) {
+  char ratio[16];
+  std::snprintf(ratio, sizeof ratio, "%.3f", refined.end_ratio);
+  switch (refined.status) {
+    case refinement_status::refined:
+      if (refined.end_ratio < 1.0 / 3.0) {
+        return std::string("refined as asked for (--force), though the norms die away: last quarter / middle = ") + ratio;
+      }
+      return std::string("refined; norms of the last quarter / middle = ") + ratio;
+    case refinement_status::floored_zero_norms:
+      return "WARNING: refined, but " + std::to_string(refined.floored_norms) + " smoothed norms were (nearly) 0 and have been raised";
+    case refinement_status::interpolating:
+      return std::string("WARNING: fell back to linear decay. The norms die away (last quarter / middle = ") + ratio +
+             ", below 1/3): the model interpolates its data, and refinement would put the whole rate on the last steps. "
+             "--force refines all the same";
+    case refinement_status::zero_norms: return "WARNING: fell back to linear decay, no norm is positive";
+    case refinement_status::too_short: return "WARNING: one step cannot be scheduled; it gets the full rate";
+  }
+  return {};
+}
+
+std::string real(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+void print_table(const log_of_norms& log, const arguments& args, const schedule::refined_schedule& refined,
+                 const std::vector<candidate>& all) {
+  std::printf("%s: %zu %s norms, smoothed over %zu", log.description.c_str(), log.norms.size(), args.norm.c_str(), refined.smoothing_width);
+  if (refined.dropped_norms > 0) std::printf(", %zu left out", refined.dropped_norms);
+  std::printf("; next run: %zu steps\n%s\n", refined.steps(), status_text(refined).c_str());
+  if (refined.status == refinement_status::refined || refined.status == refinement_status::floored_zero_norms) {
+    const schedule::warmup_power_fit shape = schedule::fit_warmup_power(refined.rates);
+    if (shape.status == schedule::warmup_power_status::fitted) {
+      std::printf("in two numbers: linear warm-up over %.1f %% of the run, then (1 - z)^%.2f; rms error %.1f %% of the peak\n",
+                  100.0 * shape.warmup, shape.power, 100.0 * shape.rms_error);
+    }
+  }
+  if (refined.guarantee > 0.0) {
+    std::printf("rates are absolute for D = %g; guarantee of the averaging argument: f(last) - f* <= %.4g\n", args.refine.distance,
+                refined.guarantee);
+  }
+  const bool known = args.refine.distance > 0.0;
+  std::printf(
+      "\nLast-iterate bound at these norms, each schedule at its best base rate%s.%s\n\n   %-32s %14s %14s %12s\n",
+      known ? "" : ", in units of D = |x_0 - x*|",
+      args.norm == "l1" ? "\nThe bound is one of SGD; with l1 norms it compares shapes and says nothing about Adam's own loss." : "",
+      "schedule", known ? "base rate" : "base rate / D", known ? "bound" : "bound / D", "/ refined");
+  for (const candidate& one : all) {
+    if (one.bound.status != schedule::base_rate_status::found) {
+      std::printf("   %-32s %14s %14s %12s\n", one.name.c_str(), "-", "-", "-");
+      continue;
+    }
+    const bool comparable = all[0].bound.status == schedule::base_rate_status::found;
+    std::printf("   %-32s %14.5g %14.5g %12s\n", one.name.c_str(), one.bound.base_rate, one.bound.bound,
+                comparable ? real(one.bound.bound / all[0].bound.bound).c_str() : "-");
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------------
+// The next run of the demonstration, under every schedule.
+
+double held_out_after(const examples::character_text& text, const std::vector<double>& shape, double base_rate, std::uint64_t seed) {
+  examples::text_regression model(text);
+  gavel::philox4x32 rng(seed, 1);
+  for (const double share : shape) model.step(base_rate * share, demo_batch, rng);
+  return model.held_out_loss();
+}
+
+void show_next_runs(const examples::character_text& text, const arguments& args, const std::vector<candidate>& all) {
+  std::vector<double> grid;
+  for (int half_octave = 0; half_octave <= 12; ++half_octave) grid.push_back(std::exp2(0.5 * half_octave));
+  std::printf(
+      "\nMeasured: held-out loss (nats per character) of %zu further runs each, batches of %zu, base rate tuned per schedule over %zu\n"
+      "values on a run of its own; mean, and difference to linear decay on the same batches, with standard errors\n\n"
+      "   %-32s %10s %18s %22s\n",
+      args.seeds, demo_batch, grid.size(), "schedule", "base rate", "loss", "minus linear");
+  std::vector<std::vector<double>> losses;
+  std::vector<double> best_rates;
+  examples::progress_line progress;
+  for (const candidate& one : all) {
+    progress.show(one.name);
+    double best = 0.0, best_loss = 0.0;
+    for (const double rate : grid) {
+      const double loss = held_out_after(text, one.rates, rate, args.seed + 1000);
+      if (best == 0.0 || loss < best_loss) best = rate, best_loss = loss;
+    }
+    best_rates.push_back(best);
+    losses.emplace_back();
+    for (std::size_t s = 0; s < args.seeds; ++s) losses.back().push_back(held_out_after(text, one.rates, best, args.seed + 1 + s));
+  }
+  progress.show("");
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    gavel::moments loss, difference;
+    for (std::size_t s = 0; s < args.seeds; ++s) {
+      loss.add(losses[k][s]);
+      difference.add(losses[k][s] - losses[1][s]);
+    }
+    std::printf("   %-32s %10.3g %9.4f +- %.4f %12.4f +- %.4f\n", all[k].name.c_str(), best_rates[k], *loss.mean(),
+                loss.standard_error().value_or(0.0), *difference.mean(), difference.standard_error().value_or(0.0));
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------------
+// What is left behind.
+
+std::string to_csv(const schedule::refined_schedule& refined) {
+  std::string csv = "step,rate\n";
+  char line[64];
+  for (std::size_t t = 0; t < refined.steps(); ++t) {
+    std::snprintf(line, sizeof line, "%zu,%.17g\n", t, refined.rates[t]);
+    csv += line;
+  }
+  return csv;
+}
+
+// At most about a thousand points per curve: a figure has no room for more.
+std::string points(const std::vector<double>& values) {
+  std::string text;
+  char line[64];
+  const std::size_t stride = values.size() / 1000 + 1;
+  for (std::size_t t = 0; t < values.size(); t += stride) {
+    if (!std::isfinite(values[t])) continue;
+    const double at = values.size() > 1 ? static_cast<double>(t) / static_cast<double>(values.size() - 1) : 0.0;
+    std::snprintf(line, sizeof line, "%.6g %.6g\n", at, values[t]);
+    text += line;
+  }
+  return text;
+}
+
+std::string figure(const std::string& svg, const log_of_norms& log, const std::vector<double>& smooth, const std::vector<candidate>& all) {
+  std::string script = "set terminal svg size 960,400 dynamic background rgb 'white' font 'sans,12'\nset output " +
+                       examples::gnuplot_quoted(svg) + "\n$raw << EOD\n" + points(log.norms) + "EOD\n$smooth << EOD\n" + points(smooth) +
+                       "EOD\n";
+  std::string plots;
+  const char* colours[] = {"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#999999"};
+  for (std::size_t k = 0; k < 6; ++k) {
+    const std::string data = "$s" + std::to_string(k);
+    script += data + " << EOD\n" + points(all[k].rates) + "EOD\n";
+    plots += (k == 0 ? "" : ", ") + data + " using 1:2 with lines lw " + (k == 0 ? "3" : "1.5") + " lc rgb '" + colours[k] + "' title " +
+             examples::gnuplot_quoted(all[k].name);
+  }
+  return script + "set multiplot layout 1,2\nset grid ytics lc rgb '#dddddd'\nset xlabel 'progress'\nset xrange [0:1]\nset yrange [0:*]\n" +
+         "set key noenhanced\nset title 'gradient norms'\n" +
+         "plot $raw using 1:2 with dots lc rgb '#999999' title 'logged', $smooth using 1:2 with lines lw 3 lc rgb '#d55e00' title "
+         "'smoothed'\n" +
+         "set title 'rate / largest rate'\nset yrange [0:1.1]\nset key bottom left Left reverse noenhanced\nplot " + plots +
+         "\nunset multiplot\n";
+}
+
+void run(const arguments& args) {
+  log_of_norms log;
+  std::optional<examples::character_text> text;
+  if (args.log.empty()) {
+    text = examples::character_text::read(args.text);
+    const demo_log demo = train_for_log(*text, args);
+    log = {"softmax regression of the next character, SGD under linear decay", args.norm == "l2" ? demo.l2 : demo.l1};
+    if (!args.save_log.empty()) {
+      std::string csv = "step,grad_norm_l2,grad_norm_l1\n";
+      char line[96];
+      for (std::size_t t = 0; t < demo.l2.size(); ++t) {
+        std::snprintf(line, sizeof line, "%zu,%.17g,%.17g\n", t, demo.l2[t], demo.l1[t]);
+        csv += line;
+      }
+      examples::write_text(args.save_log, csv);
+    }
+  } else {
+    log = read_log(args);
+  }
+  const schedule::refined_schedule refined = schedule::refine(log.norms, args.refine);
+  if (args.out == "-") {
+    std::fputs(to_csv(refined).c_str(), stdout);
+  } else {
+    const std::vector<double> smooth = smoothed_norms(log.norms, args, refined);
+    const std::vector<candidate> all = candidates(refined, smooth, args.refine.distance > 0.0 ? args.refine.distance : 1.0);
+    print_table(log, args, refined, all);
+    if (text && args.norm == "l2" && args.seeds > 0) show_next_runs(*text, args, all);
+    if (!args.out.empty()) examples::write_text(args.out, to_csv(refined));
+    if (!args.svg.empty()) examples::draw_or_note(args.svg, figure(args.svg, log, smooth, all));
+  }
+  if (std::fflush(stdout) != 0) throw examples::output_error("standard output: cannot be written");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  arguments args;
+  CLI::App app{"Turns the gradient norms of one run into the learning-rate schedule of the next", "refine_from_log"};
+  app.add_option("log", args.log, "table with one row per step, - for standard input (default: a run made here)")->type_name("LOG.csv");
+  app.add_option("--column", args.column, "column of gradient norms, by name or by number from 1 (default: grad_norm and the like)");
+  app.add_option("--norm", args.norm, "what was logged: l2 (for SGD) or l1 (for Adam)")
+      ->check(CLI::IsMember({"l2", "l1"}))
+      ->capture_default_str();
+  app.add_option("--steps", args.refine.steps, "steps of the next run (default: as many as rows)")->check(CLI::Range(1, 100000000));
+  app.add_option("--smoothing", args.refine.smoothing, "share of the run that the running median covers, 0 = none")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--width", args.refine.smoothing_width, "width of the running median in rows, odd, in place of --smoothing");
+  app.add_option("--drop-ends", args.refine.drop_ends, "rows left out at either end");
+  app.add_flag("--drop-non-finite", args.refine.drop_non_finite, "leave out rows that are nan or inf");
+  auto* const distance = app.add_option("--distance", args.refine.distance, "D >= |x_0 - x*|, if known: rates in absolute units (l2 only)")
+                             ->check(CLI::PositiveNumber);
+  app.add_option("--base-rate", args.refine.base_rate, "largest rate of the refined schedule, to be tuned")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->excludes(distance);
+  app.add_flag("--force", args.refine.force, "refine even where norms die away");
+  app.add_option("--out", args.out, "the refined schedule as CSV: step,rate; - for standard output in place of the table")
+      ->type_name("FILE");
+  app.add_option("--svg", args.svg, "figure of norms and schedules, by gnuplot")->type_name("FILE");
+  app.add_option("--demo-steps", args.demo_steps, "without a log: steps of the run made here")
+      ->check(CLI::Range(20, 1000000))
+      ->capture_default_str();
+  app.add_option("--seeds", args.seeds, "without a log: further runs per schedule, 0 = none")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  app.add_option("--seed", args.seed, "without a log: batches")->capture_default_str();
+  app.add_option("--text", args.text, "without a log: text to learn from, a file or a folder of .hpp files");
+  app.add_option("--save-log", args.save_log, "without a log: the norms of the run made here, as CSV")->type_name("FILE");
+  try {
+    app.parse(argc, argv);
+    if (args.refine.smoothing_width != 0 && args.refine.smoothing_width % 2 == 0) throw CLI::ValidationError("--width", "must be odd");
+    if (args.norm == "l1" && args.refine.distance > 0.0) throw CLI::ValidationError("--distance", "needs l2 norms");
+    if (!args.log.empty() && !args.save_log.empty()) throw CLI::ValidationError("--save-log", "is for a run made here, without a log");
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : exit_usage;
+  }
+  args.refine.norm = args.norm == "l1" ? gradient_norm::l1 : gradient_norm::l2;
+  try {
+    run(args);
+  } catch (const examples::output_error& error) {
+    std::fprintf(stderr, "refine_from_log: %s\n", error.what());
+    return exit_output;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "refine_from_log: %s\n", error.what());
+    return exit_input;
+  }
+  return 0;
+}

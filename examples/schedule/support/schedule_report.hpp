@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "schedule/support/comparison.hpp"
+#include "support/output.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+/// @file
+/// The results of a comparison of schedules as tables, sentences, CSV and a figure. Sentences say what was measured, with its error.
+
+namespace examples {
+
+/// Where a schedule that is there stands.
+[[nodiscard]] inline std::size_t index_of(const std::vector<schedule_choice>& schedules, const std::string& name) {
+  std::size_t at = 0;
+  while (schedules[at].name != name) ++at;
+  return at;
+}
+
+/// A schedule whose rate ends below its peak: not the constant, and not averaging.
+[[nodiscard]] inline bool is_decay(const schedule_choice& choice) { return !choice.averaged && choice.shape(1.0) < 1.0; }
+
+[[nodiscard]] inline std::vector<setting> only(std::span<const setting> settings, auto&& keep) {
+  std::vector<setting> kept;
+  for (const setting& where : settings) {
+    if (keep(where)) kept.push_back(where);
+  }
+  return kept;
+}
+
+/// A block per workload and optimiser: budgets down, schedules across.
+inline void print_losses(std::span<const setting> settings, const std::vector<schedule_choice>& schedules) {
+  const workload* above = nullptr;
+  for (const setting& where : settings) {
+    if (where.work != above) {
+      std::printf("\n%s, %s%s\n%9s %6s", where.work->name.c_str(), where.work->optimiser.c_str(), where.work->exact ? " (exact)" : "",
+                  "budget", "steps");
+      for (const schedule_choice& choice : schedules) std::printf(" %10s", choice.name.c_str());
+      std::printf("\n");
+      above = where.work;
+    }
+    std::printf("%7g %% %6llu", where.percent, static_cast<unsigned long long>(where.steps));
+    for (const outcome& one : where.outcomes) std::printf(" %9.5f%c", one.mean(), one.mean() == where.least() ? '*' : ' ');
+    std::printf("\n");
+  }
+}
+
+inline void print_summary(std::span<const setting> settings, const std::vector<schedule_choice>& schedules) {
+  std::printf(
+      "\nOver all settings. Rank: mean and its standard error over settings. Above the best: how far the loss is above the least of its\n"
+      "setting. Minus REX, minus linear: paired relative differences, mean over settings, with the standard error from the seeds alone.\n\n"
+      "%-12s %14s %6s %10s %10s %20s %20s\n%-12s %14s %6s %10s %10s\n",
+      "schedule", "mean rank", "best", "above the", "at most", "minus REX", "minus linear", "", "", "in", "best", "");
+  for (const summary& one : summarise(settings, index_of(schedules, "REX"), index_of(schedules, "linear"))) {
+    std::printf("%-12s %6.2f +- %4.2f %6zu %8.2f %% %8.1f %% %+9.2f %% +- %4.2f %+9.2f %% +- %4.2f\n", schedules[one.schedule].name.c_str(),
+                one.rank.value, one.rank.error, one.firsts, 100.0 * one.mean_excess, 100.0 * one.worst_excess, 100.0 * one.minus_rex.value,
+                100.0 * one.minus_rex.error, 100.0 * one.minus_linear.value, 100.0 * one.minus_linear.error);
+  }
+}
+
+namespace detail {
+
+/// How far each schedule is above the best decay, at worst.
+struct distance {
+  double worst = 0.0;
+  double mean = 0.0;
+  const setting* where = nullptr;
+};
+
+[[nodiscard]] inline double least_of_decays(const setting& where, const std::vector<schedule_choice>& schedules) {
+  double least = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < schedules.size(); ++i) {
+    if (is_decay(schedules[i])) least = (std::min)(least, where.outcomes[i].mean());
+  }
+  return least;
+}
+
+[[nodiscard]] inline distance distance_to_best_decay(std::size_t schedule, std::span<const setting> some,
+                                                     const std::vector<schedule_choice>& schedules) {
+  distance result;
+  for (const setting& where : some) {
+    const double excess = where.outcomes[schedule].mean() / least_of_decays(where, schedules) - 1.0;
+    result.mean += excess / static_cast<double>(some.size());
+    if (result.where == nullptr || excess > result.worst) {
+      result.worst = excess;
+      result.where = &where;
+    }
+  }
+  return result;
+}
+
+/// REX's distance to the best decay of each setting, and which decay stays nearest.
+inline void say_how_far(const char* kind, std::span<const setting> some, const std::vector<schedule_choice>& schedules) {
+  if (some.empty()) return;
+  const distance rex = distance_to_best_decay(index_of(schedules, "REX"), some, schedules);
+  std::printf(
+      "- %s, %zu settings: REX is at most %.1f %% above the best decay (%s, %s, %g %% budget), on average %.1f %%;\n  others at most", kind,
+      some.size(), 100.0 * rex.worst, rex.where->work->name.c_str(), rex.where->work->optimiser.c_str(), rex.where->percent,
+      100.0 * rex.mean);
+  const char* separator = " ";
+  for (std::size_t i = 0; i < schedules.size(); ++i) {
+    if (!is_decay(schedules[i]) || schedules[i].name == "REX") continue;
+    std::printf("%s%s %.1f", separator, schedules[i].name.c_str(), 100.0 * distance_to_best_decay(i, some, schedules).worst);
+    separator = ", ";
+  }
+  std::printf(" %%.\n");
+}
+
+inline void say_tiny_quadratics(std::span<const setting> settings, const std::vector<schedule_choice>& schedules) {
+  const std::size_t rex = index_of(schedules, "REX");
+  const std::size_t linear = index_of(schedules, "linear");
+  const auto tiny = only(settings, [](const setting& where) { return where.work->exact && where.percent <= 5.0; });
+  if (tiny.empty()) return;
+  std::size_t best = 0;
+  std::string better;
+  double least = 1.0, most = -1.0;
+  for (const setting& where : tiny) {
+    const double least_loss = least_of_decays(where, schedules);
+    if (where.outcomes[rex].mean() == least_loss) ++best;
+    for (std::size_t i = 0; i < schedules.size(); ++i) {
+      if (i == rex || !is_decay(schedules[i]) || where.outcomes[i].mean() != least_loss) continue;
+      if (better.find(schedules[i].name) == std::string::npos) better += (better.empty() ? " (elsewhere " : ", ") + schedules[i].name;
+    }
+    const double below = 1.0 - where.outcomes[rex].mean() / where.outcomes[linear].mean();
+    least = (std::min)(least, below);
+    most = (std::max)(most, below);
+  }
+  std::printf("- Quadratics at budgets up to 5 %%: REX is the best decay in %zu of %zu settings%s%s, %.1f to %.1f %% below linear.\n", best,
+              tiny.size(), better.c_str(), better.empty() ? "" : ")", 100.0 * least, 100.0 * most);
+}
+
+inline void say_decay_against_constant(double percent, std::span<const setting> settings, const std::vector<schedule_choice>& schedules) {
+  const std::size_t constant = index_of(schedules, "constant");
+  const auto at_budget = only(settings, [&](const setting& where) { return where.percent == percent; });
+  std::size_t pairs = 0, below = 0, clearly_below = 0, clearly_above = 0;
+  std::string exceptions;
+  for (std::size_t i = 0; i < schedules.size(); ++i) {
+    if (!is_decay(schedules[i])) continue;
+    std::size_t not_below = 0;
+    for (const setting& where : at_budget) {
+      const estimate difference = paired_difference(where, i, constant);
+      ++pairs;
+      if (difference.value < 0.0) ++below;
+      else ++not_below;
+      if (difference.beyond_noise()) ++(difference.value < 0.0 ? clearly_below : clearly_above);
+    }
+    if (not_below > 0) exceptions += (exceptions.empty() ? "" : ", ") + schedules[i].name + " " + std::to_string(not_below);
+  }
+  std::printf(
+      "- Budget %g %%: a decay ends below constant in %zu of %zu pairs of decay and setting (by more than two standard errors: "
+      "%zu below, %zu above).\n  ",
+      percent, below, pairs, clearly_below, clearly_above);
+  if (exceptions.empty()) std::printf("Every decay beats constant.\n");
+  else std::printf("Exceptions, of %zu settings each: %s.\n", at_budget.size(), exceptions.c_str());
+}
+
+inline void say_difference(const char* other, std::span<const setting> networks, const std::vector<schedule_choice>& schedules) {
+  if (networks.empty()) return;
+  const estimate difference = relative_difference(networks, index_of(schedules, "REX"), index_of(schedules, other));
+  std::printf("- Networks, REX minus %s: %+.2f %% +- %.2f of the loss: %s.\n", other, 100.0 * difference.value, 100.0 * difference.error,
+              !difference.beyond_noise() ? "within noise"
+              : difference.value < 0.0   ? "below by more than two standard errors"
+                                         : "above by more than two standard errors");
+}
+
+}  // namespace detail
+
+/// What was claimed of REX, of linear decay and of decays, and what was measured.
+inline void print_findings(std::span<const setting> settings, const std::vector<schedule_choice>& schedules) {
+  const auto networks = only(settings, [](const setting& where) { return !where.work->exact; });
+  const auto quadratics = only(settings, [](const setting& where) { return where.work->exact; });
+  std::printf(
+      "\nThe claim: REX is never far from the best decay and best at tiny budgets on quadratics; every decay beats a constant rate.\n"
+      "Measured here:\n");
+  detail::say_how_far("Networks", networks, schedules);
+  detail::say_how_far("Quadratics", quadratics, schedules);
+  detail::say_tiny_quadratics(settings, schedules);
+  for (const double percent : {settings.front().percent, settings.back().percent}) {
+    detail::say_decay_against_constant(percent, settings, schedules);
+    if (settings.front().percent == settings.back().percent) break;
+  }
+  detail::say_difference("linear", networks, schedules);
+  detail::say_difference("cosine", networks, schedules);
+  std::size_t winners = 0;
+  std::size_t most = 0;
+  for (const summary& one : summarise(settings, 0, 0)) {
+    if (one.firsts > 0) ++winners;
+    most = (std::max)(most, one.firsts);
+  }
+  std::printf("- %zu schedules are the best of some setting, none of more than %zu of %zu: %s.\n", winners, most, settings.size(),
+              most == settings.size() ? "one wins everywhere here" : "no universal winner");
+}
+
+/// A row per setting and schedule.
+[[nodiscard]] inline std::string to_csv(std::span<const setting> settings, const std::vector<schedule_choice>& schedules) {
+  const std::size_t rex = index_of(schedules, "REX");
+  const std::size_t linear = index_of(schedules, "linear");
+  std::string csv =
+      "workload,optimiser,budget_percent,steps,schedule,base_rate,seeds,loss,standard_error,rank,above_best,minus_rex,"
+      "minus_rex_standard_error,minus_linear,minus_linear_standard_error\n";
+  for (const setting& where : settings) {
+    const std::vector<double> ranks = where.ranks();
+    for (std::size_t i = 0; i < schedules.size(); ++i) {
+      const outcome& one = where.outcomes[i];
+      const estimate loss = estimate_of(one.moments());
+      const estimate to_rex = paired_difference(where, i, rex);
+      const estimate to_linear = paired_difference(where, i, linear);
+      char numbers[320];
+      std::snprintf(numbers, sizeof numbers, "%.9g,%zu,%.9g,%.3g,%g,%.6g,%.6g,%.3g,%.6g,%.3g\n", one.base_rate, one.losses.size(),
+                    loss.value, loss.error, ranks[i], where.excess(i), to_rex.value, to_rex.error, to_linear.value, to_linear.error);
+      char budget[64];
+      std::snprintf(budget, sizeof budget, "%g,%llu", where.percent, static_cast<unsigned long long>(where.steps));
+      csv += "\"" + where.work->name + "\"," + where.work->optimiser + "," + budget + "," + schedules[i].name + "," + numbers;
+    }
+  }
+  return csv;
+}
+
+/// The gnuplot script of the figure: the profiles, then for each workload and optimiser the loss against the budget, relative to linear
+/// decay at the same budget, since losses themselves differ more between budgets than between schedules.
+[[nodiscard]] inline std::string figure_script(const std::string& svg, std::span<const setting> settings,
+                                               const std::vector<schedule_choice>& schedules) {
+  const std::vector<std::string> colours{"#999999", "#0072b2", "#d55e00", "#009e73", "#e69f00", "#8c6d31",
+                                         "#cc79a7", "#56b4e9", "#6a51a3", "#000000", "#b2182b"};
+  std::vector<const workload*> works;
+  for (const setting& where : settings) {
+    if (works.empty() || works.back() != where.work) works.push_back(where.work);
+  }
+  const auto style = [&](std::size_t i) {
+    const bool emphasised = schedules[i].name == "REX" || schedules[i].name == "linear";
+    return std::string(" with lines lw ") + (emphasised ? "3.5" : "1.5") + " lc rgb " + gnuplot_quoted(colours[i % colours.size()]) +
+           " title " + gnuplot_quoted(schedules[i].name);
+  };
+  std::string data, plots;
+  std::size_t block = 0;
+  const auto add_panel = [&](const std::string& title, auto points_of) {
+    std::string lines;
+    for (std::size_t i = 0; i < schedules.size(); ++i) {
+      const std::string points = points_of(i);
+      if (points.empty()) continue;
+      const std::string name = "$data" + std::to_string(block++);
+      data += name + " << EOD\n" + points + "EOD\n";
+      lines += (lines.empty() ? "" : ", ") + name + " using 1:2" + style(i);
+    }
+    plots += "set title " + gnuplot_quoted(title) + " noenhanced\nplot " + lines + "\n";
+  };
+  const auto point = [](double x, double y) { return std::to_string(x) + " " + std::to_string(y) + "\n"; };
+  add_panel("profiles", [&](std::size_t i) {
+    std::string points;
+    for (int k = 0; k <= 400 && !schedules[i].averaged; ++k) points += point(k / 400.0, schedules[i].shape(k / 400.0));
+    return points;
+  });
+  plots += "set xlabel 'budget (%)'\nset ylabel 'loss relative to linear (%)'\nset logscale x\n";
+  const std::size_t linear = index_of(schedules, "linear");
+  for (const workload* work : works) {
+    plots += work->exact ? "set yrange [-20:20]\n" : "set yrange [-12:12]\n";
+    add_panel(work->name + ", " + work->optimiser, [&](std::size_t i) {
+      std::string points;
+      for (const setting& where : settings) {
+        if (where.work == work) points += point(where.percent, 100.0 * (where.outcomes[i].mean() / where.outcomes[linear].mean() - 1.0));
+      }
+      return points;
+    });
+  }
+  constexpr std::size_t across = 4;
+  const std::size_t down = (works.size() + 2 + across - 1) / across;  // with the profiles and the key
+  std::string script = "set terminal svg size " + std::to_string(400 * across) + "," + std::to_string(60 + 380 * down) +
+                       " dynamic background rgb 'white' font 'sans,11'\nset output " + gnuplot_quoted(svg) + "\n";
+  script += "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) + " title 'Schedules and the loss they reach'\n";
+  script +=
+      "set grid ytics lc rgb '#dddddd'\nset key off\nset xlabel 'progress'\nset ylabel 'share of the base rate'\nset yrange [0:1.05]\n";
+  script += data + plots + "unset logscale\nunset tics\nunset border\nunset xlabel\nunset ylabel\nset key center center noenhanced\n";
+  script += "set title ''\nset xrange [0:1]\nset yrange [0:1]\nplot ";
+  for (std::size_t i = 0; i < schedules.size(); ++i) script += (i == 0 ? "NaN" : ", NaN") + style(i);
+  return script + "\nunset multiplot\n";
+}
+
+}  // namespace examples

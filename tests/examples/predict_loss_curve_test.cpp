@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// The program as a user meets it: the published curves, logs made from a known law, what it says about logs it cannot use, its exit status.
+#include "support/catch.hpp"
+#include "support/program.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#ifdef GAVEL_PREDICT_LOSS_CURVE
+
+namespace {
+
+using gavel::test::program_result;
+using gavel::test::scratch_directory;
+
+program_result run(const scratch_directory& folder, const std::string& arguments) {
+  return gavel::test::run_program(GAVEL_PREDICT_LOSS_CURVE, folder, arguments);
+}
+
+// L = 2 + 0.5 S_1^-0.4 - 0.6 S_2 along rates that hold 1e-3 and fall to 0 over the last `decay` of 2000 steps, after 100 steps of warm-up.
+struct made_log {
+  std::string text;
+  double last_loss = 0.0;
+};
+made_log log_of_law(double decay, const char* header = "step,lr,loss") {
+  made_log log{std::string(header) + "\n", 0.0};
+  const auto rate_of = [&](int t) {
+    const double left = (2000.0 - t) / (2000.0 * decay);
+    return 1e-3 * (decay > 0.0 && left < 1.0 ? left : 1.0);
+  };
+  double s1 = 0.0, s2 = 0.0, momentum = 0.0;
+  for (int t = 0; t <= 2000; ++t) {
+    momentum = 0.999 * momentum + (t > 0 ? rate_of(t - 1) - rate_of(t) : 0.0);
+    s1 += rate_of(t);
+    s2 += momentum;
+    log.last_loss = 2.0 + 0.5 * std::pow(s1, -0.4) - 0.6 * s2;
+    char line[96];
+    const double logged = t < 100 ? 1e-3 * (t + 1) / 101.0 : rate_of(t);
+    if (t % 50 == 0) std::snprintf(line, sizeof line, "%d,%.17g,%.17g\n", t, logged, log.last_loss);
+    else std::snprintf(line, sizeof line, "%d,%.17g,\n", t, logged);
+    log.text += line;
+  }
+  return log;
+}
+
+// The number that follows a text.
+double number_after(const std::string& out, const std::string& text) {
+  const std::size_t at = out.find(text);
+  REQUIRE(at != std::string::npos);
+  return std::strtod(out.c_str() + at + text.size(), nullptr);
+}
+
+std::string refusal(const scratch_directory& folder, const std::string& log, const std::string& arguments = "") {
+  folder.write("log.csv", log);
+  const program_result result = run(folder, "--log log.csv " + arguments);
+  CHECK(result.status == 2);
+  CHECK(result.out.empty());
+  return result.err;
+}
+
+}  // namespace
+
+TEST_CASE("predict_loss_curve: the published curves give the known fit and a recommendation", "[examples][predict_loss_curve]") {
+  const scratch_directory folder;
+  const program_result result = run(folder, "--csv a.csv --svg a.svg --method huber");
+  INFO(result.out + result.err);
+  REQUIRE(result.status == 0);
+  const std::string row = "Huber on logs, the paper's";
+  CHECK(number_after(result.out, row) == Approx(2.6278).epsilon(1e-3));
+  CHECK(result.out.find("converged") != std::string::npos);
+  for (const char* text :
+       {"known minimum of it", "Multi-power law", "schedule, best first", "REX", "WSD, 1 - sqrt over the last 20 %", "80000  1 - sqrt"}) {
+    INFO(text);
+    CHECK(result.out.find(text) != std::string::npos);
+  }
+  const std::string csv = folder.read("a.csv");
+  CHECK(csv.rfind("kind,name,step,rate,loss,annealing_law,multi_power_law\nfit,\"cosine (published)\",1000,", 0) == 0);
+  CHECK(csv.find("\nprediction,\"REX\",20000,0,,") != std::string::npos);
+  CHECK((folder.has("a.svg") ? folder.read("a.svg").find("</svg>") != std::string::npos : result.err.find("note: gnuplot") == 0));
+}
+
+TEST_CASE("predict_loss_curve: logs of a known law are fitted and predict a log that was held back", "[examples][predict_loss_curve]") {
+  const scratch_directory folder;
+  folder.write("constant.csv", log_of_law(0.0).text);
+  folder.write("decay.csv", log_of_law(0.9, "step,rate,val_loss").text);
+  const made_log wsd = log_of_law(0.2);
+  folder.write("wsd.csv", wsd.text);
+  const program_result result = run(folder, "--log constant.csv --log decay.csv --check wsd.csv");
+  INFO(result.out + result.err);
+  REQUIRE(result.status == 0);
+  CHECK(result.out.find("39 losses, steps 100 to 2000, warm-up 100, rate 0.001 to") !=
+        std::string::npos);  // those of the warm-up are left out
+  CHECK(number_after(result.out, "least squares  ") == Approx(2.0).epsilon(1e-4));
+  CHECK(number_after(result.out, "wsd.csv      ") == Approx(wsd.last_loss).epsilon(1e-5));
+  const std::size_t at = result.out.find("wsd.csv  ");
+  CHECK(result.out.substr(at, 90).find(" 0.000 %, end ") != std::string::npos);
+  // Without the decaying run nothing is known about annealing, and the program says so.
+  const program_result open = run(folder, "--log constant.csv --csv x.csv");
+  CHECK(open.status == 0);
+  CHECK(open.out.find("C OPEN: no curve anneals on its own") != std::string::npos);
+  CHECK(open.out.find("no schedule is predicted") != std::string::npos);
+  CHECK(open.err == "note: nothing predicted, no file written\n");
+  CHECK(!folder.has("x.csv"));
+  // The plan of the run to predict.
+  const program_result plan = run(folder, "--log constant.csv --log decay.csv --horizon 4000 --peak 5e-4 --warmup 200");
+  CHECK(plan.out.find("Predicted loss after step 4000, peak rate 0.0005, warm-up 200 steps") != std::string::npos);
+}
+
+TEST_CASE("predict_loss_curve: bad logs are refused with the file, the line and the cell", "[examples][predict_loss_curve]") {
+  const scratch_directory folder;
+  const std::string start = "predict_loss_curve: log.csv";
+  CHECK(refusal(folder, "step,rate\n0,1\n") ==
+        start + ": name the one that holds the loss with --loss-column; it has 2 columns: step, rate\n");
+  CHECK(refusal(folder, "0,1,2\n") == start + ": name the one that holds the step with --step-column; it has 3 columns\n");
+  CHECK(refusal(folder, "step,rate,loss\n0,1,2\n0,1,2\n") == start + ":3: column 'step' is '0', must be > 0, the step of the row before\n");
+  CHECK(refusal(folder, "step,rate,loss\n5,1,2\n3,1,2\n") == start + ":3: column 'step' is '3', must be > 5, the step of the row before\n");
+  CHECK(refusal(folder, "step,rate,loss\n0.5,1,2\n") == start + ":2: column 'step' is '0.5', must be a whole number in [0, 1e7]\n");
+  CHECK(refusal(folder, "step,rate,loss\nx,1,2\n") == start + ":2: column 'step' is 'x', must be a number\n");
+  CHECK(refusal(folder, "step,rate,loss\n0,-1,2\n") == start + ":2: column 'rate' is '-1', must be finite and >= 0\n");
+  CHECK(refusal(folder, "step,rate,loss\n0,1,2\n1,1,nan\n") == start + ":3: column 'loss' is 'nan', must be finite and > 0\n");
+  CHECK(refusal(folder, "step,rate,loss\n0,1,0\n") == start + ":2: column 'loss' is '0', must be finite and > 0\n");
+  CHECK(refusal(folder, "step,rate,loss\n0,0,2\n1,0,2\n") == start + ": the rate after the warm-up is 0\n");
+  CHECK(refusal(folder, "step,rate,loss\n0,1,\n1,1,\n") == start + ": column 'loss' has no loss after the warm-up\n");
+  CHECK(refusal(folder, "step,rate,loss\n0,,2\n") == start + ": column 'rate' is empty\n");
+  CHECK(refusal(folder, "step,rate,loss\n0,1,2\n9,1,2\n", "--log-warmup 10") == start + ": ends at step 9, within the warm-up of 10\n");
+  const program_result missing = run(folder, "--log missing.csv");
+  CHECK(missing.status == 2);
+  CHECK(missing.err == "predict_loss_curve: missing.csv: cannot be opened\n");
+  folder.write("log.csv", "a,b,c\n0,1,2\n10,1,1.9\n20,1,1.8\n");
+  const program_result few = run(folder, "--log log.csv --step-column a --rate-column b --loss-column 3");
+  CHECK(few.status == 0);
+  // Four points determine four parameters and leave nothing for intervals.
+  folder.write("four.csv", "step,lr,loss\n0,1,\n100,1,3\n200,1,2.5\n300,0.5,2.2\n400,0.1,1.9\n");
+  const program_result four = run(folder, "--log four.csv");
+  INFO(four.out + four.err);
+  CHECK(four.status == 0);
+  CHECK(few.out.find("TOO FEW POINTS: at least four are needed") != std::string::npos);
+}
+
+TEST_CASE("predict_loss_curve: exit status tells usage and output apart", "[examples][predict_loss_curve]") {
+  const scratch_directory folder;
+  CHECK(run(folder, "--help").status == 0);
+  for (const char* arguments :
+       {"--no-such-option", "--decay-factor 2", "--method magic", "--confidence 1", "--demo --log x.csv", "--peak -1"}) {
+    INFO(arguments);
+    CHECK(run(folder, arguments).status == 1);
+  }
+  const program_result output = run(folder, "--replicates 2 --csv no/such/folder/x.csv");
+  CHECK(output.status == 3);
+  CHECK(output.err == "predict_loss_curve: no/such/folder/x.csv: cannot be opened for writing\n");
+  const program_result horizon = run(folder, "--replicates 2 --horizon 300");
+  CHECK(horizon.status == 2);
+  CHECK(horizon.err == "predict_loss_curve: the run to predict ends within its warm-up\n");
+}
+
+#else
+TEST_CASE("predict_loss_curve: the program was not built", "[examples][predict_loss_curve]") { SUCCEED(); }
+#endif
