@@ -11,14 +11,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace {
 
 /// Norms as a trainer logs them: high at the start, level afterwards, with 30 % noise.
-std::vector<double> norms(std::size_t steps) {
-  gavel::philox4x32 rng(steps);
+std::vector<double> norms(std::size_t steps, std::uint64_t seed = 1) {
+  gavel::philox4x32 rng(seed, steps);
   std::vector<double> values(steps);
   for (std::size_t t = 0; t < steps; ++t) {
     const double z = static_cast<double>(t) / static_cast<double>(steps);
@@ -27,18 +28,31 @@ std::vector<double> norms(std::size_t steps) {
   return values;
 }
 
+/// As many logs as make a million norms: on one short log the branch predictor learns how its median is found.
+std::vector<std::vector<double>> many_norms(std::size_t steps) {
+  std::vector<std::vector<double>> logs;
+  for (std::size_t total = 0; total < 1'000'000; total += steps) logs.push_back(norms(steps, logs.size() + 1));
+  return logs;
+}
+
 void refined_rates(benchmark::State& state, std::size_t steps) {
-  const std::vector<double> log = norms(steps);
+  const std::vector<std::vector<double>> logs = many_norms(steps);
   std::vector<double> rates(steps);
+  std::size_t next = 0;
   for (auto _ : state) {
-    gavel::schedule::refined_rates(log, rates);
+    gavel::schedule::refined_rates(logs[next], rates);
     benchmark::DoNotOptimize(rates.data());
+    next = next + 1 < logs.size() ? next + 1 : 0;
   }
 }
 
 void refine(benchmark::State& state, std::size_t steps) {
-  const std::vector<double> log = norms(steps);
-  for (auto _ : state) benchmark::DoNotOptimize(gavel::schedule::refine(log).rates.data());
+  const std::vector<std::vector<double>> logs = many_norms(steps);
+  std::size_t next = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(gavel::schedule::refine(logs[next]).rates.data());
+    next = next + 1 < logs.size() ? next + 1 : 0;
+  }
 }
 
 void bound(benchmark::State& state, std::size_t steps) {

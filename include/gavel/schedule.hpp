@@ -23,6 +23,7 @@
 #include <gavel/schedule/profile.hpp>
 #include <gavel/schedule/pytorch.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
+#include <gavel/schedule/rate_source.hpp>
 #include <gavel/schedule/refinement.hpp>
 #include <gavel/schedule/sampling.hpp>
 #include <gavel/schedule/schedule_free.hpp>

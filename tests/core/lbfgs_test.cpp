@@ -169,6 +169,7 @@ TEST_CASE("Where f is undefined the step is shortened", "[core][lbfgs]") {
   CHECK(r.status == lbfgs_status::undefined_start);
   CHECK(r.x[0] == 1.0);
   CHECK(r.value == infinite);
+  CHECK(r.gradient_norm == infinite);
   CHECK(r.evaluations == 1);
   auto bad_slope = [](std::span<const double> x, std::span<double> g) { return g[0] = not_a_number, x[0]; };
   CHECK(lbfgs(std::array{1.0}, bad_slope).status == lbfgs_status::undefined_start);

@@ -107,7 +107,7 @@ TEST_CASE("SGD: the rate multiplies the velocity and is not kept in it", "[core]
   CHECK(x[0] == -1.9375);
   optimizer.step(x, one);  // m = 1.875 at the option's 7
   CHECK(x[0] == -15.0625);
-  CHECK(optimizer.steps() == 4);
+  CHECK(optimizer.steps_taken() == 4);
   CHECK(optimizer.options().momentum == 0.5);
 }
 
@@ -127,7 +127,7 @@ TEST_CASE("Adam follows the published recursion", "[core][optimizers]") {
       CHECK(parameters[i] == Approx(expected[i]).epsilon(1e-12));
     }
   }
-  CHECK(optimizer.steps() == 20);
+  CHECK(optimizer.steps_taken() == 20);
   // The first step has the size of the learning rate, whatever the gradient's scale.
   for (const double scale : {1e-4, 1.0, 1e4}) {
     gavel::adam<float> first(1, {.learning_rate = 0.01});
@@ -189,6 +189,47 @@ TEST_CASE("Optimisers are values", "[core][optimizers]") {
   std::vector<double> none;
   gavel::sgd<double>().step(none, none);
   gavel::adam<double>().step(none, none);
+}
+
+TEST_CASE("Optimisers resume from their stored state", "[core][optimizers]") {
+  const auto check = [](const auto& fresh, std::size_t cut) {
+    auto whole = fresh;
+    std::vector<double> x{3.0, -1.0, 0.5};
+    const auto train = [](auto& optimizer, std::vector<double>& parameters, std::size_t steps) {
+      for (std::size_t t = 0; t < steps; ++t) {
+        const std::vector<double> gradient{parameters[0], std::sin(parameters[1]), 2.0 * parameters[2]};
+        optimizer.step(parameters, gradient, 0.1);
+      }
+    };
+    train(whole, x, cut);
+    auto resumed = fresh;
+    const auto stored = whole.state();
+    resumed.restore(stored);
+    CHECK(resumed == whole);
+    CHECK(resumed.steps_taken() == cut);
+    std::vector<double> y = x;
+    train(whole, x, 5);
+    train(resumed, y, 5);
+    CHECK(x == y);
+    CHECK(resumed == whole);
+  };
+  for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{7}}) {
+    check(gavel::sgd<double>(3), cut);
+    check(gavel::sgd<double>(3, {.momentum = 0.9, .nesterov = true}), cut);
+    check(gavel::adam<double>(3, {.weight_decay = 0.1}), cut);
+  }
+  gavel::sgd<double> plain(3);
+  CHECK(message_of([&] { plain.restore({.velocity = {1.0}}); }) == "gavel::sgd::restore: state.velocity.size() = 1, must be 0");
+  gavel::sgd<double> heavy(3, {.momentum = 0.9});
+  CHECK(message_of([&] { heavy.restore({}); }) == "gavel::sgd::restore: state.velocity.size() = 0, must be 3");
+  gavel::adam<double> adaptive(2);
+  CHECK(message_of([&] {
+          adaptive.restore({.mean = {1.0}, .square = {1.0, 1.0}});
+        }) == "gavel::adam::restore: state.mean.size() = 1, must be 2");
+  CHECK(message_of([&] {
+          adaptive.restore({.mean = {1.0, 1.0}, .square = {1.0}});
+        }) == "gavel::adam::restore: state.square.size() = 1, must be 2");
+  CHECK(adaptive == gavel::adam<double>(2));
 }
 
 TEST_CASE("Steps allocate nothing", "[core][optimizers]") {

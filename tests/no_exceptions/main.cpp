@@ -4,6 +4,9 @@
 #include <gavel/core/random.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/log_sum_exp.hpp>
+#include <gavel/schedule/annealing_fit.hpp>
+#include <gavel/schedule/pytorch.hpp>
+#include <gavel/schedule/refinement.hpp>
 #include <gavel/speculative/single_draft.hpp>
 
 #include <cmath>
@@ -32,6 +35,11 @@ int main() {
   verifier.prepare(target, draft, 1);
   gavel::philox4x32 rng(1);
   if (verifier.verify(drafted, rng).token > 2) return 1;
+
+  const auto rates = gavel::schedule::pytorch::cosine_annealing_lr({.base_lr = 0.4, .t_max = 12});
+  if (!(rates.rate(0) == 0.4 && rates.rate(12) == 0.0)) return 1;
+  if (gavel::schedule::refine(values).rate(0) <= 0.0) return 1;
+  if (gavel::schedule::fit_annealing_law({}).status != gavel::schedule::annealing_fit_status::too_few_points) return 1;
 
   if (gavel::set_error_handler(expect_message) != nullptr) return 1;
   const gavel::matrix_view<const double> bad(values, 3);

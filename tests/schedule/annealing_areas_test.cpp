@@ -291,15 +291,9 @@ TEST_CASE("Bad rates, steps and sizes are named", "[schedule][annealing]") {
 
 TEST_CASE("Bad logs are named", "[schedule][annealing]") {
   const std::vector<double> rates = {1.0, 0.5, 0.25};
-  const std::vector<std::uint64_t> ascending = {0, 5, 9}, duplicated = {0, 5, 5}, unsorted = {5, 0, 9};
-  const std::vector<double> bad = {1.0, not_a_number, 0.25};
+  const std::vector<std::uint64_t> ascending = {0, 5, 9}, unsorted = {5, 0, 9};
   const auto refuse = [&](const rate_log& log, std::uint64_t step) { return message_of([&] { (void)areas_at(log, step); }); };
-  CHECK(refuse({{}, {}}, 0) == "gavel::schedule::areas_at: rates.steps.size() = 0, must be >= 1");
-  CHECK(refuse({ascending, {rates.data(), 2}}, 0) ==
-        "gavel::schedule::areas_at: rates.rates.size() = 2, must equal rates.steps.size() = 3");
-  CHECK(refuse({duplicated, rates}, 0) == "gavel::schedule::areas_at: rates.steps[2] = 5, must be > its predecessor 5");
   CHECK(refuse({unsorted, rates}, 0) == "gavel::schedule::areas_at: rates.steps[1] = 0, must be > its predecessor 5");
-  CHECK(refuse({ascending, bad}, 0) == "domain: gavel::schedule::areas_at: rates.rates[1] = nan, must be finite and >= 0");
   CHECK(refuse({ascending, rates}, 10) == "gavel::schedule::areas_at: step = 10, must be <= the last step of the rates, 9");
   CHECK(refuse({ascending, rates}, 9) == "no exception");
 }

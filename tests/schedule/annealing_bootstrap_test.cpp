@@ -160,6 +160,56 @@ TEST_CASE("Exact curves leave no doubt, wider confidence widens", "[schedule][an
   CHECK(range == again);
 }
 
+TEST_CASE("What the curves leave open makes intervals infinite", "[schedule][annealing]") {
+  // Constant rates only: a refit never moves C, and the spread of the replicates would look like knowledge.
+  gavel::philox4x32 rng(53);
+  annealing_observations constant;
+  std::vector<double> s1, s2(30, 0.0), losses;
+  for (int k = 1; k <= 30; ++k) {
+    s1.push_back(0.1 * k);
+    losses.push_back(truth.loss(s1.back(), 0.0) * std::exp(1e-3 * gavel::normal(rng)));
+  }
+  constant.add_curve(s1, s2, losses);
+  const annealing_fit open = fit_annealing_law(constant);
+  REQUIRE(open.status == annealing_fit_status::annealing_not_identified);
+  std::vector<interval> range(2);
+  const std::vector<double> forward = {4.0, 4.0}, annealing = {0.0, 0.1};
+  (void)bootstrap_intervals(open, constant, forward, annealing, range, rng);
+  CHECK(range[0].lower > 2.7);
+  CHECK(range[0].upper < 2.9);
+  CHECK(range[1].lower == 0.0);
+  CHECK(range[1].upper == gavel::infinity);
+  // One forward area: nothing is known of the power law, so nothing of any other area.
+  annealing_observations flat;
+  const std::vector<double> ones(6, 1.0), some = {0.0, 0.1, 0.2, 0.0, 0.1, 0.2}, level = {3.0, 2.9, 2.8, 3.01, 2.91, 2.81};
+  flat.add_curve(ones, some, level);
+  (void)bootstrap_intervals(fit_annealing_law(flat), flat, forward, annealing, range, rng);
+  for (const interval& one : range) CHECK(one.upper == gavel::infinity);
+}
+
+TEST_CASE("A whole curve of a schedule has intervals", "[schedule][annealing]") {
+  gavel::philox4x32 rng(59);
+  const annealing_observations observations = noisy_curves(1e-3, 0.0, rng);
+  const annealing_fit fit = fit_annealing_law(observations);
+  std::vector<double> rates(3001);
+  for (std::size_t t = 0; t < rates.size(); ++t) {
+    rates[t] = t < 100 ? 2e-6 * static_cast<double>(t) : t < 2000 ? 2e-4 : 2e-4 * static_cast<double>(3000 - t) / 1000.0;
+  }
+  const std::vector<std::uint64_t> steps = {100, 1000, 2000, 2500, 3000};
+  std::vector<double> forward(5), annealing(5), predicted(5);
+  areas_at(rates, steps, forward, annealing, {.warmup_steps = 100});
+  std::vector<interval> by_areas(5), by_schedule(5);
+  gavel::philox4x32 first(3), second(3);
+  (void)bootstrap_intervals(fit, observations, forward, annealing, by_areas, first, {.replicates = 50});
+  (void)bootstrap_intervals(fit, observations, rates, steps, by_schedule, second, {.replicates = 50}, {.warmup_steps = 100});
+  CHECK(by_areas == by_schedule);
+  predict(fit.law, rates, steps, predicted, {.warmup_steps = 100});
+  for (std::size_t j = 0; j < 5; ++j) CHECK((by_schedule[j].lower < predicted[j] && predicted[j] < by_schedule[j].upper));
+  std::vector<interval> two(2);
+  CHECK(message_of([&] { (void)bootstrap_intervals(fit, observations, rates, steps, two, rng); }) ==
+        "gavel::schedule::bootstrap_intervals: out.size() = 2, must equal steps.size() = 5");
+}
+
 TEST_CASE("The draws are as documented", "[schedule][annealing]") {
   const target end;
   gavel::philox4x32 rng(37);

@@ -154,6 +154,41 @@ TEST_CASE("With noise the errors are those of the method, and both methods agree
   }
 }
 
+TEST_CASE("Standard errors are those of the parameters themselves, whatever the unit of the rates", "[schedule][annealing]") {
+  // sqrt(s^2 (J'J)^-1_jj) in L_0, A, C and alpha as the law has them, the inverse by elimination.
+  for (const double unit : {1.0, 1e-4, 1e3}) {
+    gavel::philox4x32 rng(29);
+    annealing_observations observations = two_curves(truth, 1e-3, rng);
+    for (double& area : observations.forward) area *= unit;
+    for (double& area : observations.annealing) area *= unit;
+    const annealing_fit fit = fit_annealing_law(observations);
+    std::array<std::array<double, 8>, 4> system{};
+    double squares = 0.0;
+    for (std::size_t i = 0; i < observations.size(); ++i) {
+      const double s1 = observations.forward[i], s2 = observations.annealing[i], loss = observations.loss[i];
+      const double power = std::pow(s1, -fit.law.alpha);
+      const std::array<double, 4> row{1.0 / loss, power / loss, -s2 / loss, -fit.law.amplitude * power * std::log(s1) / loss};
+      squares += std::pow(1.0 - fit.law.loss(s1, s2) / loss, 2);
+      for (std::size_t j = 0; j < 4; ++j) {
+        for (std::size_t l = 0; l < 4; ++l) system[j][l] += row[j] * row[l];
+      }
+    }
+    for (std::size_t j = 0; j < 4; ++j) system[j][4 + j] = 1.0;
+    for (std::size_t j = 0; j < 4; ++j) {
+      for (std::size_t l = 0; l < 4; ++l) {
+        const double factor = l == j ? 0.0 : system[l][j] / system[j][j];
+        for (std::size_t k = 0; k < 8; ++k) system[l][k] -= factor * system[j][k];
+      }
+    }
+    const auto error = [&](std::size_t j) { return std::sqrt(squares / 36.0 * system[j][4 + j] / system[j][j]); };
+    INFO("unit " << unit);
+    CHECK(fit.standard_errors.loss_floor == Approx(error(0)).epsilon(1e-5));
+    CHECK(fit.standard_errors.amplitude == Approx(error(1)).epsilon(1e-5));
+    CHECK(fit.standard_errors.annealing == Approx(error(2)).epsilon(1e-5));
+    CHECK(fit.standard_errors.alpha == Approx(error(3)).epsilon(1e-5));
+  }
+}
+
 TEST_CASE("Variable projection finds the minimum: no neighbour is lower", "[schedule][annealing]") {
   gavel::philox4x32 rng(3);
   const annealing_observations observations = two_curves(truth, 2e-3, rng);
@@ -192,30 +227,38 @@ TEST_CASE("Variable projection finds the minimum: no neighbour is lower", "[sche
 TEST_CASE("A descent never goes up, and a projection is the best of its alpha", "[schedule][annealing]") {
   gavel::philox4x32 rng(19);
   const annealing_observations o = two_curves(truth, 1e-3, rng);
+  const auto objective = [&](const annealing_law& law, bool robust) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < o.size(); ++i) {
+      const double loss = law.loss(o.forward[i], o.annealing[i]);
+      sum += robust ? gavel::huber_loss(std::log(o.loss[i] / loss), 1e-3) : 0.5 * std::pow(1.0 - loss / o.loss[i], 2);
+    }
+    return sum;
+  };
   const gavel::schedule::detail::annealing_problem robust(o.forward, o.annealing, o.loss, 1e-3, 1e-3, 8.0);
   for (const bool reweighted : {true, false}) {
-    for (const gavel::schedule::detail::fit_vector& start :
-         {gavel::schedule::detail::fit_vector{0.1, 22.0, 22.0, 0.8}, {2.1, 1.0, 1.0, 0.4}}) {
-      double last = robust.objective(start);
+    for (const annealing_law& start : {annealing_law{0.1, 22.0, 0.8, 22.0}, annealing_law{2.1, 1.0, 0.4, 1.0}}) {
+      CHECK(robust.law(robust.point(start), 0.999).amplitude == Approx(start.amplitude).epsilon(1e-13));
+      double last = gavel::infinity;
       for (std::size_t steps = 1; steps < 40; ++steps) {
-        const auto end = robust.descend(start, reweighted, 1e-12, steps);
+        const auto end = robust.descend(robust.point(start), reweighted, 1e-12, steps);
         CHECK(end.objective <= last);
-        CHECK(end.objective == robust.objective(end.point));
+        if (steps > 20) CHECK(end.objective == Approx(objective(robust.law(end.point, 0.999), true)).epsilon(1e-9));
         last = end.objective;
       }
     }
   }
-  gavel::schedule::detail::annealing_problem squares(o.forward, o.annealing, o.loss, 0.0, 1e-3, 8.0);
+  gavel::schedule::detail::annealing_problem squares(o.forward, o.annealing, o.loss, gavel::infinity, 1e-3, 8.0);
   for (const double alpha : {0.01, 0.3, 0.5, 2.0, 6.0}) {
     const auto best = squares.project(alpha);
     CHECK(best.point[3] == alpha);
-    CHECK(squares.objective(best.point) == Approx(best.objective).epsilon(1e-9));
+    CHECK(objective(squares.law(best.point, 0.999), false) == Approx(best.objective).epsilon(1e-9));
     for (std::size_t j = 0; j < 3; ++j) {
       CHECK(best.point[j] >= 0.0);
       for (const double change : {-1e-5, 1e-5}) {
         auto near = best.point;
         near[j] += change;
-        if (near[j] >= 0.0) CHECK(squares.objective(near) > best.objective);
+        if (near[j] >= 0.0) CHECK(objective(squares.law(near, 0.999), false) > best.objective);
       }
     }
   }
@@ -318,6 +361,32 @@ TEST_CASE("What the curves cannot tell is a status", "[schedule][annealing]") {
     CHECK(constant.law.annealing == 0.0);
     CHECK(std::isinf(constant.standard_errors.annealing));
     CHECK(constant.law.alpha == Approx(truth.alpha).epsilon(1e-6));
+    // What rounding makes of a constant rate is no annealing; a fit of it would find a C of 1e16.
+    const std::vector<double> rounding = {0.0, 1e-16, -1e-16, 2e-16, 1e-16, 3e-16, -2e-16, 1e-16};
+    gavel::philox4x32 noise(3);
+    annealing_observations rounded = of_law(truth, spread, none);
+    for (std::size_t i = 0; i < 8; ++i) {
+      rounded.annealing[i] = rounding[i];
+      rounded.loss[i] *= std::exp(1e-3 * gavel::normal(noise));
+    }
+    const annealing_fit jittered = fit_annealing_law(rounded, options);
+    CHECK(jittered.status == annealing_fit_status::annealing_not_identified);
+    CHECK(jittered.law.annealing == 0.0);
+    CHECK(std::isinf(jittered.standard_errors.annealing));
+    // Many points, but three different ones.
+    const annealing_fit repeated =
+        fit_annealing_law(of_law(truth, {0.2, 0.4, 0.8, 0.2, 0.4, 0.8, 0.2, 0.4}, {0.0, 0.1, 0.1, 0.0, 0.1, 0.1, 0.0, 0.1}), options);
+    CHECK(repeated.status == annealing_fit_status::power_not_identified);
+    CHECK(repeated.identified == annealing_identified{});
+    // Annealing in step with the power law, and with the floor.
+    std::vector<double> in_step, level(8, 0.3);
+    for (const double area : spread) in_step.push_back(0.3 * std::pow(area, -truth.alpha));
+    const annealing_fit stepped = fit_annealing_law(of_law(truth, spread, in_step), options);
+    CHECK_FALSE(stepped.identified.annealing);
+    CHECK(stepped.status != annealing_fit_status::converged);
+    const annealing_fit levelled = fit_annealing_law(of_law(truth, spread, level), options);
+    CHECK(levelled.identified == annealing_identified{false, true, false, true});
+    CHECK(levelled.law.alpha == Approx(truth.alpha).epsilon(1e-6));
     // One forward area: nothing separates floor, amplitude and power.
     const annealing_fit flat = fit_annealing_law(of_law(truth, std::vector<double>(8, 1.0), some), options);
     CHECK(flat.status == annealing_fit_status::power_not_identified);
@@ -384,6 +453,31 @@ TEST_CASE("Tiny areas and steep powers do not overflow", "[schedule][annealing]"
     CHECK(fit.law.alpha == Approx(6.0).epsilon(1e-3));
     CHECK(fit.max_relative_error < 1e-5);
   }
+}
+
+TEST_CASE("Powers of far smaller areas than doubles hold are fitted, and a narrow range of areas to the end", "[schedule][annealing]") {
+  const annealing_law tiny{.loss_floor = 2.0, .amplitude = 1e-147, .alpha = 7.0, .annealing = 4e19};
+  std::vector<double> s1, s2;
+  for (int i = 0; i < 16; ++i) {
+    s1.push_back(1e-21 * (1.0 + 0.2 * i));
+    s2.push_back(i % 3 == 0 ? 0.0 : 1e-22 * i);
+  }
+  for (const annealing_fit_method method : both_methods) {
+    const annealing_fit fit = fit_annealing_law(of_law(tiny, s1, s2), {.method = method});
+    CHECK(fit.status == annealing_fit_status::converged);
+    CHECK(fit.law.alpha == Approx(7.0).epsilon(1e-6));
+    CHECK(fit.law.amplitude == Approx(1e-147).epsilon(1e-3));
+    CHECK(fit.max_relative_error < 1e-9);
+  }
+  // Two per cent of S_1: the three columns of the power law nearly depend on each other.
+  std::vector<double> near, alternating;
+  for (int i = 1; i <= 20; ++i) {
+    near.push_back(1.0 + 1e-3 * i);
+    alternating.push_back(0.3 * (i % 2));
+  }
+  const annealing_fit narrow = fit_annealing_law(of_law(truth, near, alternating));
+  CHECK(narrow.status == annealing_fit_status::converged);
+  check_law(narrow.law, truth, 1e-6);
 }
 
 TEST_CASE("Bad observations and options are named", "[schedule][annealing]") {

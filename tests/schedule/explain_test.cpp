@@ -35,7 +35,8 @@ explanation by_hand(const S& schedule, std::uint64_t steps) {
   }
   result.peak = {top, rates[top]};
   std::uint64_t rise = 0;
-  while (rise + 1 < steps && rates[rise + 1] > rates[rise]) ++rise;
+  while (rise + 1 < steps && rates[rise + 1] >= rates[rise]) ++rise;
+  while (rise > 0 && rates[rise - 1] == rates[rise]) --rise;  // back to where its top begins
   result.warmup_end = {rise, rates[rise]};
   long double area = 0.0L;
   for (std::uint64_t t = 0; t < steps; ++t) {
@@ -78,7 +79,7 @@ TEST_CASE("An explanation is what a table of the rates says", "[schedule][explai
     check("one cycle", stretch(one_cycle{}, over, every_step{}, inclusive{}), steps);
     check("restarts", stretch(restart(3.0, linear{}), over), steps);
     check("cycles", cyclic({.base_rate = 0.0, .rising_steps = 4, .falling_steps = 3}), steps);
-    check("held", stretch(warmup(0.2, linear{}), over, every(7)), steps);  // the rise has flat parts: it ends at the first
+    check("held", stretch(warmup(0.2, linear{}), over, every(7)), steps);
     check("table", table(std::vector<double>{0.0, 0.1, 0.1, 0.5, 0.0, 0.5}), steps);
   }
 }
@@ -100,6 +101,20 @@ TEST_CASE("An explanation finds the steps that schedules waste", "[schedule][exp
   CHECK(no_warmup.warmup_end == rate_at{0, 1.0});
   CHECK(no_warmup == explain(stretch(linear{}, {.steps = 4}), 4));
   CHECK(no_warmup != explain(stretch(linear{}, {.steps = 4}), 3));
+}
+
+TEST_CASE("A warm-up ends where its top begins, in stairs, after a pause or from zero", "[schedule][explain]") {
+  const horizon over{.steps = 1000, .base_rate = 0.5};
+  CHECK(explain(stretch(warmup(0.1, linear{}), over, every(20))).warmup_end == rate_at{100, 0.5});  // per epoch: flat between readings
+  CHECK(explain(stretch(wsd({.warmup = 0.1, .decay = 0.2}), over)).warmup_end == rate_at{100, 0.5});
+  CHECK(explain(sequence(constant_rate(0.0), 5, ramp({.to = 0.5, .steps = 10})), 100).warmup_end == rate_at{15, 0.5});
+  CHECK(explain(sequence(constant_rate(0.1), 5, constant_rate(0.5)), 100).warmup_end == rate_at{5, 0.5});
+  CHECK(explain(sequence(constant_rate(0.5), 5, constant_rate(0.1)), 100).warmup_end == rate_at{0, 0.5});
+  CHECK(explain(stretch(restart(3.0, linear{}), over)).warmup_end == rate_at{0, 0.5});  // later rises are no warm-up
+  CHECK(explain(cyclic({.base_rate = 0.1, .peak_rate = 0.5, .rising_steps = 4}), 100).warmup_end == rate_at{4, 0.5});
+  CHECK(explain(stretch(one_cycle{}, over)).warmup_end == rate_at{300, 0.5});
+  CHECK(explain(ramp({.to = 1.0, .steps = 4}), 3).warmup_end == rate_at{2, 0.5});  // cut off while it rises
+  CHECK(explain(table(std::vector<double>{0.1, 0.1, 0.2, 0.2, 0.1, 0.5})).warmup_end == rate_at{2, 0.2});
 }
 
 TEST_CASE("The first of several peaks is reported", "[schedule][explain]") {

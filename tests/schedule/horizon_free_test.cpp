@@ -225,6 +225,56 @@ TEST_CASE("Warm restarts keep their minimum, heights and number of cycles", "[sc
   CHECK(warm_restarts({.first_steps = 4.0}) != warm_restarts({.first_steps = 4.0, .length_ratio = 2.0}));
 }
 
+TEST_CASE("Warm restarts whose tops sink below the minimum rise to it", "[schedule][horizon_free]") {
+  const warm_restarts<linear> rates({.base_rate = 0.4, .minimum_rate = 0.1, .first_steps = 4.0, .height_ratio = 0.5});
+  CHECK(rates.rate(8) == Approx(0.1));    // 0.4 / 4 is the minimum
+  CHECK(rates.rate(12) == Approx(0.05));  // 0.4 / 8 is below it, as in timm
+  CHECK(rates.rate(14) == Approx(0.075));
+  const warm_restarts<linear> sunk({.base_rate = 0.4, .minimum_rate = 0.1, .first_steps = 4.0, .height_ratio = 1e-9});
+  CHECK(sunk.rate(last_step - 3) >= 0.0);
+}
+
+TEST_CASE("Growing schedules end in infinity, not in NaN", "[schedule][horizon_free]") {
+  CHECK(exponential_decay({.factor = 2.0}).rate(5000) == infinity);
+  CHECK(exponential_decay({.base_rate = 0.0, .factor = 2.0}).rate(last_step) == 0.0);
+  const cyclic triangles({.base_rate = 0.1,
+                          .peak_rate = 0.5,
+                          .rising_steps = 4,
+                          .falling_steps = 4,
+                          .mode = cyclic_options::amplitude::exp_range,
+                          .gamma = 2.0});
+  CHECK(triangles.rate(8'000) == 0.1);  // the height is 0 there
+  CHECK(triangles.rate(8'001) == infinity);
+  CHECK(cyclic({.base_rate = 0.1, .peak_rate = 0.1, .mode = cyclic_options::amplitude::exp_range, .gamma = 2.0}).rate(last_step) == 0.1);
+  const auto bottom = [](double z) { return z < 0.5 ? 1.0 : 0.0; };
+  const warm_restarts grown({.base_rate = 0.5, .minimum_rate = 0.1, .first_steps = 4.0, .height_ratio = 2.0}, bottom);
+  CHECK(grown.rate(8'000) == infinity);
+  CHECK(grown.rate(8'002) == 0.1);
+  CHECK(warm_restarts({.base_rate = 0.0, .first_steps = 4.0, .height_ratio = 2.0}).rate(last_step) == 0.0);
+}
+
+TEST_CASE("Warm restarts of a ratio next to 1 find their cycle without walking through all of them", "[schedule][horizon_free]") {
+  // 13,000 cycles: the sum and the closed form agree where both can be had.
+  const warm_restarts<linear> rates({.first_steps = 3.0, .length_ratio = 1.001, .height_ratio = 0.999});
+  double begin = 0.0;
+  double length = 3.0;
+  for (int cycle = 0; cycle < 13'000; ++cycle) {
+    const double middle = std::ceil(begin + 0.25 * length);
+    const double expected = std::pow(0.999, cycle) * (1.0 - (middle - begin) / length);
+    if (middle < begin + 0.9 * length) REQUIRE(rates.rate(static_cast<std::uint64_t>(middle)) == Approx(expected).epsilon(1e-8));
+    begin += length;
+    length *= 1.001;
+  }
+  // By walking these would take minutes, or for ever where a length no longer changes the sum.
+  for (const double ratio : {1.0 + 0x1p-52, 1.0 + 1e-12, 1.0 + 1e-9, 1.0 + 1e-6, 1.04}) {
+    const warm_restarts<linear> near({.first_steps = 1.0, .length_ratio = ratio});
+    for (const std::uint64_t t : {std::uint64_t{1'000'000'000}, max_steps, std::uint64_t{1} << 60, last_step}) {
+      CHECK(near.rate(t) >= 0.0);
+      CHECK(near.rate(t) <= 1.0);
+    }
+  }
+}
+
 TEST_CASE("Every step a counter can hold has a rate", "[schedule][horizon_free]") {
   const auto sane = [](const auto& schedule, double ceiling) {
     for (const std::uint64_t t :
@@ -289,6 +339,7 @@ TEST_CASE("Options of schedules without horizon are checked", "[schedule][horizo
   CHECK(message_of([] { (void)cyclic({.rising_steps = 0}); }) == "gavel::schedule::cyclic: rising_steps = 0, must be >= 1");
   CHECK(message_of([] { (void)cyclic({.falling_steps = max_steps + 1}); }) ==
         "gavel::schedule::cyclic: falling_steps = 9007199254740993, must be <= 2^53");
+  CHECK(message_of([] { (void)cyclic({.gamma = -1.0}); }) == "gavel::schedule::cyclic: gamma = -1, must be finite and > 0");
   CHECK(message_of([] { (void)cyclic({.gamma = 0.0}); }) == "gavel::schedule::cyclic: gamma = 0, must be finite and > 0");
 }
 

@@ -114,6 +114,21 @@ TEST_CASE("Keras' presets keep twelve digits at the last steps of a million", "[
   }
 }
 
+TEST_CASE("Every step a counter can hold has a Keras rate", "[schedule][keras]") {
+  check_far(keras::exponential_decay({.decay_steps = 6.0, .decay_rate = 0.5}), 0.0, 0.0);
+  check_far(keras::inverse_time_decay({.decay_steps = 6.0, .decay_rate = 0.5}), 0.0, 1e-14);
+  check_far(keras::piecewise_constant_decay({.boundaries = {5}, .values = {1.0, 0.5}}), 0.5, 0.5);
+  for (const std::uint64_t steps : {std::uint64_t{1}, std::uint64_t{10}, (std::uint64_t{1} << 53U) - 1, std::uint64_t{1} << 53U}) {
+    for (const double power : {0.5, 1.0, 3.0}) {  // a stretched horizon grows with the step
+      check_far(keras::polynomial_decay({.decay_steps = steps, .end_learning_rate = 0.1, .power = power, .cycle = true}), 0.1, 1.0);
+    }
+  }
+  check_far(keras::polynomial_decay({.decay_steps = 10, .end_learning_rate = 0.1}), 0.1, 0.1);
+  check_far(keras::cosine_decay({.decay_steps = 10, .alpha = 0.1}), 0.1, 0.1);
+  check_far(keras::cosine_decay_restarts({.first_decay_steps = 10, .t_mul = 1.0, .alpha = 0.1}), 0.1, 1.0);
+  check_far(keras::cosine_decay_restarts({.first_decay_steps = 10, .m_mul = 0.5, .alpha = 0.1}), 0.1, 1.0);
+}
+
 TEST_CASE("Keras' presets say what they refuse", "[schedule][keras]") {
   const auto refused = [](auto preset, auto options) { return message_of([&] { static_cast<void>(preset(options)); }); };
   REQUIRE(refused(keras::exponential_decay, keras::exponential_decay_options{.decay_rate = 0.5}) ==

@@ -184,7 +184,16 @@ TEST_CASE("The best base rate is the minimum over scales", "[schedule][last_iter
   for (const double level : {1e-200, 1e200}) {
     const base_rate_result r = best_base_rate(doubles(60, 1.0), doubles(60, level), 1.0);
     CHECK(r.bound / level == Approx(best(doubles(60, 1.0))).epsilon(1e-12));
+    // The shape too comes in any scale, and the distance.
+    const base_rate_result shape = best_base_rate(doubles(60, level), doubles(60, 1.0), 1.0);
+    CHECK(shape.status == base_rate_status::found);
+    CHECK(shape.bound == Approx(best(doubles(60, 1.0))).epsilon(1e-12));
+    CHECK(shape.base_rate * level == Approx(best_base_rate(doubles(60, 1.0), doubles(60, 1.0), 1.0).base_rate).epsilon(1e-12));
+    const base_rate_result distance = best_base_rate(doubles(60, 1.0), doubles(60, 1.0), level);
+    CHECK(distance.bound / level == Approx(shape.bound).epsilon(1e-12));
+    CHECK(last_iterate_bound(doubles(60, distance.base_rate), doubles(60, 1.0), level) == Approx(distance.bound).epsilon(1e-12));
   }
+  CHECK(best_base_rate(doubles{1.0, 0.0}, doubles{0.0, 1.0}, 1.0).status == base_rate_status::zero_norms);
 }
 
 TEST_CASE("Worst-case bounds rank the common schedules", "[schedule][last_iterate_bound]") {
@@ -302,7 +311,10 @@ TEST_CASE("What the bound refuses", "[schedule][last_iterate_bound]") {
         "gavel::schedule::last_iterate_bound: gradient.size() = 1, must be rates.size() = 2");
   CHECK(message_of([&] {
           (void)last_iterate_bound(doubles{1.0, 0.0}, good, 1.0, gradient);
-        }) == "gavel::schedule::last_iterate_bound: rates[1] = 0, must be > 0 where a gradient is asked for");
+        }) == "gavel::schedule::last_iterate_bound: rates[1] = 0, must be > 1e-12 of the largest where a gradient is asked for");
+  CHECK(message_of([&] {
+          (void)last_iterate_bound(doubles{1.0, 6e-17}, good, 1.0, gradient);  // counts as 0 in the value too
+        }) == "gavel::schedule::last_iterate_bound: rates[1] = 6e-17, must be > 1e-12 of the largest where a gradient is asked for");
   CHECK(gradient == doubles(2, -7.0));
   CHECK(message_of([&] { (void)best_base_rate(three, good, 1.0); }) ==
         "gavel::schedule::best_base_rate: rates.size() = 3, must be gradient_norms.size() = 2");

@@ -332,6 +332,52 @@ TEST_CASE("multi-power law: loss falls with each step of a falling rate; re-warm
   CHECK(multi_power_loss(annealing_only, warmed, 199) > 3.0);
 }
 
+TEST_CASE("multi-power law: a schedule, a log and a table predict alike", "[schedule][multi_power]") {
+  struct stepped {
+    [[nodiscard]] double rate(std::uint64_t step) const {
+      if (step < 10) return 1e-4 * static_cast<double>(step);
+      return step < 300 ? 1e-3 : step < 700 ? 4e-4 : 1e-4;
+    }
+  };
+  std::vector<double> dense, peak_first;
+  for (std::uint64_t i = 0; i <= 1000; ++i) {
+    dense.push_back(stepped{}.rate(i));
+    peak_first.push_back(stepped{}.rate(i < 10 ? 10 : i));
+  }
+  const std::vector<std::uint64_t> lines = {10, 300, 700, 1000}, steps = {0, 5, 10, 299, 300, 1000};
+  const std::vector<double> logged = {1e-3, 4e-4, 1e-4, 1e-4};
+  const gavel::schedule::rate_log log{lines, logged};
+  std::vector<double> expected(steps.size()), out(steps.size()), curve(1001);
+  for (std::size_t j = 0; j < steps.size(); ++j) expected[j] = multi_power_loss(small_model, peak_first, steps[j]);
+  const auto check = [&](const auto& source, std::uint64_t warmup) {
+    predict(small_model, source, steps, out, {.relative_error = 0.0, .warmup_steps = warmup});
+    predict(small_model, source, curve, {.relative_error = 0.0, .warmup_steps = warmup});
+    for (std::size_t j = 0; j < steps.size(); ++j) {
+      CHECK(out[j] == Approx(expected[j]).epsilon(1e-13));
+      CHECK(curve[steps[j]] == out[j]);
+      CHECK(gavel::schedule::predict_at(small_model, source, steps[j], {.warmup_steps = warmup}) == Approx(expected[j]).epsilon(1e-13));
+    }
+  };
+  check(stepped{}, 10);
+  check(dense, 10);
+  check(peak_first, 0);
+  check(log, 0);
+  // To a horizon that no table reaches: a schedule has no end.
+  std::vector<double> longer(5001);
+  predict(small_model, stepped{}, longer, {.warmup_steps = 10});
+  CHECK(longer[5000] < longer[1000]);
+  CHECK(longer[1000] == Approx(curve[1000]).epsilon(1e-7));
+  CHECK(message_of([&] { predict(small_model, dense, longer); }) ==
+        "gavel::schedule::predict: out.size() = 5001, must be <= the steps of the rates, 1001");
+  CHECK(message_of([&] { (void)gavel::schedule::predict_at(small_model, log, 1001); }) ==
+        "gavel::schedule::predict_at: step = 1001, must be <= the last step of the rates, 1000");
+  CHECK(message_of([&] { (void)gavel::schedule::predict_at(small_model, dense, 5, {.warmup_steps = 2000}); }) ==
+        "gavel::schedule::predict_at: warmup_steps = 2000, must be <= the last step of the rates, 1000");
+  CHECK(message_of([&] {
+          (void)gavel::schedule::predict_at(small_model, std::vector<double>{0.0, 0.0}, 1);
+        }) == "domain: gavel::schedule::predict_at: S_1 + warmup_area = 0, must be > 0 at step 1");
+}
+
 TEST_CASE("multi-power law: what is refused", "[schedule][multi_power]") {
   const std::vector<double> rates = {1e-3, 1e-3, 5e-4};
   const std::vector<std::uint64_t> steps = {0, 2};
@@ -359,6 +405,7 @@ TEST_CASE("multi-power law: what is refused", "[schedule][multi_power]") {
   CHECK(loss({}, {1e-3, -1e-3}, 0) == "no exception");  // later rates are not read
   CHECK(loss({}, {0.0, 0.0}, 1) == "domain: " + direct + "S_1 + warmup_area = 0, must be > 0 at step 1");
   CHECK(loss({.warmup_area = 1e-3}, {0.0, 0.0}, 1) == "no exception");
+  CHECK(prediction({}, {1e-3, not_a_number, 0.0}, {0}) == whole + "out.size() = 2, must equal steps.size() = 1");
   CHECK(prediction({}, {1e-3, not_a_number, 0.0}, steps) == "domain: " + whole + "rates[1] = nan" + rule);
   CHECK(prediction({}, {1e-3, infinite, 0.0}, steps) == "domain: " + whole + "rates[1] = inf" + rule);
   CHECK(prediction({}, {0.0, 1e-3, 0.0}, steps) == "domain: " + whole + "S_1 + warmup_area = 0, must be > 0 at step 0");

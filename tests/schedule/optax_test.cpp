@@ -95,6 +95,11 @@ TEST_CASE("optax's schedules, transcribed", "[schedule][optax]") {
   }
 }
 
+TEST_CASE("optax bounds a decay rate of exactly 1 from above", "[schedule][optax]") {
+  REQUIRE(optax::exponential_decay({.transition_steps = 5, .decay_rate = 1.0, .end_value = 0.5}).rate(3) == 0.5);
+  REQUIRE(optax::exponential_decay({.transition_steps = 5, .decay_rate = 1.0, .end_value = 2.0}).rate(3) == 1.0);
+}
+
 TEST_CASE("optax's piecewise schedules switch at the boundary itself", "[schedule][optax]") {
   const optax::boundaries_and_scales_list list{{3, 0.5}, {4, 2.0}, {9, 0.0}};
   check_against(optax::piecewise_constant_schedule({.init_value = 0.4, .boundaries_and_scales = list}), 15, [](double t) {
@@ -179,6 +184,20 @@ TEST_CASE("optax's presets keep twelve digits at the last steps of a million", "
   }
 }
 
+TEST_CASE("Every step a counter can hold has an optax rate", "[schedule][optax]") {
+  check_far(optax::polynomial_schedule({.end_value = 0.1, .power = 0.5, .transition_steps = 9, .transition_begin = 3}), 0.1, 0.1);
+  check_far(optax::cosine_decay_schedule({.decay_steps = 9, .alpha = 0.5}), 0.5, 0.5);
+  check_far(optax::exponential_decay({.transition_steps = 4, .decay_rate = 0.5, .end_value = 0.1}), 0.1, 0.1);
+  check_far(optax::exponential_decay({.transition_steps = 4, .decay_rate = 2.0, .end_value = 3.0}), 3.0, 3.0);
+  check_far(optax::exponential_decay({.init_value = 0.0, .transition_steps = 4, .decay_rate = 2.0, .end_value = 3.0}), 0.0, 0.0);
+  check_far(optax::piecewise_constant_schedule({.boundaries_and_scales = {{6, 0.5}, {~std::uint64_t{0}, 0.5}}}), 0.25, 0.5);
+  check_far(optax::piecewise_interpolate_schedule({.boundaries_and_scales = {{6, 0.5}, {std::uint64_t{1} << 53U, 0.5}}}), 0.25, 0.25);
+  check_far(optax::cosine_onecycle_schedule({.transition_steps = 20}), 4e-6 * (1.0 - 1e-14), 4e-6 * (1.0 + 1e-14));
+  check_far(optax::sgdr_schedule({{.decay_steps = 8}, {.decay_steps = 8, .end_value = 0.1}}), 0.1, 0.1);
+  check_far(optax::warmup_constant_schedule({.peak_value = 0.3, .warmup_steps = 5}), 0.3, 0.3);
+  STATIC_REQUIRE(!gavel::schedule::finite_rate_schedule<decltype(optax::warmup_constant_schedule({.warmup_steps = 5}))>);
+}
+
 TEST_CASE("optax's presets say what they refuse", "[schedule][optax]") {
   const auto refused = [](auto preset, auto options) { return message_of([&] { static_cast<void>(preset(options)); }); };
   REQUIRE(refused(optax::constant_schedule, -1.0) == "gavel::schedule::optax::constant_schedule: value = -1, must be finite and >= 0");
@@ -205,6 +224,17 @@ TEST_CASE("optax's presets say what they refuse", "[schedule][optax]") {
   REQUIRE(refused(optax::piecewise_constant_schedule,
                   optax::piecewise_constant_schedule_options{.boundaries_and_scales = {{6, 0.1}, {7, -0.1}}}) ==
           "gavel::schedule::optax::piecewise_constant_schedule: scales[1] = -0.1, must be finite and >= 0");
+  const std::uint64_t far = ~std::uint64_t{0};
+  REQUIRE(refused(optax::polynomial_schedule, optax::polynomial_schedule_options{.transition_steps = 4, .transition_begin = far}) ==
+          "gavel::schedule::optax::polynomial_schedule: transition_begin = 18446744073709551615, must be <= 2^53");
+  REQUIRE(refused(optax::linear_schedule, optax::linear_schedule_options{.transition_steps = 4, .transition_begin = far}) ==
+          "gavel::schedule::optax::linear_schedule: transition_begin = 18446744073709551615, must be <= 2^53");
+  REQUIRE(refused(optax::exponential_decay,
+                  optax::exponential_decay_options{.transition_steps = 4, .decay_rate = 0.5, .transition_begin = far}) ==
+          "gavel::schedule::optax::exponential_decay: transition_begin = 18446744073709551615, must be <= 2^53");
+  REQUIRE(refused(optax::piecewise_interpolate_schedule,
+                  optax::piecewise_interpolate_schedule_options{.boundaries_and_scales = {{6, 0.5}, {far, 0.5}}}) ==
+          "gavel::schedule::optax::piecewise_interpolate_schedule: boundaries[1] = 18446744073709551615, must be <= 2^53");
   REQUIRE(refused(optax::piecewise_interpolate_schedule,
                   optax::piecewise_interpolate_schedule_options{.boundaries_and_scales = {{6, not_a_number}}}) ==
           "domain: gavel::schedule::optax::piecewise_interpolate_schedule: scales[0] = nan, must be a number");

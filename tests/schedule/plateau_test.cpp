@@ -80,7 +80,7 @@ TEST_CASE("Cooldown: readings after a reduction are not held against it", "[sche
 }
 
 TEST_CASE("The rate stops at its minimum and skips changes too small", "[schedule][plateau]") {
-  plateau rule(1.0, {.factor = 0.5, .patience = 0, .min_rate = 0.2});
+  plateau rule(1.0, {.factor = 0.5, .patience = 0, .minimum_rate = 0.2});
   rule.update(1.0);
   CHECK(rule.update(1.0));
   CHECK(rule.rate() == 0.5);
@@ -144,7 +144,7 @@ TEST_CASE("A plateau checks its arguments", "[schedule][plateau][errors]") {
   };
   CHECK(message(-1.0) == "gavel::schedule::plateau: base_rate = -1, must be finite and >= 0");
   CHECK(message(infinite) == "gavel::schedule::plateau: base_rate = inf, must be finite and >= 0");
-  CHECK(message(not_a_number) == "gavel::schedule::plateau: base_rate = nan, must be finite and >= 0");
+  CHECK(message(not_a_number) == "domain: gavel::schedule::plateau: base_rate = nan, must be a number");
   CHECK(message(1.0, {.factor = 1.0}) == "gavel::schedule::plateau: factor = 1, must be in [0, 1)");
   CHECK(message(1.0, {.factor = -0.1}) == "gavel::schedule::plateau: factor = -0.1, must be in [0, 1)");
   CHECK(message(1.0, {.factor = not_a_number}) == "gavel::schedule::plateau: factor = nan, must be in [0, 1)");
@@ -152,18 +152,21 @@ TEST_CASE("A plateau checks its arguments", "[schedule][plateau][errors]") {
   CHECK(message(1.0, {.threshold = 1.0}) == "gavel::schedule::plateau: threshold = 1, must be < 1 relative to a minimum");
   CHECK(message(1.0, {.threshold = 1.0, .threshold_mode = plateau_threshold::absolute}) == "no exception");
   CHECK(message(1.0, {.goal = plateau_goal::maximise, .threshold = 1.0}) == "no exception");
-  CHECK(message(1.0, {.min_rate = -1.0}) == "gavel::schedule::plateau: min_rate = -1, must be >= 0");
-  CHECK(message(1.0, {.min_rate = not_a_number}) == "gavel::schedule::plateau: min_rate = nan, must be >= 0");
-  CHECK(message(1.0, {.min_rate = 2.0}) == "gavel::schedule::plateau: min_rate = 2, must be <= base_rate = 1");
+  CHECK(message(1.0, {.minimum_rate = -1.0}) == "gavel::schedule::plateau: minimum_rate = -1, must be finite and >= 0");
+  CHECK(message(1.0, {.minimum_rate = not_a_number}) == "domain: gavel::schedule::plateau: minimum_rate = nan, must be a number");
+  CHECK(message(1.0, {.minimum_rate = 2.0}) == "gavel::schedule::plateau: minimum_rate = 2, must be <= base_rate 1");
+  CHECK(message(1.0, {.threshold = not_a_number}) == "domain: gavel::schedule::plateau: threshold = nan, must be a number");
   CHECK(message(1.0, {.least_change = infinite}) == "gavel::schedule::plateau: least_change = inf, must be finite and >= 0");
   plateau rule(1.0);
   rule.update(3.0);
   const plateau before = rule;
-  CHECK(message_of([&] { rule.update(not_a_number); }) == "domain: gavel::schedule::plateau::update: metric = nan, must not be NaN");
+  CHECK(message_of([&] { rule.update(not_a_number); }) == "domain: gavel::schedule::plateau::update: metric = nan, must be a number");
   CHECK(message_of([&] { rule.restore({.rate = -1.0}); }) == "gavel::schedule::plateau::restore: state.rate = -1, must be finite and >= 0");
   CHECK(message_of([&] { rule.restore({.rate = infinite}); }) ==
         "gavel::schedule::plateau::restore: state.rate = inf, must be finite and >= 0");
+  CHECK(message_of([&] { rule.restore({.rate = not_a_number}); }) ==
+        "domain: gavel::schedule::plateau::restore: state.rate = nan, must be a number");
   CHECK(message_of([&] { rule.restore({.rate = 1.0, .best = not_a_number}); }) ==
-        "domain: gavel::schedule::plateau::restore: state.best = nan, must not be NaN");
+        "domain: gavel::schedule::plateau::restore: state.best = nan, must be a number");
   CHECK(rule == before);
 }

@@ -38,6 +38,17 @@ void check_holds(const S& schedule, std::uint64_t end, double value, double rela
   }
 }
 
+/// Every step that a counter can hold has a rate in [@p low, @p high].
+template <schedule::rate_schedule S>
+void check_far(const S& schedule, double low, double high) {
+  for (const std::uint64_t step : {std::uint64_t{1} << 53U, (std::uint64_t{1} << 53U) + 1, (std::uint64_t{1} << 62U) + 7,
+                                   (std::uint64_t{1} << 63U) - 1, std::uint64_t{1} << 63U, ~std::uint64_t{1}, ~std::uint64_t{0}}) {
+    INFO("step " << step << ": " << schedule.rate(step) << ", must be in [" << low << ", " << high << "]");
+    REQUIRE(schedule.rate(step) >= low * (1.0 - 1e-15));
+    REQUIRE(schedule.rate(step) <= high * (1.0 + 1e-15));
+  }
+}
+
 /// The rates are those of @p upstream, a transcription of the upstream's own code that is called for t = 0, 1, 2, ... in order, and reading
 /// them backwards gives the same bits.
 template <schedule::rate_schedule S, class Upstream>

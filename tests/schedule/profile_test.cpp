@@ -261,6 +261,8 @@ TEST_CASE("One cycle goes up to the peak and down to its last rate, in two or th
   }
   // The last rate keeps its digits where it is tiny beside the peak.
   CHECK(one_cycle({.start_divisor = 25.0, .final_divisor = 1e9, .anneal = curve::linear})(1.0) == 1.0 / 25.0 / 1e9);
+  CHECK(one_cycle({.start_divisor = infinity})(0.0) == 0.0);
+  CHECK(one_cycle({.final_divisor = infinity})(1.0) == 0.0);
   const one_cycle late({.peak_at = 0.2, .three_phase = true, .back_at = 0.9});
   CHECK(late(0.9) == Approx(0.04).epsilon(1e-14));
   CHECK(late != one_cycle({.peak_at = 0.2, .three_phase = true}));

@@ -198,6 +198,45 @@ TEST_CASE("PyTorch presets hold their end and rebound only by that name", "[sche
   check_holds(pytorch::multi_step_lr({.base_lr = 0.4, .milestones = {}, .gamma = 0.1}), 0, 0.4);
 }
 
+TEST_CASE("PyTorch's multiplicative rates are a table of their product, and factors may capture", "[schedule][pytorch]") {
+  const double ratio = 0.95;
+  const auto factor = [ratio](std::uint64_t t) { return t % 3 == 0 ? ratio * ratio : ratio; };
+  double lr = 0.3;
+  check_against(pytorch::multiplicative_lr(0.3, 40, factor), 40, [&](double t) {
+    if (t > 0.0) lr *= factor(static_cast<std::uint64_t>(t));
+    return lr;
+  });
+  REQUIRE(pytorch::multiplicative_lr(0.3, 40, factor).steps() == 40);
+  check_holds(pytorch::multiplicative_lr(0.3, 40, factor), 39, lr);
+  REQUIRE(pytorch::multiplicative_lr(0.3, 1, [](std::uint64_t) { return not_a_number; }).rate(0) == 0.3);  // step 0 is not asked
+  REQUIRE(pytorch::lambda_lr(0.3, factor).rate(4) == 0.3 * 0.95);
+  REQUIRE(message_of([&] { static_cast<void>(pytorch::multiplicative_lr(0.3, 0, factor)); }) ==
+          "gavel::schedule::pytorch::multiplicative_lr: steps = 0, must be >= 1");
+  REQUIRE(message_of([&] { static_cast<void>(pytorch::multiplicative_lr(-1.0, 4, factor)); }) ==
+          "gavel::schedule::pytorch::multiplicative_lr: base_lr = -1, must be finite and >= 0");
+  REQUIRE(message_of([&] { static_cast<void>(pytorch::multiplicative_lr(0.5, 4, [](std::uint64_t) { return -1.0; })); }) ==
+          "gavel::schedule::table: rates[1] = -0.5, must be finite and >= 0");
+}
+
+TEST_CASE("Every step a counter can hold has a PyTorch rate", "[schedule][pytorch]") {
+  check_far(pytorch::constant_lr({.base_lr = 0.4}), 0.4, 0.4);
+  check_far(pytorch::linear_lr({.base_lr = 0.4}), 0.4, 0.4);
+  check_far(pytorch::polynomial_lr({.base_lr = 0.4, .power = 0.5}), 0.0, 0.0);
+  check_far(pytorch::exponential_lr({.base_lr = 0.4, .gamma = 0.9}), 0.0, 0.0);
+  check_far(pytorch::exponential_lr({.base_lr = 0.4, .gamma = 1.0}), 0.4, 0.4);
+  check_far(pytorch::step_lr({.base_lr = 0.4, .step_size = 1U << 30U}), 0.0, 0.0);
+  check_far(pytorch::multi_step_lr({.base_lr = 0.5, .milestones = {5, ~std::uint64_t{0}}, .gamma = 0.5}), 0.125, 0.25);
+  check_far(pytorch::cosine_annealing_lr({.base_lr = 0.4, .t_max = 7, .eta_min = 0.1}), 0.1, 0.1);
+  check_far(pytorch::cosine_annealing_lr_rebounding({.base_lr = 0.4, .t_max = 7, .eta_min = 0.1}), 0.1, 0.4);
+  for (const std::uint64_t ratio : {1U, 2U, 7U}) {
+    check_far(pytorch::cosine_annealing_warm_restarts({.base_lr = 0.4, .t_0 = 7, .t_mult = ratio, .eta_min = 0.1}), 0.1, 0.4);
+  }
+  check_far(pytorch::one_cycle_lr({.max_lr = 0.4, .total_steps = 100}), 0.4 / 25e4, 0.4 / 25e4);
+  check_far(pytorch::cyclic_lr({.base_lr = 0.1, .max_lr = 0.4}), 0.1, 0.4);
+  check_far(pytorch::cyclic_lr({.base_lr = 0.1, .max_lr = 0.4, .mode = shape::triangular2}), 0.1, 0.4);
+  check_far(pytorch::cyclic_lr({.base_lr = 0.1, .max_lr = 0.4, .mode = shape::exp_range, .gamma = 0.99}), 0.1, 0.4);
+}
+
 TEST_CASE("PyTorch presets nest", "[schedule][pytorch]") {
   const auto warm = pytorch::linear_lr({.base_lr = 0.4, .start_factor = 0.1, .total_iters = 5});
   const auto fall = pytorch::cosine_annealing_lr({.base_lr = 0.4, .t_max = 15});
@@ -207,6 +246,7 @@ TEST_CASE("PyTorch presets nest", "[schedule][pytorch]") {
   REQUIRE(both.rate(19) == fall.rate(14));
   REQUIRE(near(both.rate(20), 0.001 / 3.0));
   REQUIRE(both.rate(25) == 0.001);
+  REQUIRE(pytorch::chained_scheduler(warm, pytorch::polynomial_lr({.total_iters = 100})).steps() == 100);
   const auto chain = pytorch::chained_scheduler(warm, pytorch::exponential_lr({.gamma = 0.9}));
   REQUIRE(near(chain.rate(3), warm.rate(3) * 0.729));
 }
@@ -244,6 +284,10 @@ TEST_CASE("PyTorch presets say what they refuse", "[schedule][pytorch]") {
   REQUIRE(constant({.factor = 1.5}) == "gavel::schedule::pytorch::constant_lr: factor = 1.5, must be in [0, 1]");
   REQUIRE(constant({.base_lr = -1.0}) == "gavel::schedule::pytorch::constant_lr: base_lr = -1, must be finite and >= 0");
   REQUIRE(constant({.base_lr = not_a_number}) == "domain: gavel::schedule::pytorch::constant_lr: base_lr = nan, must be a number");
+  REQUIRE(constant({.total_iters = ~std::uint64_t{0}}) ==
+          "gavel::schedule::pytorch::constant_lr: total_iters = 18446744073709551615, must be <= 2^53");
+  REQUIRE(refused(pytorch::linear_lr, pytorch::linear_lr_options{.total_iters = ~std::uint64_t{0}}) ==
+          "gavel::schedule::pytorch::linear_lr: total_iters = 18446744073709551615, must be <= 2^53");
   REQUIRE(refused(pytorch::linear_lr, pytorch::linear_lr_options{.start_factor = 0.0}) ==
           "gavel::schedule::pytorch::linear_lr: start_factor = 0, must be in (0, 1]");
   REQUIRE(refused(pytorch::linear_lr, pytorch::linear_lr_options{.end_factor = -0.5}) ==

@@ -154,6 +154,18 @@ TEST_CASE("Another budget stretches the schedule, it does not shift it", "[sched
   check(wsd({.warmup = 0.1}));
 }
 
+TEST_CASE("A run that is made longer keeps all but its length", "[schedule][rate_schedule]") {
+  with_each_reading([](auto sampling, auto convention) {
+    const horizon over{.steps = 50, .base_rate = 0.3, .minimum_rate = 0.1};
+    const auto rates = stretch(warmup(0.1, rex{}), over, sampling, convention);
+    const horizon longer{.steps = 80, .base_rate = 0.3, .minimum_rate = 0.1};
+    CHECK(rates.with_steps(80) == stretch(warmup(0.1, rex{}), longer, sampling, convention));
+    CHECK(rates.with_steps(80).with_steps(50) == rates);
+  });
+  CHECK(message_of([] { (void)stretch(rex{}, {.steps = 5}).with_steps(0); }) == "gavel::schedule::stretch: steps = 0, must be >= 1");
+  STATIC_REQUIRE(stretch(linear{}, {.steps = 4}).with_steps(8).rate(4) == 0.5);
+}
+
 TEST_CASE("The longest run there is keeps its digits", "[schedule][rate_schedule]") {
   const auto rates = stretch(linear{}, {.steps = max_steps});
   CHECK(rates.rate(max_steps - 1) == 0x1p-53);

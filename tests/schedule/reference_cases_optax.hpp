@@ -5,6 +5,7 @@
 
 #include <gavel/schedule/optax.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,12 +32,13 @@ inline void check_optax(const json& inputs, const json& expected, const json& to
           row, tolerance);
     } else if (name == "exponential_decay") {
       require_keys(s, {"name", "init_value", "transition_steps", "decay_rate", "transition_begin", "staircase", "end_value"});
-      check_row(optax::exponential_decay({.init_value = s.at("init_value"),
-                                          .transition_steps = s.at("transition_steps"),
-                                          .decay_rate = s.at("decay_rate"),
-                                          .transition_begin = s.at("transition_begin"),
-                                          .staircase = s.at("staircase"),
-                                          .end_value = s.at("end_value").get<double>()}),
+      check_row(optax::exponential_decay(
+                    {.init_value = s.at("init_value"),
+                     .transition_steps = s.at("transition_steps"),
+                     .decay_rate = s.at("decay_rate"),
+                     .transition_begin = s.at("transition_begin"),
+                     .staircase = s.at("staircase"),
+                     .end_value = s.at("end_value").is_null() ? std::nullopt : std::optional<double>(s.at("end_value").get<double>())}),
                 row, tolerance);
     } else if (name == "piecewise_constant_schedule") {
       require_keys(s, {"name", "init_value", "boundaries_and_scales"});

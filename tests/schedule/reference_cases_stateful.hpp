@@ -29,7 +29,7 @@ inline void check_plateau(const json& inputs, const json& expected, const json& 
       .threshold = inputs.at("threshold").get<double>(),
       .threshold_mode = threshold_mode == "rel" ? schedule::plateau_threshold::relative : schedule::plateau_threshold::absolute,
       .cooldown = inputs.at("cooldown").get<std::uint64_t>(),
-      .min_rate = inputs.at("min_lr").get<double>(),
+      .minimum_rate = inputs.at("min_lr").get<double>(),
       .least_change = inputs.at("eps").get<double>()};
   schedule::plateau plateau(inputs.at("base_lr").get<double>(), options);
   std::vector<double> rates;

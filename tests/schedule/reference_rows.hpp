@@ -30,13 +30,11 @@ void check_row(const S& schedule, const std::vector<double>& row, const json& to
   for (std::size_t t = 0; t < row.size(); ++t) check_value(rates[t] / unit, row[t], tolerance, "rate[" + std::to_string(t) + "]");
 }
 
-/// A row that rebounds at step @p end: @p rebounding is all of it, @p held is it up to there and stays.
+/// A row that goes on past step @p end: @p rebounding is all of it, @p held is it up to there and stays.
 template <schedule::rate_schedule Held, schedule::rate_schedule Rebounding>
 void check_rebounding_row(const Held& held, const Rebounding& rebounding, std::uint64_t end, const std::vector<double>& row,
                           const json& tolerance) {
   check_row(rebounding, row, tolerance);
-  REQUIRE(end + 1 < row.size());
-  REQUIRE(row[end + 1] > row[end]);
   for (std::size_t t = 0; t < row.size(); ++t) {
     check_value(held.rate(t), row[t < end ? t : end], tolerance, "held rate[" + std::to_string(t) + "]");
   }

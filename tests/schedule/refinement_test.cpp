@@ -268,12 +268,12 @@ TEST_CASE("An extreme first norm neither underflows nor flattens the rest", "[sc
   CHECK(s.guarantee == Approx(2.0 / 7.0).epsilon(1e-13));
   CHECK(s.status == refinement_status::refined);
 
-  norms[0] = 1e-150;
+  norms[0] = 1e-149;
   (void)refined_rates(norms, out);
-  CHECK(out[0] == 1.0);
-  for (std::size_t t = 1; t + 1 < 50; ++t) CHECK(out[t] * 1e300 == Approx(0.25 * static_cast<double>(49 - t) / 49.0).epsilon(1e-12));
+  CHECK(out[0] == Approx(1.0).epsilon(1e-15));
+  for (std::size_t t = 1; t + 1 < 50; ++t) CHECK(out[t] * 1e298 == Approx(0.25 * static_cast<double>(49 - t) / 49.0).epsilon(1e-12));
   (void)refined_rates(norms, out, {.distance = 1.0});
-  CHECK(out[0] == Approx(1e-150 * 49.0 / 4.0).epsilon(1e-12));
+  CHECK(out[0] == Approx(1e-149 * 49.0 / 4.0).epsilon(1e-12));
   const refined_schedule floored = refine(norms, {.distance = 1.0, .smoothing = 0.0});
   CHECK(floored.floored_norms == 1);
   for (std::size_t t = 0; t + 1 < 50; ++t) CHECK((floored.rates[t] > 0.0 && floored.rates[t] < 1.0));
@@ -337,7 +337,7 @@ TEST_CASE("Zero norms are floored, and a log of zeros has nothing to say", "[sch
   const refined_schedule none = refine(doubles(10, 0.0), {.distance = 2.0});
   CHECK(none.status == refinement_status::zero_norms);
   CHECK(none.guarantee == 0.0);
-  CHECK(none.rates[0] == 1.0);
+  CHECK(none.rates[0] == 1.0);  // from the base rate: no distance says how far to go without a gradient
   CHECK(none.rates[9] == 0.0);
   // More than half of it zero: the problem is solved along the way.
   doubles dying(40, 1.0);
@@ -426,6 +426,9 @@ TEST_CASE("What refinement refuses", "[schedule][refinement]") {
   CHECK(message_of([&] {
           (void)refined_rates(doubles{1.0, 1.0, not_a_number}, out);
         }) == "domain: gavel::schedule::refined_rates: gradient_norms[2] = nan, must be finite and > 0");
+  CHECK(message_of([&] {
+          (void)refined_rates(doubles{1e-200, 2.0, 3.0}, out);
+        }) == "domain: gavel::schedule::refined_rates: gradient_norms[0] = 1e-200, must be >= 1e-150 of their median, 2");
   CHECK(message_of([&] { (void)refined_rates(good, out, {.distance = -1.0}); }) ==
         "gavel::schedule::refined_rates: distance = -1, must be finite and >= 0");
   CHECK(message_of([&] { (void)refined_rates(good, out, {.distance = not_a_number}); }) ==

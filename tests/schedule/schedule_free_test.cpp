@@ -30,6 +30,7 @@ static_assert(gavel::gradient_optimizer<schedule_free_sgd<float>, float>);
 static_assert(gavel::gradient_optimizer<schedule_free_adamw<double>, double>);
 static_assert(gavel::gradient_optimizer<schedule_free_adamw<float>, float>);
 static_assert(gavel::schedule::rate_schedule<schedule_free_sgd<>> && gavel::schedule::rate_schedule<schedule_free_adamw<>>);
+static_assert(!gavel::schedule::finite_rate_schedule<schedule_free_sgd<>> && !gavel::schedule::finite_rate_schedule<schedule_free_adamw<>>);
 
 // The published programs, transcribed with their own algebra: y and z are kept, y is moved by an interpolation and a scaled step, x is
 // recovered from both. Weights are summed as they are.
@@ -87,7 +88,7 @@ void compare(O optimizer, std::vector<double> y, transcription other, int steps)
       REQUIRE(optimizer.average()[i] == Approx(other.x(i)).epsilon(1e-10).margin(1e-12));
     }
   }
-  CHECK(optimizer.steps() == static_cast<std::size_t>(steps));
+  CHECK(optimizer.steps_taken() == static_cast<std::size_t>(steps));
 }
 
 }  // namespace
@@ -106,7 +107,7 @@ TEST_CASE("The averaging coefficient is each step's share of the weights so far"
         CHECK(weight.update(rates[t]) == Approx(now / sum).epsilon(1e-14));
         CHECK(weight.coefficient() == Approx(now / sum).epsilon(1e-14));
       }
-      CHECK(weight.steps() == rates.size());
+      CHECK(weight.steps_taken() == rates.size());
     }
   }
 }
@@ -256,6 +257,49 @@ TEST_CASE("The average reaches the minimum at a constant rate where the base kee
   std::vector<float> average(1);
   single.evaluation_point(average);
   CHECK(average[0] == Approx(1.0).margin(0.01));
+}
+
+TEST_CASE("Schedule-free optimisers resume from their stored state", "[schedule][schedule_free]") {
+  const std::vector<double> start{1.0, -0.7, 3.0};
+  const auto check = [&](const auto& fresh, std::size_t cut) {
+    const auto train = [](auto& optimizer, std::vector<double>& y, std::size_t steps) {
+      for (std::size_t t = 0; t < steps; ++t) optimizer.step(y, bumpy_gradient(y));
+    };
+    auto whole = fresh;
+    std::vector<double> y = start;
+    train(whole, y, cut);
+    auto resumed = fresh;
+    const gavel::schedule::schedule_free_state stored = whole.state();
+    resumed.restore(stored);
+    CHECK(resumed == whole);
+    CHECK(resumed.state() == stored);
+    std::vector<double> w = y;
+    train(whole, y, 9);
+    train(resumed, w, 9);
+    CHECK(w == y);
+    CHECK(resumed == whole);
+  };
+  for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{12}}) {
+    check(schedule_free_sgd<double>(start, {.learning_rate = 0.01, .warmup_steps = 5, .averaging = {.step_power = 1.0}}), cut);
+    check(schedule_free_adamw<double>(start, {.learning_rate = 0.01, .warmup_steps = 5, .weight_decay = 0.1}), cut);
+  }
+  schedule_free_sgd<double> sgd(start);
+  schedule_free_adamw<double> adamw(start);
+  const schedule_free_sgd<double> sgd_before = sgd;
+  const schedule_free_adamw<double> adamw_before = adamw;
+  const auto refused = [&](auto& optimizer, const gavel::schedule::schedule_free_state& state) {
+    return message_of([&] { optimizer.restore(state); });
+  };
+  CHECK(refused(sgd, {.base = {1.0}, .average = start}) == "gavel::schedule::schedule_free_sgd::restore: state.base.size() = 1, must be 3");
+  CHECK(refused(sgd, {.base = start}) == "gavel::schedule::schedule_free_sgd::restore: state.average.size() = 0, must be 3");
+  CHECK(refused(sgd, adamw.state()) == "gavel::schedule::schedule_free_sgd::restore: state.square.size() = 3, must be 0");
+  CHECK(refused(adamw, sgd.state()) == "gavel::schedule::schedule_free_adamw::restore: state.square.size() = 0, must be 3");
+  CHECK(refused(sgd, {.base = start, .average = start, .weight = {.largest_rate = -1.0}}) ==
+        "gavel::schedule::averaging_weight::restore: state.largest_rate = -1, must be finite and >= 0");
+  CHECK(refused(adamw, {.base = start, .average = start, .square = start, .weight = {.sum = not_a_number}}) ==
+        "gavel::schedule::averaging_weight::restore: state.sum = nan, must be finite and >= 0");
+  CHECK(sgd == sgd_before);
+  CHECK(adamw == adamw_before);
 }
 
 TEST_CASE("Schedule-free optimisers are values whose steps allocate nothing", "[schedule][schedule_free]") {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <gavel/schedule/multi_power_law.hpp>
 #include <gavel/schedule/schedule_search.hpp>
 
 #include "support/catch.hpp"
@@ -18,6 +19,17 @@ using gavel::schedule::cool_down;
 using gavel::schedule::cooldown_choice;
 using gavel::schedule::predict_at;
 using gavel::testing::message_of;
+
+namespace own {
+
+// A law that prefers large rates.
+struct longest_first {};
+template <class R>
+double predict_at(const longest_first&, const R& rates, std::uint64_t step, const gavel::schedule::prediction_options&) {
+  return -rates.rate(step);
+}
+
+}  // namespace own
 
 namespace {
 
@@ -74,6 +86,34 @@ TEST_CASE("Schedules are ranked by the loss they end with", "[schedule][search]"
   CHECK(ranking[1].loss == ranking[2].loss);
   CHECK(ranking[3].index == 1);
   CHECK(ranking[2].loss <= ranking[3].loss);
+}
+
+TEST_CASE("Both laws rank, and so does one of the user's own", "[schedule][search]") {
+  const gavel::schedule::multi_power_law other{
+      .loss_floor = 3.04, .amplitude = 0.525, .alpha = 0.508, .annealing = 363.8, .scale = 2.066, .beta = 0.583, .gamma = 0.641};
+  const cooled wsd{2e-4, 20000, 4000, root_shape};
+  const cooled linear{2e-4, 20000, 20000, linear_shape};
+  const auto ranking = compare_schedules(other, 20000, {.warmup_steps = 100}, linear, constant_rate{}, wsd);
+  CHECK(ranking[0].index == 2);
+  CHECK(ranking[0].loss == predict_at(other, wsd, 20000, {.warmup_steps = 100}));
+  CHECK(ranking[1].loss < ranking[2].loss);
+  CHECK(ranking[1].loss == predict_at(other, constant_rate{}, 20000, {.warmup_steps = 100}));
+  // The warm-up rule reaches the laws.
+  std::vector<double> warmed(20001, 2e-4);
+  for (std::size_t t = 0; t < 100; ++t) warmed[t] = 2e-6 * static_cast<double>(t + 1);
+  const auto counted = compare_schedules(other, 20000, {.warmup_steps = 100}, warmed, constant_rate{});
+  const auto also = compare_schedules(published, 20000, {.warmup_steps = 100}, warmed, constant_rate{});
+  CHECK(counted[0].loss == Approx(counted[1].loss).epsilon(1e-13));
+  CHECK(also[0].loss == Approx(also[1].loss).epsilon(1e-13));
+  CHECK(compare_schedules(other, 20000, {}, warmed, constant_rate{})[0].index == 1);
+  const std::vector<double> decays = {500, 2000, 4000, 16000};
+  const auto family = [](double steps) { return cooled{2e-4, 20000, static_cast<std::uint64_t>(steps), root_shape}; };
+  std::vector<double> losses(4);
+  const auto best = best_of(other, family, decays, 20000, losses);
+  for (std::size_t k = 0; k < 4; ++k) CHECK(losses[k] == predict_at(other, family(decays[k]), 20000));
+  CHECK(best.loss == losses[best.index]);
+  const auto mine = compare_schedules(own::longest_first{}, 10, {}, constant_rate{1.0}, constant_rate{2.0});
+  CHECK(mine[0].index == 1);
 }
 
 TEST_CASE("The best cooldown equals trying every schedule in full", "[schedule][search]") {

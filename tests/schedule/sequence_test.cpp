@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -78,15 +79,24 @@ TEST_CASE("A ramp starts and ends where it should, up and down", "[schedule][seq
   CHECK(ramp({.to = 1.0, .steps = max_steps}).rate(max_steps - 1) == 1.0 - 0x1p-53);
 }
 
-TEST_CASE("A shaped ramp is the mirror image of its profile", "[schedule][sequence]") {
-  const ramp<cosine> curve({.from = 0.2, .to = 1.0, .steps = 10});
-  const ramp<one_minus_sqrt> root({.from = 0.2, .to = 1.0, .steps = 10});
-  for (std::uint64_t t = 0; t <= 10; ++t) {
-    const double u = static_cast<double>(t) / 10.0;
-    CHECK(curve.rate(t) == Approx(0.2 + 0.8 * (1.0 - cosine{}(u))).epsilon(1e-14));
-    CHECK(root.rate(t) == Approx(0.2 + 0.8 * (1.0 - one_minus_sqrt{}(u))).epsilon(1e-14));
-  }
+TEST_CASE("A shaped ramp falls along its profile and rises by running it backwards", "[schedule][sequence]") {
+  const auto check = [](const auto& shape) {
+    const ramp down({.from = 1.0, .to = 0.2, .steps = 10}, shape);
+    const ramp up({.from = 0.2, .to = 1.0, .steps = 10}, shape);
+    const warmup rise(0.5, constant{}, shape);  // the same warm-up inside a profile
+    for (std::uint64_t t = 0; t <= 10; ++t) {
+      const double u = static_cast<double>(t) / 10.0;
+      CHECK(down.rate(t) == Approx(0.2 + 0.8 * shape(u)).epsilon(1e-14));
+      CHECK(up.rate(t) == Approx(0.2 + 0.8 * rise(0.5 * u)).epsilon(1e-14));
+    }
+  };
+  check(linear{});
+  check(cosine{});
+  check(one_minus_sqrt{});
+  check(polynomial{2.0});
   CHECK(ramp<polynomial>({.from = 1.0, .to = 0.0, .steps = 4}, polynomial{2.0}).rate(2) == 0.25);
+  CHECK(ramp<polynomial>({.to = 1.0, .steps = 4}, polynomial{2.0}).rate(1) == 0.0625);  // u^2
+  CHECK(ramp<one_minus_sqrt>({.to = 1.0, .steps = 4}).rate(3) == 0.5);                  // 1 - sqrt(1 - u): slow first
   CHECK(ramp<polynomial>({.steps = 4}, polynomial{2.0}) != ramp<polynomial>({.steps = 4}, polynomial{3.0}));
 }
 
@@ -119,6 +129,8 @@ TEST_CASE("A product multiplies and a least rate holds", "[schedule][sequence]")
   for (std::uint64_t t = 0; t < 5; ++t) CHECK(scaled.rate(t) == 0.5 * static_cast<double>(t));
   CHECK(product(stretch(linear{}, {.steps = 7}), constant_rate(0.5)).steps() == 7);
   CHECK(product(constant_rate(0.5), stretch(linear{}, {.steps = 7})).steps() == 7);
+  CHECK(product(ramp({.to = 1.0, .steps = 5}), stretch(linear{}, {.steps = 7})).steps() == 7);  // not over when the warm-up is
+  CHECK(product(stretch(linear{}, {.steps = 7}), ramp({.to = 1.0, .steps = 5})).steps() == 7);
   CHECK(product(constant_rate(0.5), constant_rate(2.0)) != product(constant_rate(0.5), constant_rate(3.0)));
   const at_least held(2.5, counts_steps{});
   CHECK(held.rate(2) == 2.5);
@@ -167,11 +179,26 @@ TEST_CASE("A table copies its rates and holds the last one", "[schedule][sequenc
   CHECK(rates.steps() == 3);
   CHECK(rates.rates() == std::vector<double>{0.1, 0.3, 0.2});
   CHECK(rates == table(std::vector<double>{0.1, 0.3, 0.2}));
-  CHECK(rates != table(std::vector<double>{0.1, 0.3}));
+  CHECK(rates == table{0.1, 0.3, 0.2});
+  CHECK(rates != table({0.1, 0.3}));
   const auto formula = stretch(warmup(0.1, rex{}), {.steps = 100, .base_rate = 0.3});
   const table stored(formula, formula.steps() + 1);
   for (std::uint64_t t = 0; t <= 200; ++t) CHECK(stored.rate(t) == formula.rate(t));
   CHECK(table(counts_steps{}, 1).rate(5) == 0.0);
+}
+
+TEST_CASE("A schedule chosen by name at run time is a table", "[schedule][sequence]") {
+  const auto choose = [](const std::string& name, const horizon& over) {
+    if (name == "rex") return table(stretch(rex{}, over), over.steps);
+    if (name == "cosine") return table(stretch(warmup(0.1, cosine{}), over), over.steps);
+    return table(constant_rate(over.base_rate), over.steps);
+  };
+  const horizon over{.steps = 40, .base_rate = 0.3};
+  for (std::uint64_t t = 0; t < 40; ++t) {
+    CHECK(choose("rex", over).rate(t) == stretch(rex{}, over).rate(t));
+    CHECK(choose("cosine", over).rate(t) == stretch(warmup(0.1, cosine{}), over).rate(t));
+    CHECK(choose("constant", over).rate(t) == 0.3);
+  }
 }
 
 TEST_CASE("Neither rate nor fill allocates, tables included", "[schedule][sequence]") {
@@ -207,6 +234,9 @@ TEST_CASE("Parts that make no sense are refused", "[schedule][sequence]") {
   CHECK(cooled({.start = last_step, .steps = 1}) == "gavel::schedule::cooldown: start = 18446744073709551615, must be <= 2^53 - steps");
   CHECK(cooled({.steps = 1, .minimum_rate = -1.0}) == "gavel::schedule::cooldown: minimum_rate = -1, must be finite and >= 0");
   CHECK(cooled({.steps = 1, .minimum_rate = not_a_number}) == "domain: gavel::schedule::cooldown: minimum_rate = nan, must be a number");
+  const auto growing = exponential_decay({.factor = 2.0});
+  CHECK(message_of([&] { (void)cooldown(growing, {.start = 5000, .steps = 1}); }) ==
+        "gavel::schedule::cooldown: rate(start) = inf, must be finite and >= 0");
   CHECK(cooled({.steps = 1, .minimum_rate = 0.75}) ==
         "gavel::schedule::cooldown: minimum_rate = 0.75, must be <= the rate at the start, 0.5");
 }

@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/messages.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -27,6 +28,10 @@ static_assert(near(timm::step({.base_lr = 0.5, .decay_t = 4.0, .decay_rate = 0.5
 static_assert(near(timm::step({.base_lr = 0.5, .decay_t = 4.0, .decay_rate = 0.5}).rate(4), 0.25));
 static_assert(near(timm::multistep({.base_lr = 0.5, .decay_t = {6, 11}, .decay_rate = 0.5}).rate(5), 0.25));
 static_assert(near(timm::multistep({.base_lr = 0.5, .decay_t = {6, 11}, .decay_rate = 0.5, .drop_early = false}).rate(5), 0.5));
+
+static_assert(timm::wsd({.base_lr = 0.5, .t_initial = 20, .decay_t = 8, .warmup_t = 4}).rate(16) == 0.5);
+static_assert(timm::wsd({.base_lr = 0.5, .t_initial = 20, .decay_t = 8, .warmup_t = 4}).rate(18) == 0.25);
+static_assert(timm::wsd({.base_lr = 0.5, .t_initial = 20, .decay_t = 8, .warmup_t = 4}).steps() == 24);
 
 // timm's cycles with the cycle found by adding lengths.
 struct cycles {
@@ -123,6 +128,55 @@ TEST_CASE("timm's step and multistep, with the early drop and without", "[schedu
   REQUIRE(!timm::cosine_options{}.warmup_prefix);
 }
 
+TEST_CASE("timm's warm-up, stable, decay in every pair of shapes, transcribed", "[schedule][timm]") {
+  using timm::decay_fn;
+  using timm::stable_fn;
+  for (const auto stable : {stable_fn::constant, stable_fn::rsqrt, stable_fn::power}) {
+    for (const auto decay : {decay_fn::linear, decay_fn::one_minus_sqrt, decay_fn::cosine, decay_fn::power, decay_fn::exp}) {
+      for (const double timescale : {0.0, 3.0}) {
+        for (const std::uint64_t decay_t : {1U, 7U, 25U}) {
+          for (const double minimum : {0.0, 0.1}) {  // the higher one is reached by the stable phase itself
+            const auto schedule = timm::wsd({.base_lr = 0.3,
+                                             .t_initial = 25,
+                                             .decay_t = decay_t,
+                                             .lr_min = minimum,
+                                             .stable_fn = stable,
+                                             .stable_timescale = timescale,
+                                             .stable_power = 1.3,
+                                             .decay_fn = decay,
+                                             .decay_power = 1.7,
+                                             .decay_ratio = 0.05,
+                                             .warmup_t = 5,
+                                             .warmup_lr_init = 0.01});
+            check_against(schedule, 40, [&](double t) {
+              if (t < 5.0) return 0.01 + t * (0.3 - 0.01) / 5.0;
+              const double t_s = t - 5.0, scale = timescale == 0.0 ? 5.0 : timescale;
+              const double power = stable == stable_fn::constant ? 0.0 : stable == stable_fn::rsqrt ? 0.5 : 1.3;
+              const double top = std::max(0.3 * std::pow(1.0 + t_s / scale, -power), minimum);
+              const double t_decay = t_s - (25.0 - static_cast<double>(decay_t));
+              if (t_decay <= 0.0) return top;
+              const double u = std::min(t_decay / static_cast<double>(decay_t), 1.0);
+              const double factor = decay == decay_fn::linear           ? 1.0 - u
+                                    : decay == decay_fn::one_minus_sqrt ? 1.0 - std::sqrt(u)
+                                    : decay == decay_fn::cosine         ? 0.5 * (1.0 + std::cos(pi * u))
+                                    : decay == decay_fn::power          ? 1.0 - std::pow(u, 1.7)
+                                                                        : (std::pow(0.05, u) - 0.05) / 0.95;
+              return minimum + (top - minimum) * factor;
+            });
+            check_holds(schedule, 30, minimum);
+            check_far(schedule, minimum, minimum);
+            REQUIRE(schedule.steps() == 30);
+          }
+        }
+      }
+    }
+  }
+  // Without a warm-up, and with a decay that keeps its digits to the last step.
+  const auto plain = timm::wsd({.base_lr = 0.3, .t_initial = 1'000'000, .decay_t = 900'000, .decay_fn = decay_fn::linear});
+  REQUIRE(plain.rate(0) == 0.3);
+  check_exact(plain.rate(999'999), 0.3L / 900'000.0L);
+}
+
 TEST_CASE("timm's warm-up without prefix jumps where it ends, tanh alone does not", "[schedule][timm]") {
   const auto cosine = timm::cosine({.base_lr = 0.5, .t_initial = 100, .warmup_t = 20});
   REQUIRE(cosine.rate(19) == 0.475);
@@ -156,6 +210,25 @@ TEST_CASE("timm's presets keep twelve digits at the last steps of a million", "[
   }
 }
 
+TEST_CASE("timm's late cycles rise to lr_min once their tops have sunk below it", "[schedule][timm]") {
+  cycles upstream{6.0, 1.0, 0.1, 5.0, 0.5, 0.01, [](double u) { return 0.5 * (1.0 + std::cos(pi * u)); }};
+  check_against(timm::cosine({.base_lr = 0.5, .t_initial = 6, .lr_min = 0.01, .cycle_decay = 0.1, .cycle_limit = 5}), 40,
+                [&](double t) { return upstream.rate(t); });
+  REQUIRE(upstream.rate(18.0) < 0.01);
+}
+
+TEST_CASE("Every step a counter can hold has a timm rate", "[schedule][timm]") {
+  constexpr std::uint64_t forever = ~std::uint64_t{0};
+  check_far(timm::cosine({.base_lr = 0.5, .t_initial = 6, .lr_min = 0.01, .warmup_t = 3}), 0.01, 0.01);
+  for (const double ratio : {1.0, 1.0001, 2.0}) {
+    check_far(timm::cosine({.t_initial = 6, .lr_min = 0.01, .cycle_mul = ratio, .cycle_limit = forever, .warmup_t = 3}), 0.01, 1.0);
+    check_far(timm::poly({.t_initial = 6, .lr_min = 0.01, .cycle_mul = ratio, .cycle_limit = forever}), 0.01, 1.0);
+    check_far(timm::tanh({.t_initial = 6, .lr_min = 0.01, .cycle_mul = ratio, .cycle_limit = forever}), 0.01, 1.0);
+  }
+  check_far(timm::step({.base_lr = 0.5, .decay_t = 3.0, .decay_rate = 0.5}), 0.0, 0.0);
+  check_far(timm::multistep({.base_lr = 0.5, .decay_t = {3, forever}, .decay_rate = 0.5, .warmup_prefix = false}), 0.125, 0.25);
+}
+
 TEST_CASE("timm's presets say what they refuse", "[schedule][timm]") {
   const auto refused = [](auto preset, auto options) { return message_of([&] { static_cast<void>(preset(options)); }); };
   const auto cosine = [](const timm::cosine_options& o) { return message_of([&] { static_cast<void>(timm::cosine(o)); }); };
@@ -177,6 +250,17 @@ TEST_CASE("timm's presets say what they refuse", "[schedule][timm]") {
   REQUIRE(refused(timm::step, timm::step_options{}) == "gavel::schedule::timm::step: decay_t = 0, must be finite and > 0");
   REQUIRE(refused(timm::step, timm::step_options{.decay_t = 3.0, .decay_rate = 0.0}) ==
           "gavel::schedule::timm::step: decay_rate = 0, must be finite and > 0");
+  const auto wsd = [](const timm::wsd_options& o) { return message_of([&] { static_cast<void>(timm::wsd(o)); }); };
+  REQUIRE(wsd({}) == "gavel::schedule::timm::wsd: t_initial = 0, must be >= 1");
+  REQUIRE(wsd({.t_initial = 5}) == "gavel::schedule::timm::wsd: decay_t = 0, must be in [1, t_initial], and t_initial is 5");
+  REQUIRE(wsd({.t_initial = 5, .decay_t = 6}) == "gavel::schedule::timm::wsd: decay_t = 6, must be in [1, t_initial], and t_initial is 5");
+  REQUIRE(wsd({.t_initial = 5, .decay_t = 2, .lr_min = 2.0}) == "gavel::schedule::timm::wsd: lr_min = 2, must be <= base_lr 1");
+  REQUIRE(wsd({.t_initial = 5, .decay_t = 2, .stable_fn = timm::stable_fn::rsqrt}) ==
+          "gavel::schedule::timm::wsd: stable_timescale = 0, must be finite and > 0");
+  REQUIRE(wsd({.t_initial = 5, .decay_t = 2, .stable_fn = timm::stable_fn::power, .stable_timescale = 1.0, .stable_power = 0.0}) ==
+          "gavel::schedule::timm::wsd: stable_power = 0, must be finite and > 0");
+  REQUIRE(wsd({.t_initial = 5, .decay_t = 2, .decay_power = 0.0}) == "gavel::schedule::timm::wsd: decay_power = 0, must be finite and > 0");
+  REQUIRE(wsd({.t_initial = 5, .decay_t = 2, .decay_ratio = 1.0}) == "gavel::schedule::timm::wsd: decay_ratio = 1, must be in (0, 1)");
   REQUIRE(refused(timm::multistep, timm::multistep_options{.decay_t = {6, 5}}) ==
           "gavel::schedule::timm::multistep: decay_t[1] = 5, must be >= the one before, 6");
 }

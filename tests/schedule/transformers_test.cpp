@@ -117,6 +117,60 @@ TEST_CASE("transformers' hard restarts stand at whole steps", "[schedule][transf
   REQUIRE(hf::cosine_with_restarts({.num_training_steps = 10'000, .num_cycles = 100}).rate(2900) == 1.0);
 }
 
+TEST_CASE("transformers' hard restarts are exact where cycles do not divide the steps", "[schedule][transformers]") {
+  for (std::uint64_t steps = 1; steps <= 60; ++steps) {
+    for (std::uint64_t cycles = 1; cycles <= steps; ++cycles) {
+      const auto schedule = hf::cosine_with_restarts({.num_training_steps = steps, .num_cycles = cycles});
+      for (std::uint64_t t = 0; t < steps; ++t) {
+        const double share = static_cast<double>(t * cycles % steps) / static_cast<double>(steps);
+        REQUIRE(std::abs(schedule.rate(t) - 0.5 * (1.0 + std::cos(pi * share))) <= 1e-15);
+      }
+    }
+  }
+  // 2^53 - 1 = 6361 * 69431 * 20394401 steps: products have 106 bits.
+  constexpr std::uint64_t steps = (std::uint64_t{1} << 53U) - 1;
+  const auto schedule = hf::cosine_with_restarts({.num_training_steps = steps, .num_cycles = 2 * std::uint64_t{6361} * 69431});
+  for (const std::uint64_t k : {std::uint64_t{1}, std::uint64_t{12345}, std::uint64_t{6361} * 69431 - 1}) {
+    REQUIRE(schedule.rate(k * 20394401) == 1.0);
+    REQUIRE(near(schedule.rate(k * 20394401 + 1), 0.5 * (1.0 + std::cos(pi * 2.0 / 20394401.0))));
+    REQUIRE(schedule.rate(k * 20394401 - 1) < 1e-13);
+  }
+  STATIC_REQUIRE(hf::cosine_with_restarts({.num_training_steps = 18, .num_cycles = 14}).rate(9) == 1.0);
+  // The last step before a restart, where the quotient in double rounds up to the next cycle.
+  const auto rounded_up = hf::cosine_with_restarts({.num_training_steps = 8'757'208'318'859'427, .num_cycles = 6'088'240'165'009'516});
+  REQUIRE(rounded_up.rate(7'929'578'914'491'572) < 1e-30);
+}
+
+TEST_CASE("Every step a counter can hold has a transformers rate", "[schedule][transformers]") {
+  check_far(hf::constant_with_warmup({.base_lr = 0.3, .num_warmup_steps = 5}), 0.3, 0.3);
+  check_far(hf::linear({.num_training_steps = 30, .num_warmup_steps = 5}), 0.0, 0.0);
+  check_far(hf::cosine({.num_training_steps = 30}), 0.0, 0.0);
+  check_far(hf::cosine_rebounding({.num_training_steps = 30}), 0.0, 1.0);
+  check_far(hf::cosine_with_restarts({.num_training_steps = 30, .num_cycles = 4}), 0.0, 0.0);
+  check_far(hf::polynomial({.num_training_steps = 30, .power = 0.5}), 1e-7, 1e-7);
+  check_far(hf::inverse_sqrt({.num_warmup_steps = 5}), 0.0, 1e-7);
+  check_far(hf::cosine_with_min_lr({.num_training_steps = 30, .min_lr_rate = 0.1}), 0.1, 0.1);
+  check_far(hf::cosine_with_min_lr_rebounding({.num_training_steps = 30, .min_lr_rate = 0.1}), 0.1, 1.0);
+  check_far(hf::cosine_warmup_with_min_lr({.num_training_steps = 30, .min_lr_rate = 0.1}), 0.1, 0.1);
+  check_far(hf::warmup_stable_decay({.num_decay_steps = 5, .num_stable_steps = 5, .min_lr_ratio = 0.1}), 0.1, 0.1);
+  const hf::cosine_warmup_with_min_lr_options wave{.num_training_steps = 30, .min_lr_rate = 0.1};
+  check_far(hf::cosine_warmup_with_min_lr_rebounding(wave), 0.1, 1.0);
+  constexpr std::uint64_t last = ~std::uint64_t{0};  // reading one step ahead does not come back to the start
+  const auto long_wave = hf::cosine_warmup_with_min_lr_rebounding({.num_training_steps = std::uint64_t{3} << 51U, .min_lr_rate = 0.1});
+  REQUIRE(near(long_wave.rate(last), 0.325));
+  REQUIRE(long_wave.rate(last) == long_wave.rate(last - 1));
+}
+
+TEST_CASE("transformers' schedules know the length of their run where it has one", "[schedule][transformers]") {
+  REQUIRE(hf::linear({.num_training_steps = 30, .num_warmup_steps = 5}).steps() == 30);
+  REQUIRE(hf::cosine({.num_training_steps = 30, .num_warmup_steps = 5}).steps() == 30);
+  REQUIRE(hf::cosine_with_restarts({.num_training_steps = 30, .num_warmup_steps = 5, .num_cycles = 3}).steps() == 30);
+  REQUIRE(hf::polynomial({.num_training_steps = 30, .num_warmup_steps = 5}).steps() == 30);
+  REQUIRE(hf::cosine_warmup_with_min_lr({.num_training_steps = 30, .num_warmup_steps = 5, .min_lr = 0.1}).steps() == 30);
+  // A warm-up to a constant is not over when the warm-up is.
+  STATIC_REQUIRE(!gavel::schedule::finite_rate_schedule<decltype(hf::constant_with_warmup({}))>);
+}
+
 TEST_CASE("transformers' warmup_stable_decay in every pair of shapes", "[schedule][transformers]") {
   const auto rise = [](wsd_type type, double u) {
     return type == wsd_type::linear ? u : type == wsd_type::cosine ? 0.5 * (1.0 - std::cos(pi * u)) : 1.0 - std::sqrt(1.0 - u);
@@ -238,7 +292,11 @@ TEST_CASE("transformers' presets say what they refuse", "[schedule][transformers
   REQUIRE(refused(hf::linear, hf::linear_options{.base_lr = not_a_number, .num_training_steps = 10}) ==
           "domain: gavel::schedule::transformers::linear: base_lr = nan, must be a number");
   REQUIRE(refused(hf::cosine, hf::cosine_options{.num_training_steps = 10, .num_cycles = 0.0}) ==
-          "gavel::schedule::transformers::cosine: num_cycles = 0, must be finite and > 0");
+          "gavel::schedule::transformers::cosine: num_cycles = 0, must be in (0, 1e6]");
+  REQUIRE(refused(hf::cosine, hf::cosine_options{.num_training_steps = 10, .num_cycles = 2e6}) ==
+          "gavel::schedule::transformers::cosine: num_cycles = 2000000, must be in (0, 1e6]");
+  REQUIRE(refused(hf::cosine_rebounding, hf::cosine_options{.num_training_steps = 10, .num_cycles = 1e308}) ==
+          "gavel::schedule::transformers::cosine_rebounding: num_cycles = 1e+308, must be in (0, 1e6]");
   REQUIRE(refused(hf::cosine_rebounding, hf::cosine_options{}) ==
           "gavel::schedule::transformers::cosine_rebounding: num_training_steps = 0, must be >= 1");
   REQUIRE(refused(hf::cosine_with_restarts, hf::cosine_with_restarts_options{.num_training_steps = 10, .num_cycles = 0}) ==
@@ -277,6 +335,12 @@ TEST_CASE("transformers' presets say what they refuse", "[schedule][transformers
       "num_training_steps 20");
   REQUIRE(wsd({.num_decay_steps = 15, .num_warmup_steps = 6, .num_training_steps = 20}) ==
           "gavel::schedule::transformers::warmup_stable_decay: num_warmup_steps + num_decay_steps = 21, must be <= num_training_steps 20");
+  REQUIRE(wsd({.num_decay_steps = 5, .num_training_steps = ~std::uint64_t{0}}) ==
+          "gavel::schedule::transformers::warmup_stable_decay: num_training_steps = 18446744073709551615, must be <= 2^53");
+  REQUIRE(wsd({.num_decay_steps = 5, .num_stable_steps = ~std::uint64_t{0}}) ==
+          "gavel::schedule::transformers::warmup_stable_decay: num_stable_steps = 18446744073709551615, must be <= 2^53");
+  REQUIRE(wsd({.num_decay_steps = 5, .num_training_steps = 20, .num_cycles = -1.0}) ==
+          "gavel::schedule::transformers::warmup_stable_decay: num_cycles = -1, must be in (0, 1e6]");
   REQUIRE(wsd({.num_decay_steps = 5, .num_training_steps = 20, .min_lr_ratio = 2.0}) ==
           "gavel::schedule::transformers::warmup_stable_decay: min_lr_ratio = 2, must be in [0, 1]");
 }

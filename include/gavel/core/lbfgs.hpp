@@ -40,7 +40,7 @@ struct lbfgs_options {
 struct lbfgs_result {
   std::vector<double> x{};      ///< the minimiser found, [n], inside the box
   double value = 0.0;           ///< f(x); infinity for an undefined start
-  double gradient_norm = 0.0;   ///< max_i |x_i - clamp(x_i - g_i)|: 0 at a stationary point of the box
+  double gradient_norm = 0.0;   ///< max_i |x_i - clamp(x_i - g_i)|: 0 at a stationary point of the box, infinity for an undefined start
   std::size_t iterations = 0;   ///< steps taken
   std::size_t evaluations = 0;  ///< calls of the function
   lbfgs_status status = lbfgs_status::converged;
@@ -133,7 +133,7 @@ class lbfgs_search {
   lbfgs_result run() {
     result_.value = evaluate(result_.x, gradient_);
     if (!std::isfinite(result_.value)) {
-      result_.value = std::numeric_limits<double>::infinity();
+      result_.value = result_.gradient_norm = std::numeric_limits<double>::infinity();
       return finish(lbfgs_status::undefined_start);
     }
     while (true) {

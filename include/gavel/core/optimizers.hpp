@@ -26,10 +26,14 @@ concept gradient_optimizer = std::floating_point<T> && std::regular<O> &&
 
 namespace detail {
 
+inline void check_size(const char* function, const char* parameter, std::size_t actual, std::size_t size) {
+  if (actual != size) invalid_argument(function, parameter, actual, "must be", size);
+}
+
 // What every optimiser refuses before it changes anything.
 inline void check_optimizer_step(const char* function, std::size_t parameters, std::size_t gradient, std::size_t size, double rate) {
-  if (parameters != size) invalid_argument(function, "parameters.size()", parameters, "must be", size);
-  if (gradient != size) invalid_argument(function, "gradient.size()", gradient, "must be", size);
+  check_size(function, "parameters.size()", parameters, size);
+  check_size(function, "gradient.size()", gradient, size);
   if (!(rate >= 0.0 && std::isfinite(rate))) invalid_argument(function, "rate", rate, "must be finite and >= 0");
 }
 
@@ -51,6 +55,14 @@ struct sgd_options {
   double weight_decay = 0.0;    ///< coupled decay: weight_decay * p is added to the gradient (an L2 penalty), finite, >= 0
 
   friend bool operator==(const sgd_options&, const sgd_options&) = default;
+};
+
+/// All that changes in an `sgd`: store it with a checkpoint, give it to `restore`.
+struct sgd_state {
+  std::vector<double> velocity{};  ///< m, [size]; empty without momentum
+  std::size_t steps = 0;           ///< steps taken
+
+  friend bool operator==(const sgd_state&, const sgd_state&) = default;
 };
 
 /// Gradient descent with momentum (the heavy ball), as a value: the velocity of one flat parameter vector. Minimises. With gradient g,
@@ -76,7 +88,7 @@ class sgd {
       invalid_argument(function, "momentum", options.momentum, "must be > 0 for Nesterov's step");
     }
     detail::check_finite_not_negative(function, "weight_decay", options.weight_decay);
-    if (options.momentum > 0.0) velocity_.resize(size);
+    if (options.momentum > 0.0) state_.velocity.resize(size);
   }
 
   /// One step against @p gradient at `options().learning_rate`.
@@ -94,25 +106,33 @@ class sgd {
       const auto value = static_cast<double>(parameters[i]);
       const double slope = static_cast<double>(gradient[i]) + options_.weight_decay * value;
       double direction = slope;
-      if (!velocity_.empty()) {
-        velocity_[i] = options_.momentum * velocity_[i] + slope;
-        direction = options_.nesterov ? slope + options_.momentum * velocity_[i] : velocity_[i];
+      if (!state_.velocity.empty()) {
+        double& velocity = state_.velocity[i];
+        velocity = options_.momentum * velocity + slope;
+        direction = options_.nesterov ? slope + options_.momentum * velocity : velocity;
       }
       parameters[i] = static_cast<T>(value - rate * direction);
     }
-    ++steps_;
+    ++state_.steps;
   }
 
-  [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
+  [[nodiscard]] std::size_t steps_taken() const noexcept { return state_.steps; }
+  [[nodiscard]] const sgd_state& state() const noexcept { return state_; }
   [[nodiscard]] const sgd_options& options() const noexcept { return options_; }
+
+  /// Continues from a stored state.
+  /// @throws std::invalid_argument if the velocity has another size than this optimiser's; nothing changes then
+  void restore(const sgd_state& state) {
+    detail::check_size("gavel::sgd::restore", "state.velocity.size()", state.velocity.size(), state_.velocity.size());
+    state_ = state;
+  }
 
   friend bool operator==(const sgd&, const sgd&) = default;
 
  private:
   sgd_options options_{};
   std::size_t size_ = 0;
-  std::vector<double> velocity_;  // empty without momentum
-  std::size_t steps_ = 0;
+  sgd_state state_;
 };
 
 /// Settings of `adam`.
@@ -126,14 +146,23 @@ struct adam_options {
   friend bool operator==(const adam_options&, const adam_options&) = default;
 };
 
+/// All that changes in an `adam`: store it with a checkpoint, give it to `restore`.
+struct adam_state {
+  std::vector<double> mean{};    ///< m, [size]
+  std::vector<double> square{};  ///< v, [size]
+  std::size_t steps = 0;         ///< steps taken, t
+
+  friend bool operator==(const adam_state&, const adam_state&) = default;
+};
+
 /// Adam with bias correction, as a value: the moments of one flat parameter vector. Minimises. With gradient g, parameters p, step number
 /// t = 1, 2, ..., weight decay w and rate eta,
 ///
 ///     m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,
 ///     p <- p - eta (m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon) + w p).
 ///
-/// The numbers of `torch.optim.AdamW`, and without decay of `torch.optim.Adam` (whose own `weight_decay` is an L2 penalty on the gradient,
-/// which this class does not offer).
+/// The numbers of `torch.optim.AdamW` (whose default weight decay is 0.01, not 0), and without decay of `torch.optim.Adam` (whose own
+/// `weight_decay` is an L2 penalty on the gradient, which this class does not offer).
 /// @tparam T float or double, the parameters' type; the moments and all arithmetic are double
 /// @par Source Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2014, arXiv 1412.6980, algorithm 1; decoupled weight decay as in
 ///             Loshchilov, Hutter, 2017, arXiv 1711.05101.
@@ -143,7 +172,8 @@ class adam {
   adam() = default;
   /// @param size number of parameters
   /// @throws std::invalid_argument for an option outside its range (NaN included)
-  explicit adam(std::size_t size, const adam_options& options = {}) : options_(options), mean_(size), square_(size) {
+  explicit adam(std::size_t size, const adam_options& options = {})
+      : options_(options), state_{std::vector<double>(size), std::vector<double>(size)} {
     constexpr const char* function = "gavel::adam";
     detail::check_finite_not_negative(function, "learning_rate", options.learning_rate);
     detail::check_averaging_decay(function, "beta1", options.beta1);
@@ -164,31 +194,40 @@ class adam {
   /// @throws std::invalid_argument if a size differs from the one given at construction, or for a rate out of range; nothing changes then
   /// @note O(size); no allocation.
   void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
-    detail::check_optimizer_step("gavel::adam::step", parameters.size(), gradient.size(), mean_.size(), rate);
-    ++steps_;
-    const auto time = static_cast<double>(steps_);
+    detail::check_optimizer_step("gavel::adam::step", parameters.size(), gradient.size(), state_.mean.size(), rate);
+    const auto time = static_cast<double>(++state_.steps);
     const double mean_correction = 1.0 - std::pow(options_.beta1, time);
     const double square_correction = 1.0 - std::pow(options_.beta2, time);
-    for (std::size_t i = 0; i < mean_.size(); ++i) {
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
       const auto slope = static_cast<double>(gradient[i]);
-      mean_[i] = options_.beta1 * mean_[i] + (1.0 - options_.beta1) * slope;
-      square_[i] = options_.beta2 * square_[i] + (1.0 - options_.beta2) * slope * slope;
-      const double direction = mean_[i] / mean_correction / (std::sqrt(square_[i] / square_correction) + options_.epsilon);
+      double& mean = state_.mean[i];
+      double& square = state_.square[i];
+      mean = options_.beta1 * mean + (1.0 - options_.beta1) * slope;
+      square = options_.beta2 * square + (1.0 - options_.beta2) * slope * slope;
+      const double direction = mean / mean_correction / (std::sqrt(square / square_correction) + options_.epsilon);
       const auto value = static_cast<double>(parameters[i]);
       parameters[i] = static_cast<T>(value - rate * (direction + options_.weight_decay * value));
     }
   }
 
-  [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
+  [[nodiscard]] std::size_t steps_taken() const noexcept { return state_.steps; }
+  [[nodiscard]] const adam_state& state() const noexcept { return state_; }
   [[nodiscard]] const adam_options& options() const noexcept { return options_; }
+
+  /// Continues from a stored state.
+  /// @throws std::invalid_argument if a moment has another size than this optimiser's; nothing changes then
+  void restore(const adam_state& state) {
+    constexpr const char* function = "gavel::adam::restore";
+    detail::check_size(function, "state.mean.size()", state.mean.size(), state_.mean.size());
+    detail::check_size(function, "state.square.size()", state.square.size(), state_.square.size());
+    state_ = state;
+  }
 
   friend bool operator==(const adam&, const adam&) = default;
 
  private:
   adam_options options_{};
-  std::vector<double> mean_;
-  std::vector<double> square_;
-  std::size_t steps_ = 0;
+  adam_state state_;
 };
 
 }  // namespace gavel

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/schedule/rate_schedule.hpp>
+#include <gavel/schedule/rate_source.hpp>
 
 #include <gavel/core/error.hpp>
 #include <gavel/core/numerics.hpp>
@@ -9,7 +9,6 @@
 
 #include <bit>
 #include <cmath>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -28,8 +27,6 @@
 namespace gavel::schedule {
 
 namespace detail {
-
-[[nodiscard]] inline bool is_rate(double rate) noexcept { return rate >= 0.0 && rate <= (std::numeric_limits<double>::max)(); }
 
 inline void check_decay_factor(const char* function, double decay_factor, const char* name = "decay_factor") {
   if (!(decay_factor >= 0.0 && decay_factor <= 1.0)) invalid_argument(function, name, decay_factor, "must be in [0, 1]");
@@ -144,40 +141,6 @@ class annealing_areas {
   std::uint64_t steps_ = 0;
 };
 
-/// What a log does not say about the steps between two of its lines.
-enum class rate_interpolation {
-  constant,  ///< the rate stays what it was at the last line
-  linear     ///< the rate runs straight from line to line
-};
-
-/// Learning rates logged now and then instead of at every step. A view: the log outlives it.
-///
-/// Steps before the first line have its rate, so a log whose warm-up is cut off follows the warm-up rule by itself. The areas of a gap
-/// between two lines are exact for the chosen interpolation and cost O(log gap).
-struct rate_log {
-  vector_view<const std::uint64_t> steps;  ///< `[n]`, strictly ascending, n >= 1
-  vector_view<const double> rates;         ///< `[n]`, finite, >= 0
-  rate_interpolation between = rate_interpolation::constant;
-
-  /// The rate of any step: in between by interpolation, after the last line its rate. The log is not checked here.
-  [[nodiscard]] double rate(std::uint64_t step) const noexcept {
-    std::size_t k = 0, end = steps.size();  // the first line after `step`
-    while (k < end) {
-      const std::size_t middle = k + (end - k) / 2;
-      if (steps[middle] <= step) k = middle + 1;
-      else end = middle;
-    }
-    if (k == 0) return rates[0];
-    if (k == steps.size() || between == rate_interpolation::constant) return rates[k - 1];
-    const double z = static_cast<double>(step - steps[k - 1]) / static_cast<double>(steps[k] - steps[k - 1]);
-    return rates[k - 1] + z * (rates[k] - rates[k - 1]);
-  }
-};
-
-/// Where rates come from: a schedule with `rate(step)`, a sequence with the rate of every step from 0 on, or a `rate_log`.
-template <class R>
-concept rate_source = rate_schedule<R> || std::convertible_to<const R&, vector_view<const double>>;
-
 /// How a schedule is turned into areas.
 struct annealing_areas_options {
   double decay_factor = 0.999;  ///< lambda, in [0, 1]
@@ -194,78 +157,34 @@ namespace detail {
 template <class R>
 class areas_walk {
  public:
-  static constexpr bool is_log = std::same_as<R, rate_log>;
-  static constexpr bool is_table = !rate_schedule<R>;
-
-  /// @param function for messages  @param source borrowed
   areas_walk(const char* function, const R& source, const annealing_areas_options& options)
-      : function_(function), source_(source), warmup_(options.warmup_steps) {
+      : rates_(function, source, options.warmup_steps) {
     check_decay_factor(function, options.decay_factor);
     areas_ = annealing_areas(options.decay_factor);
-    if constexpr (is_table) {
-      const vector_view<const double> table(source);
-      if (table.empty()) invalid_argument(function, "rates.size()", table.size(), "must be >= 1");
-      last_ = table.size() - 1;
-    }
-    if constexpr (is_log) check_log();
-    if (warmup_ > last_) invalid_argument(function, "warmup_steps", warmup_, "must be <= the last step of the rates,", last_);
-    peak_ = rate(warmup_);
-    check_rate(warmup_, peak_);
   }
 
-  /// The last step the source knows.
-  [[nodiscard]] std::uint64_t last_step() const noexcept { return last_; }
-  [[nodiscard]] double first_rate() const noexcept { return peak_; }
+  [[nodiscard]] std::uint64_t last_step() const noexcept { return rates_.last_step(); }
+  [[nodiscard]] double first_rate() const noexcept { return rates_.first_rate(); }
   [[nodiscard]] const annealing_areas& areas() const noexcept { return areas_; }
-
-  /// Refuses a bad rate up to @p step before anything is written.
-  void check_rates(std::uint64_t step) const {
-    if constexpr (!is_log) {  // a log was checked whole
-      for (std::uint64_t i = warmup_; i <= step; ++i) check_rate(i, rate(i));
-    }
-  }
+  void check_rates(std::uint64_t step) const { rates_.check_rates(step); }
 
   /// The areas after step @p step, which is at most `last_step()` and not before the one of the last call.
   const annealing_areas& advance_to(std::uint64_t step) {
-    if (areas_.steps() <= warmup_ && areas_.steps() <= step) areas_.hold(peak_, (step < warmup_ ? step : warmup_) + 1 - areas_.steps());
+    const std::uint64_t warmup = rates_.warmup_steps();
+    if (areas_.steps() <= warmup && areas_.steps() <= step) {
+      areas_.hold(rates_.first_rate(), (step < warmup ? step : warmup) + 1 - areas_.steps());
+    }
     while (areas_.steps() <= step) {
-      if constexpr (is_log) {
-        follow_log(step);
-      } else {
-        const double now = rate(areas_.steps());
-        check_rate(areas_.steps(), now);
-        areas_.update(now);
-      }
+      if constexpr (source_reader<R>::is_log) follow_log(step);
+      else areas_.update(rates_.rate(areas_.steps()));
     }
     return areas_;
   }
 
  private:
-  [[nodiscard]] double rate(std::uint64_t step) const {
-    if constexpr (is_table) return vector_view<const double>(source_)[step];
-    else return static_cast<double>(source_.rate(step));
-  }
-  void check_rate(std::uint64_t step, double rate) const {
-    if (!is_rate(rate)) domain_error_at(function_, "rates", step, rate, "must be finite and >= 0");
-  }
-  void check_log() {
-    const rate_log& log = source_;
-    if (log.steps.empty()) invalid_argument(function_, "rates.steps.size()", log.steps.size(), "must be >= 1");
-    if (log.rates.size() != log.steps.size()) {
-      invalid_argument(function_, "rates.rates.size()", log.rates.size(), "must equal rates.steps.size() =", log.steps.size());
-    }
-    for (std::size_t k = 0; k < log.steps.size(); ++k) {
-      if (k > 0 && log.steps[k] <= log.steps[k - 1]) {
-        invalid_argument_at(function_, "rates.steps", k, log.steps[k], "must be > its predecessor", log.steps[k - 1]);
-      }
-      if (!is_rate(log.rates[k])) domain_error_at(function_, "rates.rates", k, log.rates[k], "must be finite and >= 0");
-    }
-    last_ = log.steps[log.steps.size() - 1];
-  }
-
   // Goes on to the next line of the log, or to `step` if that comes first. Line `line_` is the first one that has not been passed.
   void follow_log(std::uint64_t step) {
-    const rate_log& log = source_;
+    const rate_log& log = rates_.source();
     const std::uint64_t next = areas_.steps();
     while (log.steps[line_] < next) ++line_;
     const std::uint64_t goal = step < log.steps[line_] ? step : log.steps[line_];
@@ -274,22 +193,10 @@ class areas_walk {
     areas_.update(log.rate(goal));
   }
 
-  const char* function_;
-  const R& source_;
-  std::uint64_t warmup_;
+  source_reader<R> rates_;
   annealing_areas areas_;
-  std::uint64_t last_ = (std::numeric_limits<std::uint64_t>::max)() - 1;
-  double peak_ = 0.0;
   std::size_t line_ = 0;
 };
-
-/// Strictly ascending and known to the source.
-inline void check_steps(const char* function, vector_view<const std::uint64_t> steps, std::uint64_t last) {
-  for (std::size_t j = 0; j < steps.size(); ++j) {
-    if (j > 0 && steps[j] <= steps[j - 1]) invalid_argument_at(function, "steps", j, steps[j], "must be > its predecessor", steps[j - 1]);
-    if (steps[j] > last) invalid_argument_at(function, "steps", j, steps[j], "must be <= the last step of the rates,", last);
-  }
-}
 
 }  // namespace detail
 

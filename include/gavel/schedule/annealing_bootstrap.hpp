@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/schedule/annealing_areas.hpp>
 #include <gavel/schedule/annealing_fit.hpp>
 #include <gavel/schedule/annealing_law.hpp>
 #include <gavel/schedule/detail/annealing_problem.hpp>
 
 #include <gavel/core/error.hpp>
+#include <gavel/core/levenberg_marquardt.hpp>
+#include <gavel/core/numerics.hpp>
 #include <gavel/core/ordering.hpp>
 #include <gavel/core/statistics.hpp>
 #include <gavel/core/uniform.hpp>
@@ -13,6 +16,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -83,7 +87,9 @@ void resample_losses(const std::vector<std::size_t>& curve_ends, const std::vect
 /// Intervals for predicted losses, by refitting the law to data it could have produced: the fitted curves with their own log residuals put
 /// on in another order. Neighbouring residuals of a curve hang together, so they move in blocks (which wrap around the curve's end).
 /// Residuals are widened by sqrt(n / (n - 4)) for the four parameters that have already fitted some of the noise. Percentile intervals are
-/// a little too sure on small data: with two curves of 30 points, intervals asked to cover 90 % covered 86 to 88 %.
+/// a little too sure on small data: with two curves of 30 points, intervals asked to cover 90 % covered 86 to 88 %. Each interval is for its
+/// own prediction, not for a whole curve at once. What the observations leave open (`fit.identified`) no resampling can tell: a prediction
+/// that depends on it has the interval from 0 to infinity, with C open that of every schedule that anneals.
 /// @param fit          of the same observations
 /// @param forward      `[m]` S_1 > 0 of the losses to predict, from `areas_at` of any schedule
 /// @param annealing    `[m]` S_2
@@ -112,33 +118,56 @@ std::size_t bootstrap_intervals(const annealing_fit& fit, const annealing_observ
   }
 
   std::vector<double> fitted(n), residuals(n), losses(n), predictions(replicates * n_predictions);
-  const double widening = std::sqrt(static_cast<double>(n) / static_cast<double>(n - detail::n_fit_parameters));
+  const double widening = std::sqrt(static_cast<double>(n) / static_cast<double>(n - detail::n_annealing));
   for (std::size_t i = 0; i < n; ++i) {
     fitted[i] = fit.law.unchecked_loss(observations.forward[i], observations.annealing[i]);
     residuals[i] = widening * std::log(observations.loss[i] / fitted[i]);
   }
   detail::annealing_problem problem = detail::make_problem(observations, options.fit, options.fit.method);
   problem.set_losses(losses);
+  const detail::annealing_vector start = problem.point(fit.law);
   const bool robust = options.fit.method == annealing_fit_method::huber;
   std::size_t converged = 0;
   for (std::size_t replicate = 0; replicate < replicates; ++replicate) {
     detail::resample_losses(observations.curve_ends, fitted, residuals, options.block_length, losses, rng);
-    detail::fit_descent refit = problem.descend(detail::to_vector(fit.law), true, robust ? 1e-4 : 1e-10, options.fit.max_iterations);
+    detail::annealing_descent refit = problem.descend(start, true, robust ? 1e-4 : 1e-10, options.fit.max_iterations);
     if (robust) refit = problem.descend(refit.point, false, 1e-10, options.fit.max_iterations);
-    converged += refit.converged ? 1U : 0U;
-    const annealing_law law = detail::to_law(refit.point, fit.law.decay_factor);
+    converged += refit.status == levenberg_marquardt_status::converged ? 1U : 0U;
+    const annealing_law law = problem.law(refit.point, fit.law.decay_factor);
     for (std::size_t j = 0; j < n_predictions; ++j) {
       const double noise = options.measurement_noise ? residuals[uniform_index(rng, n)] : 0.0;
       predictions[j * replicates + replicate] = law.unchecked_loss(forward[j], annealing[j]) * std::exp(noise);
     }
   }
+  const annealing_identified& known = fit.identified;
+  const bool power_known = known.loss_floor && known.amplitude && known.alpha;
   const double tail = 0.5 * (1.0 - options.confidence);
   for (std::size_t j = 0; j < n_predictions; ++j) {
+    if (!power_known || (!known.annealing && std::abs(annealing[j]) > 1e-12 * forward[j])) {
+      out[j] = {0.0, infinity};
+      continue;
+    }
     const std::span<double> values(predictions.data() + j * replicates, replicates);
     sort_values(values.data(), values.size(), [](double a, double b) { return a < b; });
     out[j] = {detail::percentile(values, tail), detail::percentile(values, 1.0 - tail)};
   }
   return converged;
+}
+
+/// The same for losses at some steps of a schedule, or at all of them.
+/// @param rates      any `rate_source`
+/// @param steps      `[m]` strictly ascending
+/// @param prediction warm-up of that schedule
+/// @throws as above, and as `areas_at`
+template <rate_source R, random_bits G>
+std::size_t bootstrap_intervals(const annealing_fit& fit, const annealing_observations& observations, const R& rates,
+                                vector_view<const std::uint64_t> steps, std::span<interval> out, G& rng,
+                                const annealing_bootstrap_options& options = {}, const prediction_options& prediction = {}) {
+  constexpr const char* function = "gavel::schedule::bootstrap_intervals";
+  if (out.size() != steps.size()) invalid_argument(function, "out.size()", out.size(), "must equal steps.size() =", steps.size());
+  std::vector<double> forward(steps.size()), annealing(steps.size());
+  areas_at(rates, steps, forward, annealing, {.decay_factor = fit.law.decay_factor, .warmup_steps = prediction.warmup_steps});
+  return bootstrap_intervals(fit, observations, forward, annealing, out, rng, options);
 }
 
 }  // namespace gavel::schedule

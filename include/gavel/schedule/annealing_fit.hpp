@@ -4,8 +4,10 @@
 #include <gavel/schedule/annealing_areas.hpp>
 #include <gavel/schedule/annealing_law.hpp>
 #include <gavel/schedule/detail/annealing_problem.hpp>
+#include <gavel/schedule/detail/law_fit.hpp>
 
 #include <gavel/core/error.hpp>
+#include <gavel/core/levenberg_marquardt.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/views.hpp>
 
@@ -30,7 +32,8 @@ namespace gavel::schedule {
 
 /// Losses and the areas at which they were measured; curves stand one after the other.
 ///
-/// One curve under a constant rate leaves C open; one constant and one decaying curve determine everything.
+/// Curves under a constant rate, however many, leave C open; one constant and one decaying curve determine everything. Annealing areas of
+/// 1e-12 of the forward areas are what rounding makes of a constant rate and count as 0.
 struct annealing_observations {
   double decay_factor = 0.999;               ///< lambda of every annealing area here, in [0, 1]
   std::vector<double> forward = {};          ///< `[n]` S_1 > 0
@@ -144,10 +147,8 @@ struct huber_value {
     const double s1 = observations.forward[i], s2 = observations.annealing[i];
     const double predicted = law.unchecked_loss(s1, s2);
     const double residual = std::log(observations.loss[i]) - std::log(predicted);
-    const bool inside = std::abs(residual) < delta;
-    const double slope = inside ? residual : std::copysign(delta, residual);
-    result.value += inside ? 0.5 * residual * residual : delta * (std::abs(residual) - 0.5 * delta);
-    const double scale = -slope / predicted;
+    result.value += huber_loss(residual, delta);
+    const double scale = -residual * huber_weight(residual, delta) / predicted;
     const double shape = annealing_law{.amplitude = 1.0, .alpha = law.alpha}.power_term(s1);
     result.gradient.loss_floor += scale;
     result.gradient.amplitude += scale * shape;
@@ -159,7 +160,7 @@ struct huber_value {
 
 /// What is minimised.
 enum class annealing_fit_method {
-  least_squares,  ///< minimises half the sum of (1 - L_pred / L_obs)^2 by variable projection: no local minima, no starting values
+  least_squares,  ///< minimises half the sum of (1 - L_pred / L_obs)^2 by variable projection: a grid over alpha, no starting values
   huber           ///< minimises `huber_objective` from the paper's 54 starts and the least-squares solution: a few bad points do no harm
 };
 
@@ -167,7 +168,7 @@ enum class annealing_fit_method {
 enum class annealing_fit_status {
   converged,                 ///< a minimum, and every parameter is determined
   iteration_limit,           ///< the best point so far
-  annealing_not_identified,  ///< C: no curve anneals, or only in step with the rest of the law. C is meaningless (0 if every S_2 is 0)
+  annealing_not_identified,  ///< C: no curve anneals (C is 0 then), or only in step with the rest of the law
   power_not_identified,      ///< L_0, A, alpha cannot be told apart: too short a range of S_1, A = 0, or alpha at an end of its range
   too_few_points             ///< fewer than four: nothing was fitted
 };
@@ -212,13 +213,6 @@ struct annealing_fit {
 
 namespace detail {
 
-[[nodiscard]] inline annealing_law to_law(const fit_vector& p, double decay_factor) noexcept {
-  return {p[0], p[1], p[3], p[2], decay_factor};
-}
-[[nodiscard]] inline fit_vector to_vector(const annealing_law& law) noexcept {
-  return {law.loss_floor, law.amplitude, law.annealing, law.alpha};
-}
-
 inline void check_fit_options(const char* function, const annealing_fit_options& options) {
   if (!(options.huber_delta > 0.0 && std::isfinite(options.huber_delta))) {
     invalid_argument(function, "huber_delta", options.huber_delta, "must be finite and > 0");
@@ -234,19 +228,19 @@ inline void check_fit_options(const char* function, const annealing_fit_options&
 [[nodiscard]] inline annealing_problem make_problem(const annealing_observations& observations, const annealing_fit_options& options,
                                                     annealing_fit_method method) {
   return {observations.forward, observations.annealing,
-          observations.loss,    method == annealing_fit_method::huber ? options.huber_delta : 0.0,
+          observations.loss,    method == annealing_fit_method::huber ? options.huber_delta : infinity,
           options.min_alpha,    options.max_alpha};
 }
 
 // Variable projection: what is left is one-dimensional. A grid in log alpha finds the best valley, ever smaller steps lead down into
 // it, and the joint descent of all four parameters finishes.
-[[nodiscard]] inline fit_descent fit_least_squares(annealing_problem& problem, const annealing_fit_options& options) {
+[[nodiscard]] inline annealing_descent fit_least_squares(annealing_problem& problem, const annealing_fit_options& options) {
   constexpr int n_grid = 40;
   const double first = std::log(options.min_alpha), width = (std::log(options.max_alpha) - first) / n_grid;
-  fit_descent best = problem.project(options.min_alpha);
+  annealing_descent best = problem.project(options.min_alpha);
   double center = first;
   const auto better = [&](double log_alpha) {
-    const fit_descent here = problem.project(std::exp(log_alpha));
+    const annealing_descent here = problem.project(std::exp(log_alpha));
     if (!(here.objective < best.objective)) return false;
     best = here;
     center = log_alpha;
@@ -261,24 +255,25 @@ inline void check_fit_options(const char* function, const annealing_fit_options&
 }
 
 // From each start robustly into the valley; from the best of those ends by Newton's method to the bottom.
-[[nodiscard]] inline fit_descent fit_huber(const annealing_observations& observations, const annealing_fit_options& options,
-                                           annealing_fit& result) {
-  annealing_problem squares = make_problem(observations, options, annealing_fit_method::least_squares);
-  const annealing_problem problem = make_problem(observations, options, annealing_fit_method::huber);
+[[nodiscard]] inline annealing_descent fit_huber(const annealing_problem& problem, const annealing_observations& observations,
+                                                 const annealing_fit_options& options, annealing_fit& result) {
   constexpr std::size_t n_starts = 55;
   std::array<double, n_starts> reached{};
-  fit_descent best;
-  const auto try_start = [&](const fit_vector& start) {
-    const fit_descent end = problem.descend(start, true, 1e-3, 60);
+  annealing_descent best;
+  const auto try_start = [&](const annealing_vector& start) {
+    const annealing_descent end = problem.descend(start, true, 1e-3, 60);
     result.iterations += end.iterations;
     reached[result.starts++] = end.objective;
     if (result.starts == 1 || end.objective < best.objective) best = end;
   };
+  annealing_problem squares = make_problem(observations, options, annealing_fit_method::least_squares);
   try_start(fit_least_squares(squares, options).point);
   for (const double loss_floor : {0.1, 2.1}) {
     for (const double amplitude : {1.0, 11.5, 22.0}) {
       for (const double annealing : {1.0, 11.5, 22.0}) {
-        for (const double alpha : {0.0, 0.4, 0.8}) try_start({loss_floor, amplitude, annealing, alpha});
+        for (const double alpha : {0.0, 0.4, 0.8}) {
+          try_start(problem.point({.loss_floor = loss_floor, .amplitude = amplitude, .alpha = alpha, .annealing = annealing}));
+        }
       }
     }
   }
@@ -291,49 +286,30 @@ inline void check_fit_options(const char* function, const annealing_fit_options&
   return best;
 }
 
-// Regressing one column of the Jacobian on the others leaves what the data say about its parameter alone: its square is 1 / (J'J)^-1_jj.
-inline void describe_identification(const annealing_problem& problem, const fit_vector& p, annealing_fit& result) {
-  const std::size_t n = problem.size();
-  std::array<bool, n_fit_parameters> identified{};
-  std::array<double, n_fit_parameters> errors{};
-  std::vector<double> columns(n_fit_parameters * n), own(n);
+// What is left of a column of the Jacobian when the others have explained what they can is what the data say about its parameter alone.
+inline void describe_parameters(const annealing_problem& problem, const annealing_vector& p, annealing_fit& result) {
+  std::array<bool, n_annealing> held{}, known{};
+  std::array<double, n_annealing> errors{};
   std::size_t n_free = 0;
-  for (std::size_t j = 0; j < n_fit_parameters; ++j) n_free += problem.at_bound(p, j) ? 0U : 1U;
-  const auto slopes = problem.slopes(p);
-  const double share = slopes.quadratic / static_cast<double>(n);  // 1 for least squares
-  const double variance = n > n_free && share > 0.0 ? slopes.squares / static_cast<double>(n - n_free) / (share * share) : infinity;
-  for (std::size_t j = 0; j < n_fit_parameters; ++j) {
-    std::size_t n_columns = 0;
-    for (std::size_t l = 0; l < n_fit_parameters; ++l) {
-      if (l != j && !problem.at_bound(p, l)) problem.jacobian_column(p, l, columns.data() + n * n_columns++);
-    }
-    problem.jacobian_column(p, j, own.data());
-    double whole = 0.0;
-    for (const double value : own) whole += value * value;
-    std::array<double, n_fit_parameters> coefficients{};
-    const double alone = solve_columns(columns.data(), n_columns, n, own.data(), coefficients.data());
-    identified[j] = alone > 1e-12 * whole;
-    if (j == alpha_index && problem.at_bound(p, j)) identified[j] = false;
-    errors[j] = !identified[j] ? infinity : problem.at_bound(p, j) ? 0.0 : std::sqrt(variance / alone);
+  for (std::size_t j = 0; j < n_annealing; ++j) {
+    held[j] = problem.at_bound(p, j);
+    n_free += held[j] ? 0U : 1U;
   }
-  result.identified = {identified[0], identified[1], identified[2], identified[3]};
+  std::vector<double> residuals(problem.size());
+  std::vector<annealing_vector> slopes(problem.size());
+  problem(p, residuals, slopes);
+  problem.naturalise(p, slopes);
+  const double variance = noise_variance(residuals, problem.huber_delta(), n_free);
+  const auto norms = parameter_norms(slopes, held);
+  for (std::size_t j = 0; j < n_annealing; ++j) {
+    // No power is known of a term that is too small to be seen (rms of its slopes), nor one at an end of its range.
+    const bool visible = j != alpha_index || (norms[j].whole > 1e-18 * static_cast<double>(problem.size()) && !held[j]);
+    known[j] = norms[j].alone > 1e-12 * norms[j].whole && visible;
+    errors[j] = !known[j] ? infinity : held[j] ? 0.0 : std::sqrt(variance / norms[j].alone);
+  }
+  if (known[1] && std::isfinite(errors[1])) errors[1] = problem.to_law(errors[1], p[alpha_index]);
+  result.identified = {known[0], known[1], known[2], known[3]};
   result.standard_errors = {errors[0], errors[1], errors[2], errors[3]};
-}
-
-inline void describe_errors(const annealing_observations& observations, annealing_fit& result) {
-  const auto n = static_cast<double>(observations.size());
-  double mean = 0.0, residual_squares = 0.0, total_squares = 0.0;
-  for (const double loss : observations.loss) mean += loss / n;
-  for (std::size_t i = 0; i < observations.size(); ++i) {
-    const double observed = observations.loss[i];
-    const double residual = observed - result.law.unchecked_loss(observations.forward[i], observations.annealing[i]);
-    const double relative = std::abs(residual / observed);
-    residual_squares += residual * residual;
-    total_squares += (observed - mean) * (observed - mean);
-    result.mean_relative_error += relative / n;
-    result.max_relative_error = (std::fmax)(result.max_relative_error, relative);
-  }
-  if (total_squares > 1e-28 * n * mean * mean) result.r_squared = 1.0 - residual_squares / total_squares;
 }
 
 }  // namespace detail
@@ -358,25 +334,27 @@ inline void describe_errors(const annealing_observations& observations, annealin
     return result;
   }
   detail::annealing_problem problem = detail::make_problem(observations, options, options.method);
-  detail::fit_descent end;
+  detail::annealing_descent end;
   if (options.method == annealing_fit_method::huber) {
-    end = detail::fit_huber(observations, options, result);
+    end = detail::fit_huber(problem, observations, options, result);
   } else {
     end = detail::fit_least_squares(problem, options);
     result.starts = result.agreeing = 1;
   }
-  bool anneals = false;
-  for (const double area : observations.annealing) anneals = anneals || area != 0.0;
-  if (!anneals) end.point[2] = 0.0;
-  result.law = detail::to_law(end.point, observations.decay_factor);
-  result.objective = problem.objective(end.point);
+  if (!problem.anneals()) end.point[2] = 0.0;
+  result.law = problem.law(end.point, observations.decay_factor);
+  result.objective = end.objective;
   result.iterations = end.iterations;
-  detail::describe_identification(problem, end.point, result);
-  detail::describe_errors(observations, result);
+  detail::describe_parameters(problem, end.point, result);
+  std::vector<double> predicted(observations.size());
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    predicted[i] = result.law.unchecked_loss(observations.forward[i], observations.annealing[i]);
+  }
+  detail::describe_errors(observations.loss, predicted, result);
   const annealing_identified& known = result.identified;
   if (!known.loss_floor || !known.amplitude || !known.alpha) result.status = annealing_fit_status::power_not_identified;
   else if (!known.annealing) result.status = annealing_fit_status::annealing_not_identified;
-  else if (!end.converged) result.status = annealing_fit_status::iteration_limit;
+  else if (end.status == levenberg_marquardt_status::iteration_limit) result.status = annealing_fit_status::iteration_limit;
   return result;
 }
 

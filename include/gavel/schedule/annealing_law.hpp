@@ -125,12 +125,6 @@ struct model_size_law {
   [[nodiscard]] friend constexpr bool operator==(const model_size_law&, const model_size_law&) = default;
 };
 
-struct prediction_options {
-  std::uint64_t warmup_steps = 0;  ///< W, as in `annealing_areas_options`: the same rule as the fit used
-
-  friend bool operator==(const prediction_options&, const prediction_options&) = default;
-};
-
 namespace detail {
 
 // The first rate decides whether S_1 > 0 everywhere.

@@ -93,6 +93,7 @@ class concat {
 };
 
 /// The inner profile lifted to end no lower than @p minimum: rho = m + (1 - m) P(z).
+/// @note Where all of this namespace is in scope write `schedule::floor`: the C library has a ::floor too.
 template <profile P>
 class floor {
  public:

@@ -24,7 +24,8 @@ struct rate_at {
 struct explanation {
   std::uint64_t steps = 0;       ///< T, the steps that were looked at
   rate_at first;                 ///< step 0: a warm-up from 0 wastes it
-  rate_at warmup_end;            ///< where the rise from step 0 ends: the first step whose successor is not larger (0 without a warm-up)
+  rate_at warmup_end;            ///< the top of the rise from step 0: the first step with the largest rate before the rate falls for the
+                                 ///< first time; 0 without a warm-up, the last stair where it rises in stairs
   rate_at peak;                  ///< the largest rate and the first step that has it
   rate_at last;                  ///< step T - 1, the last that trains: many schedules do not reach their minimum here
   rate_at end;                   ///< step T, held or never used
@@ -47,17 +48,13 @@ template <rate_schedule S>
   explanation result{.steps = steps, .first = at(0), .warmup_end = at(0), .peak = at(0), .last = at(steps - 1), .end = at(steps)};
   compensated_sum area;
   bool rising = true;
-  double before = result.first.rate;
   for (std::uint64_t t = 0; t < steps; ++t) {
     const double rate = static_cast<double>(schedule.rate(t));
     area += rate;
     if (rate == 0.0) ++result.zero_steps;
     if (rate > result.peak.rate) result.peak = {t, rate};
-    if (t > 0) {
-      rising = rising && rate > before;
-      if (rising) result.warmup_end = {t, rate};
-    }
-    before = rate;
+    rising = rising && rate >= result.warmup_end.rate;
+    if (rising && rate > result.warmup_end.rate) result.warmup_end = {t, rate};
   }
   result.area = area.value();
   result.mean = result.area / static_cast<double>(steps);

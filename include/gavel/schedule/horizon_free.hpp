@@ -30,6 +30,11 @@ constexpr void check_decay(const char* function, const decay_options& options) {
   check_positive(function, "period", options.period);
 }
 
+/// base ratio^exponent; what starts at 0 stays there, also where the power overflows.
+[[nodiscard]] constexpr double scaled(double base, double ratio, double exponent) noexcept {
+  return base == 0.0 ? 0.0 : base * elementary::pow(ratio, exponent);
+}
+
 [[nodiscard]] constexpr double periods(const decay_options& options, std::uint64_t step) noexcept {
   const double elapsed = static_cast<double>(step) / options.period;
   return options.staircase ? elementary::floor(elapsed) : elapsed;
@@ -37,7 +42,7 @@ constexpr void check_decay(const char* function, const decay_options& options) {
 
 }  // namespace detail
 
-/// rate(t) = base factor^(t / period).
+/// rate(t) = base factor^(t / period). A factor above 1 ends in infinity, which no optimiser takes: stop such a search for a rate in time.
 class exponential_decay {
  public:
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
@@ -45,7 +50,7 @@ class exponential_decay {
     detail::check_decay("gavel::schedule::exponential_decay", options);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
-    return options_.base_rate * elementary::pow(options_.factor, detail::periods(options_, step));
+    return detail::scaled(options_.base_rate, options_.factor, detail::periods(options_, step));
   }
   friend bool operator==(const exponential_decay&, const exponential_decay&) = default;
 
@@ -86,7 +91,7 @@ class inverse_sqrt {
   constexpr explicit inverse_sqrt(const inverse_sqrt_options& options) : options_(options) {
     constexpr const char* function = "gavel::schedule::inverse_sqrt";
     detail::check_rate(function, "base_rate", options.base_rate);
-    if (options.warmup_steps > max_steps) invalid_argument(function, "warmup_steps", options.warmup_steps, "must be <= 2^53");
+    detail::check_count(function, "warmup_steps", options.warmup_steps);
     if (options_.timescale == 0.0) options_.timescale = options.warmup_steps > 0 ? detail::real(options.warmup_steps) : 10000.0;
     detail::check_positive(function, "timescale", options_.timescale);
   }
@@ -185,10 +190,7 @@ class cosine_wave {
   constexpr explicit cosine_wave(const cosine_wave_options& options) : options_(options) {
     constexpr const char* function = "gavel::schedule::cosine_wave";
     detail::check_rate(function, "base_rate", options.base_rate);
-    detail::check_rate(function, "minimum_rate", options.minimum_rate);
-    if (options.minimum_rate > options.base_rate) {
-      invalid_argument(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", options.base_rate);
-    }
+    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", options.base_rate);
     detail::check_positive(function, "half_wave", options.half_wave);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
@@ -213,7 +215,7 @@ struct cyclic_options {
   std::uint64_t rising_steps = 1;   ///< steps up, in [1, 2^53]
   std::uint64_t falling_steps = 1;  ///< steps down, in [1, 2^53]
   amplitude mode = amplitude::triangular;
-  double gamma = 1.0;  ///< exp_range only: > 0
+  double gamma = 1.0;  ///< exp_range only: > 0; above 1 the triangles grow for ever, in the end to infinity
 
   friend bool operator==(const cyclic_options&, const cyclic_options&) = default;
 };
@@ -240,7 +242,8 @@ class cyclic {
     const std::uint64_t at = step % length;
     const double height = at <= options_.rising_steps ? detail::real(at) / detail::real(options_.rising_steps)
                                                       : detail::real(length - at) / detail::real(options_.falling_steps);
-    return options_.base_rate + (options_.peak_rate - options_.base_rate) * height * scale(step, cycle);
+    const double above = (options_.peak_rate - options_.base_rate) * height;
+    return above == 0.0 ? options_.base_rate : options_.base_rate + above * scale(step, cycle);  // the scale may be infinite
   }
   [[nodiscard]] constexpr std::uint64_t cycle_steps() const noexcept { return options_.rising_steps + options_.falling_steps; }
   friend bool operator==(const cyclic&, const cyclic&) = default;
@@ -260,18 +263,24 @@ class cyclic {
 /// Parameters of `warm_restarts`.
 struct warm_restarts_options {
   double base_rate = 1.0;     ///< top of the first cycle; finite, >= 0
-  double minimum_rate = 0.0;  ///< bottom of every cycle; in [0, base_rate]
+  double minimum_rate = 0.0;  ///< rate that every cycle runs to; in [0, base_rate]
   double first_steps = 1.0;   ///< T_0, length of the first cycle in steps, >= 1
   double length_ratio = 1.0;  ///< T_mult, each cycle is so many times as long as the one before, >= 1
-  double height_ratio = 1.0;  ///< base_rate is multiplied by this from cycle to cycle, > 0
+  double height_ratio = 1.0;  ///< base_rate is multiplied by this from cycle to cycle, > 0; above 1 without bound, in the end to infinity
   std::uint64_t cycles = 0;   ///< after so many the minimum rate is held; 0: never
 
   friend bool operator==(const warm_restarts_options&, const warm_restarts_options&) = default;
 };
 
-/// A profile that restarts: cycle i has length T_0 m^i and runs from base r^i down to the minimum.
-/// @note O(1) for cycles of equal length, otherwise O(cycles before step t), about log(t / T_0) / log(m): the cycle is found by adding
-///       lengths, since its closed form with a logarithm is off by one at exact boundaries. Boundaries are exact while lengths are whole.
+/// A profile that restarts: cycle i has length T_0 m^i and runs from base r^i to the minimum,
+///
+///     rate = minimum + (base r^i - minimum) P((t - begin_i) / (T_0 m^i)).
+///
+/// With r < 1 the tops sink towards 0, in the end past a minimum > 0: from then on cycles rise to the minimum from below, as timm's do.
+/// `at_least(minimum, ...)` keeps such a schedule up.
+/// @note O(1) for cycles of equal length, otherwise O(cycles before step t), at most 1000: the cycle is found by adding lengths, since its
+///       closed form with a logarithm is off by one at exact boundaries; only beyond 1000 cycles, where m is within 5 % of 1 and lengths are
+///       not whole, the closed form takes over. Boundaries are exact while lengths are whole.
 /// @par Source Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983.
 template <profile P = cosine>
 class warm_restarts {
@@ -280,10 +289,7 @@ class warm_restarts {
   constexpr explicit warm_restarts(const warm_restarts_options& options, P shape = P{}) : options_(options), shape_(shape) {
     constexpr const char* function = "gavel::schedule::warm_restarts";
     detail::check_rate(function, "base_rate", options.base_rate);
-    detail::check_rate(function, "minimum_rate", options.minimum_rate);
-    if (options.minimum_rate > options.base_rate) {
-      invalid_argument(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", options.base_rate);
-    }
+    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", options.base_rate);
     if (!(options.first_steps >= 1.0 && options.first_steps < infinity)) {
       invalid_argument(function, "first_steps", options.first_steps, "must be finite and >= 1");
     }
@@ -295,9 +301,11 @@ class warm_restarts {
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     const position now = locate(step);
     if (options_.cycles != 0 && now.cycle >= static_cast<double>(options_.cycles)) return options_.minimum_rate;
+    const double share = shape_(now.share);
+    if (share == 0.0) return options_.minimum_rate;  // below a top that may be infinite
     const double top =
-        options_.height_ratio == 1.0 ? options_.base_rate : options_.base_rate * elementary::pow(options_.height_ratio, now.cycle);
-    return options_.minimum_rate + (top - options_.minimum_rate) * shape_(now.share);
+        options_.height_ratio == 1.0 ? options_.base_rate : detail::scaled(options_.base_rate, options_.height_ratio, now.cycle);
+    return options_.minimum_rate + (top - options_.minimum_rate) * share;
   }
   friend bool operator==(const warm_restarts&, const warm_restarts&) = default;
 
@@ -316,12 +324,22 @@ class warm_restarts {
     double begin = 0.0;
     double length = options_.first_steps;
     while (now >= begin + length) {
+      if (cycle == most_added) return locate_far(now);
       begin += length;
       length *= options_.length_ratio;
       cycle += 1.0;
     }
     return {cycle, (now - begin) / length};
   }
+  // begin_n = T_0 (m^n - 1) / (m - 1), solved for n: exact but for rounding, whatever the number of cycles.
+  [[nodiscard]] constexpr position locate_far(double now) const {
+    const double growth = options_.length_ratio - 1.0;
+    const double log_ratio = elementary::log(options_.length_ratio);
+    const double cycle = elementary::floor(elementary::log(1.0 + now * growth / options_.first_steps) / log_ratio);
+    const double begin = options_.first_steps * elementary::expm1(cycle * log_ratio) / growth;
+    return {cycle, detail::unit((now - begin) / (options_.first_steps * elementary::exp(cycle * log_ratio)))};
+  }
+  static constexpr double most_added = 1000.0;  // cycles
   warm_restarts_options options_;
   P shape_;
 };

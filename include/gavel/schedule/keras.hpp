@@ -111,6 +111,8 @@ class stretching_decay {
   constexpr stretching_decay(const detail::power_decay_options& decay, bool cycle) : decay_(decay), cycle_(cycle) {}
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
     detail::power_decay_options now = decay_;
+    constexpr std::uint64_t farthest = std::uint64_t{1} << 62U;  // beyond it the multiples would leave the type
+    if (step > farthest) step = farthest;
     if (cycle_ && step > decay_.steps) now.steps = decay_.steps * ((step - 1) / decay_.steps + 1);  // the first multiple >= step
     return detail::power_decay(now).rate(step);
   }
@@ -158,7 +160,7 @@ struct cosine_decay_options {
   if (!options.warmup_target && options.warmup_steps > 0) {
     invalid_argument(function, "warmup_steps", options.warmup_steps, "must be 0 without a warmup_target");
   }
-  if (options.warmup_steps > max_steps) invalid_argument(function, "warmup_steps", options.warmup_steps, "must be <= 2^53");
+  detail::check_count(function, "warmup_steps", options.warmup_steps);
   const double top = options.warmup_target ? *options.warmup_target : options.initial_learning_rate;
   return {ramp<>({.from = options.initial_learning_rate, .to = top, .steps = options.warmup_steps}), options.warmup_steps,
           stretch(cosine{}, {.steps = options.decay_steps, .base_rate = top, .minimum_rate = top * options.alpha})};

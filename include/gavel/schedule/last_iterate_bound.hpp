@@ -31,9 +31,9 @@ namespace gavel::schedule {
 
 namespace detail {
 
-// B(c eta) = offset / c + slope c: the sums of a walk from the right. `slope` is in units of the squared norm scale.
+// B(c eta) = D^2 inverse / c + c slope, for norms and rates in units of the largest ones.
 struct bound_terms {
-  double offset = 0.0;
+  double inverse = 0.0;  // 1 / (2 S_1)
   double slope = 0.0;
 };
 
@@ -53,9 +53,14 @@ inline double checked_norm_scale(const char* function, vector_view<const double>
   return largest;
 }
 
-/// How many rates remain when the trailing zeros are gone.
+/// The rates that count: how many remain when the trailing zeros are gone, and the largest of them.
+struct used_rates {
+  std::size_t steps = 0;
+  double largest = 0.0;
+};
+
 template <class Rate>
-std::size_t used_steps(const char* function, const char* parameter, std::size_t steps, const Rate& rate_of) {
+used_rates used_steps(const char* function, const char* parameter, std::size_t steps, const Rate& rate_of) {
   double largest = 0.0;
   for (std::size_t t = 0; t < steps; ++t) {
     const double rate = rate_of(t);
@@ -63,21 +68,19 @@ std::size_t used_steps(const char* function, const char* parameter, std::size_t 
     if (rate > largest) largest = rate;
   }
   while (steps > 0 && !(rate_of(steps - 1) > 1e-12 * largest)) --steps;
-  return steps;
+  return {steps, largest};
 }
 
 template <class Rate>
-bound_terms walk_bound(std::size_t steps, const Rate& rate_of, vector_view<const double> norms, double norm_scale,
-                       double distance) noexcept {
+bound_terms walk_bound(const used_rates& used, const Rate& rate_of, vector_view<const double> norms, double norm_scale) noexcept {
   double rates = 0.0, squares = 0.0, ratios = 0.0;
-  const double inverse = norm_scale > 0.0 ? 1.0 / norm_scale : 0.0;
-  for (std::size_t t = steps; t-- > 0;) {
-    const double rate = rate_of(t), after = rates, move = rate * (norms[t] * inverse);
+  for (std::size_t t = used.steps; t-- > 0;) {
+    const double rate = rate_of(t) / used.largest, after = rates, move = norm_scale > 0.0 ? rate * (norms[t] / norm_scale) : 0.0;
     rates += rate;
     squares += move * move;
     if (after > 0.0) ratios += rate / after * (squares / rates);
   }
-  return {distance * (distance / (2.0 * rates)), squares / (2.0 * rates) + 0.5 * ratios};
+  return {0.5 / rates, squares / (2.0 * rates) + 0.5 * ratios};
 }
 
 inline auto rate_reader(vector_view<const double> rates) {
@@ -94,10 +97,10 @@ template <class Rate>
 double bound_value(const char* function, const char* parameter, const Rate& rate_of, vector_view<const double> norms, double distance) {
   check_distance(function, distance);
   const double scale = checked_norm_scale(function, norms);
-  const std::size_t used = used_steps(function, parameter, norms.size(), rate_of);
-  if (used == 0) return std::numeric_limits<double>::infinity();
-  const bound_terms terms = walk_bound(used, rate_of, norms, scale, distance);
-  return terms.offset + terms.slope * scale * scale;
+  const used_rates used = used_steps(function, parameter, norms.size(), rate_of);
+  if (used.steps == 0) return std::numeric_limits<double>::infinity();
+  const bound_terms terms = walk_bound(used, rate_of, norms, scale);
+  return distance * (distance / used.largest) * terms.inverse + scale * (scale * used.largest) * terms.slope;
 }
 
 }  // namespace detail
@@ -119,7 +122,7 @@ double bound_value(const char* function, const char* parameter, const Rate& rate
 enum class base_rate_status {
   found,             ///< yes
   no_positive_rate,  ///< the shape is 0 throughout: bound infinite, rate 0
-  zero_norms         ///< all gradients are 0, so the larger the better: bound 0, rate infinite
+  zero_norms         ///< no gradient at a rate that counts: the larger the better, bound 0, rate infinite
 };
 
 /// A shape at its best scale.
@@ -136,12 +139,12 @@ base_rate_result best_scale(const char* function, const char* parameter, const R
                             double distance) {
   check_distance(function, distance);
   const double scale = checked_norm_scale(function, norms);
-  const std::size_t used = used_steps(function, parameter, norms.size(), rate_of);
-  if (used == 0) return {0.0, std::numeric_limits<double>::infinity(), base_rate_status::no_positive_rate};
-  const bound_terms terms = walk_bound(used, rate_of, norms, scale, distance);
+  const used_rates used = used_steps(function, parameter, norms.size(), rate_of);
+  if (used.steps == 0) return {0.0, std::numeric_limits<double>::infinity(), base_rate_status::no_positive_rate};
+  const bound_terms terms = walk_bound(used, rate_of, norms, scale);
   if (!(terms.slope > 0.0)) return {std::numeric_limits<double>::infinity(), 0.0, base_rate_status::zero_norms};
-  const double base_rate = std::sqrt(terms.offset / terms.slope) / scale;
-  return {base_rate, 2.0 * std::sqrt(terms.offset) * std::sqrt(terms.slope) * scale, base_rate_status::found};
+  const double base_rate = distance / scale / used.largest * std::sqrt(terms.inverse / terms.slope);
+  return {base_rate, 2.0 * std::sqrt(terms.inverse * terms.slope) * scale * distance, base_rate_status::found};
 }
 
 }  // namespace detail
@@ -221,7 +224,7 @@ inline double bound_with_gradient(std::span<const double> rates, vector_view<con
 }  // namespace detail
 
 /// The bound together with its slope in every rate.
-/// @param rates    eta, [T], finite, >= 0, the last one > 0: B has no slope in a trailing zero, so leave those out
+/// @param rates    eta, [T], finite, >= 0, the last one not a trailing zero: B has no slope there, so leave those out
 /// @param gradient receives dB / d eta_t, [T]; must not overlap the inputs
 /// @return B; the other parameters and errors are those of the overload without a gradient
 /// @note O(T), T numbers of scratch. Needs squares of norms and rates within the range of doubles.
@@ -233,9 +236,10 @@ inline double last_iterate_bound(vector_view<const double> rates, vector_view<co
     invalid_argument(function, "gradient.size()", gradient.size(), "must be rates.size() =", rates.size());
   detail::check_distance(function, distance);
   (void)detail::checked_norm_scale(function, gradient_norms);
-  (void)detail::used_steps(function, "rates", rates.size(), detail::rate_reader(rates));
-  if (!(rates[rates.size() - 1] > 0.0)) {
-    invalid_argument_at(function, "rates", rates.size() - 1, rates[rates.size() - 1], "must be > 0 where a gradient is asked for");
+  const detail::used_rates used = detail::used_steps(function, "rates", rates.size(), detail::rate_reader(rates));
+  if (used.steps < rates.size()) {
+    const std::size_t last = rates.size() - 1;
+    invalid_argument_at(function, "rates", last, rates[last], "must be > 1e-12 of the largest where a gradient is asked for");
   }
   std::vector<double> suffix(rates.size());
   return detail::bound_with_gradient({rates.data(), rates.size()}, gradient_norms, distance, suffix, gradient);

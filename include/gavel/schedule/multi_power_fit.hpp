@@ -2,19 +2,22 @@
 #pragma once
 
 #include <gavel/core/error.hpp>
+#include <gavel/core/levenberg_marquardt.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/ordering.hpp>
 #include <gavel/core/views.hpp>
-#include <gavel/schedule/annealing_areas.hpp>
+#include <gavel/schedule/detail/law_fit.hpp>
 #include <gavel/schedule/detail/multi_power_problem.hpp>
 #include <gavel/schedule/detail/rate_changes.hpp>
 #include <gavel/schedule/multi_power_law.hpp>
+#include <gavel/schedule/rate_source.hpp>
 
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 /// @file
@@ -37,28 +40,30 @@ class multi_power_observations {
     }
   }
 
-  /// Appends a run. A rising warm-up would count as negative annealing: leave it out, or enter its steps at the peak rate.
-  /// @param rates  `[T]` rate of every step from 0 on, finite, >= 0; copied
-  /// @param steps  `[n]` at which losses were measured, strictly ascending, < T
+  /// Appends a run. A rising warm-up would count as negative annealing: leave it out, or say how long it is.
+  /// @param rates  a `rate_source`: the schedule of the run, the rate of every step from 0 on, or a log of rates; read up to the last of
+  ///        @p steps
+  /// @param steps  `[n]` at which losses were measured, strictly ascending
   /// @param losses `[n]` finite, > 0
-  /// @throws std::invalid_argument for sizes and steps; std::domain_error for a rate or loss out of its domain and if S_1 + S_W = 0 at the
-  ///         first step. Nothing is appended then.
-  /// @note O(T). Keeps about 120 bytes per change of the rate.
-  void add_curve(vector_view<const double> rates, vector_view<const std::uint64_t> steps, vector_view<const double> losses) {
+  /// @param warmup_steps W: steps 0..W count with the rate of step W, as in `prediction_options`
+  /// @throws std::invalid_argument for sizes and steps, and a source that is empty, not in order or too short; std::domain_error for a rate
+  ///         or loss out of its domain and if S_1 + S_W = 0 at the first step. Nothing is appended then.
+  /// @note O(last step). Keeps 8 bytes per step and about 120 per change of the rate.
+  template <rate_source R>
+  void add_curve(const R& rates, vector_view<const std::uint64_t> steps, vector_view<const double> losses, std::uint64_t warmup_steps = 0) {
     constexpr const char* function = "gavel::schedule::multi_power_observations::add_curve";
-    if (rates.empty()) invalid_argument(function, "rates.size()", rates.size(), "must be >= 1");
     if (losses.size() != steps.size())
       invalid_argument(function, "losses.size()", losses.size(), "must equal steps.size() =", steps.size());
-    detail::check_table(function, "rates", rates);
-    detail::check_steps(function, steps, rates.size() - 1);
     for (std::size_t i = 0; i < losses.size(); ++i) {
       if (!(losses[i] > 0.0 && std::isfinite(losses[i]))) domain_error_at(function, "losses", i, losses[i], "must be finite and > 0");
     }
     if (steps.empty()) return;
-    detail::rate_changes changes(rates);
+    const detail::source_reader<R> source(function, rates, warmup_steps);
+    detail::check_steps(function, steps, source.last_step());
+    detail::rate_changes changes = detail::changes_until(source, steps[steps.size() - 1]);
     detail::check_total_area(function, steps[0], changes.area(steps[0]) + warmup_area_);
     for (std::size_t i = 0; i < steps.size(); ++i) points_.push_back({curves_.size(), steps[i], losses[i]});
-    curves_.push_back(static_cast<detail::rate_changes&&>(changes));
+    curves_.push_back(std::move(changes));
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return points_.size(); }  ///< measured losses
@@ -73,9 +78,9 @@ class multi_power_observations {
   std::vector<detail::multi_power_point> points_;
 };
 
-/// How a fit ended, the most serious finding first.
+/// How a fit ended; of several findings the last of this list is reported.
 enum class multi_power_fit_status {
-  converged,
+  converged,        ///< a minimum, and every parameter is determined
   iteration_limit,  ///< the best point so far
   not_identified,   ///< the curves leave parameters open, see `identified`: predictions hold for schedules like theirs, not for others
   no_points         ///< nothing was fitted
@@ -122,7 +127,7 @@ struct multi_power_fit {
   multi_power_law law;  ///< a parameter that is not identified has some valid value, B without a change of the rate 0
   multi_power_identified identified;
   /// Standard error of each parameter divided by the parameter, for independent errors of equal relative size. Infinite where nothing can
-  /// be said; above about 1 the curves hardly tell the parameter, whatever `identified` says.
+  /// be said (or the parameter is 0); above about 1 the curves hardly tell the parameter, whatever `identified` says.
   multi_power_parameters relative_errors;
   double objective = 0.0;            ///< sum of Huber losses of log(L_obs / L_pred)
   std::optional<double> r_squared;   ///< 1 - SS_res / SS_tot on the losses; empty if all losses are equal
@@ -147,7 +152,7 @@ inline void check_fit_options(const char* function, const multi_power_fit_option
 }
 
 // For fixed C, beta, gamma and alpha the law is linear: every point of the grid comes with its best L_0, A and B.
-[[nodiscard]] inline std::array<multi_power_descent, 36> project_grid(const multi_power_problem& problem) {
+[[nodiscard]] inline std::array<multi_power_descent, 36> project_grid(multi_power_problem& problem) {
   std::array<multi_power_descent, 36> grid;
   std::size_t n = 0;
   for (const double scale : {0.0, 2.5, 5.0, 7.5}) {
@@ -160,81 +165,33 @@ inline void check_fit_options(const char* function, const multi_power_fit_option
   return grid;
 }
 
-struct column_norms {
-  double whole = 0.0;  // squared norm
-  double alone = 0.0;  // of what the other columns do not span
-};
-
-// Of the last column, by modified Gram-Schmidt. The rows are overwritten.
-[[nodiscard]] inline column_norms regress_last_column(std::vector<multi_power_vector>& rows) noexcept {
-  column_norms norms;
-  const auto dot = [&](std::size_t a, std::size_t b) {
-    double sum = 0.0;
-    for (const multi_power_vector& row : rows) sum += row[a] * row[b];
-    return sum;
-  };
-  for (std::size_t c = 0; c < n_multi_power; ++c) {
-    norms.whole = dot(c, c);
-    for (int pass = 0; pass < 2; ++pass) {  // twice is enough where columns nearly depend on each other
-      for (std::size_t b = 0; b < c; ++b) {
-        const double along = dot(b, c);
-        for (multi_power_vector& row : rows) row[c] -= along * row[b];
-      }
-    }
-    norms.alone = dot(c, c);
-    const double scale = norms.alone > 1e-18 * norms.whole ? 1.0 / std::sqrt(norms.alone) : 0.0;
-    for (multi_power_vector& row : rows) row[c] *= scale;
-  }
-  return norms;
-}
-
-// A column of the Jacobian, less what the others span, is what the data say about its parameter alone.
-inline void describe_parameters(multi_power_problem& problem, const multi_power_vector& p, multi_power_fit& result) {
-  problem.linearise(p);
+// What is left of a column of the Jacobian when the others have explained what they can is what the data say about its parameter alone.
+inline void describe_parameters(const multi_power_problem& problem, const multi_power_vector& p, multi_power_fit& result) {
   const std::size_t n = problem.size();
-  std::size_t n_free = 0;
-  for (std::size_t j = 0; j < n_multi_power; ++j) n_free += multi_power_problem::at_bound(p, j) ? 0U : 1U;
-  double squares = 0.0;
-  for (std::size_t i = 0; i < n; ++i) squares += problem.residual(i) * problem.residual(i);
-  const double variance = n > n_free ? squares / static_cast<double>(n - n_free) : infinity;
-  std::array<bool, n_multi_power> known{};
+  std::vector<double> residuals(n);
+  std::vector<multi_power_vector> slopes(n);
+  problem.finer()(p, residuals, slopes);
+  problem.naturalise(p, slopes);
+  std::array<bool, n_multi_power> held{}, known{};
   std::array<double, n_multi_power> errors{};
-  std::vector<multi_power_vector> rows(n);
+  std::size_t n_free = 0;
   for (std::size_t j = 0; j < n_multi_power; ++j) {
-    for (std::size_t i = 0; i < n; ++i) {
-      rows[i] = problem.natural_slope(i, result.law);
-      for (std::size_t l = 0; l < n_multi_power; ++l) {
-        if (l != j && multi_power_problem::at_bound(p, l)) rows[i][l] = 0.0;  // held fast
-      }
-      const double own = rows[i][j];
-      rows[i][j] = rows[i][n_multi_power - 1];
-      rows[i][n_multi_power - 1] = own;
-    }
-    const column_norms norms = regress_last_column(rows);
-    // Nothing can be said about a term that is too small to be seen (rms of its slopes) or a power at the end of its range.
-    const bool visible = norms.whole > 1e-18 * static_cast<double>(n) && !multi_power_problem::at_bound(p, j);
-    known[j] = norms.alone > 1e-12 * norms.whole && (j == index_floor || visible);
-    errors[j] = known[j] ? std::sqrt(variance / norms.alone) : infinity;
+    held[j] = multi_power_problem::at_bound(p, j);
+    n_free += held[j] ? 0U : 1U;
   }
-  if (known[index_floor]) errors[index_floor] /= p[index_floor];  // infinite for a floor of 0
+  const double variance = noise_variance(residuals, problem.huber_delta(), n_free);
+  const auto norms = parameter_norms(slopes, held);
+  for (std::size_t j = 0; j < n_multi_power; ++j) {
+    // Nothing can be said about a term that is too small to be seen (rms of its slopes) or a power at the end of its range.
+    const bool visible = norms[j].whole > 1e-18 * static_cast<double>(n) && !held[j];
+    known[j] = norms[j].alone > 1e-12 * norms[j].whole && (j == index_floor || visible);
+    errors[j] = known[j] ? std::sqrt(variance / norms[j].alone) : infinity;
+  }
+  if (known[index_floor]) errors[index_floor] = p[index_floor] > 0.0 ? errors[index_floor] / p[index_floor] : infinity;
   result.identified = {known[index_floor], known[index_amplitude], known[index_annealing], known[index_alpha],
                        known[index_scale], known[index_beta],      known[index_gamma]};
   result.relative_errors = {errors[index_floor], errors[index_amplitude], errors[index_annealing], errors[index_alpha],
                             errors[index_scale], errors[index_beta],      errors[index_gamma]};
-}
-
-inline void describe_errors(const multi_power_observations& observations, const multi_power_problem& problem, multi_power_fit& result) {
-  const auto n = static_cast<double>(observations.size());
-  double mean = 0.0, residual_squares = 0.0, total_squares = 0.0;
-  for (const multi_power_point& point : observations.points()) mean += point.loss / n;
-  for (std::size_t i = 0; i < observations.size(); ++i) {
-    const double loss = observations.points()[i].loss, relative = std::expm1(-problem.residual(i));
-    residual_squares += relative * relative * loss * loss;
-    total_squares += (loss - mean) * (loss - mean);
-    result.mean_relative_error += std::abs(relative) / n;
-    result.max_relative_error = (std::fmax)(result.max_relative_error, std::abs(relative));
-  }
-  if (total_squares > 1e-28 * n * mean * mean) result.r_squared = 1.0 - residual_squares / total_squares;
 }
 
 }  // namespace detail
@@ -272,11 +229,11 @@ inline void describe_errors(const multi_power_observations& observations, const 
     result.iterations += best.iterations;
   }
   result.law = problem.law(best.point);
-  detail::describe_parameters(problem, best.point, result);
   result.objective = best.objective;
-  detail::describe_errors(observations, problem, result);
+  detail::describe_parameters(problem, best.point, result);
+  detail::describe_errors(problem.losses(), problem.predictions(best.point), result);
   if (!result.identified.all()) result.status = multi_power_fit_status::not_identified;
-  else if (!best.converged) result.status = multi_power_fit_status::iteration_limit;
+  else if (best.status == levenberg_marquardt_status::iteration_limit) result.status = multi_power_fit_status::iteration_limit;
   return result;
 }
 

@@ -4,14 +4,15 @@
 #include <gavel/core/error.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/views.hpp>
-#include <gavel/schedule/annealing_areas.hpp>
 #include <gavel/schedule/detail/rate_changes.hpp>
+#include <gavel/schedule/rate_source.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <vector>
 
 /// @file
 /// The multi-power law: predicts the loss at every step of a training run under a learning-rate schedule that was never run. With eta_i the
@@ -81,6 +82,31 @@ inline void check_total_area(const char* function, std::uint64_t step, double ar
   return loss <= largest ? loss : largest;
 }
 
+// The sum as it stands, backwards: S_k is a sum of positive numbers, not a difference of large ones.
+template <class Rate>
+[[nodiscard]] double loss_by_definition(const char* function, const multi_power_law& law, std::uint64_t step, const Rate& rate_of) {
+  const annealing_shape shape = shape_of(law);
+  compensated_sum area, annealing;
+  double rate = rate_of(step);
+  for (std::uint64_t k = step; k > 0; --k) {
+    area += rate;
+    const double before = rate_of(k - 1);
+    if (rate != before) annealing += (before - rate) * effect(shape, std::log(rate), area.value());
+    rate = before;
+  }
+  area += rate;
+  check_total_area(function, step, area.value() + law.warmup_area);
+  return loss_from_sums(law, area.value(), annealing.value());
+}
+
+/// The rates of steps 0..last of a source, folded up.
+template <class R>
+[[nodiscard]] rate_changes changes_until(const source_reader<R>& source, std::uint64_t last) {
+  std::vector<double> rates(last + 1);
+  for (std::size_t k = 0; k < rates.size(); ++k) rates[k] = source.rate(k);
+  return rate_changes(rates);
+}
+
 // How far log(C eta^-gamma S) may spread over a block of changes. The remainder is of fourth order; the factor is measured, with a margin.
 [[nodiscard]] inline double block_width(double relative_error) noexcept {
   const double width = 5.0 * std::sqrt(std::sqrt(relative_error));
@@ -104,53 +130,100 @@ inline void check_total_area(const char* function, std::uint64_t step, double ar
   constexpr const char* function = "gavel::schedule::multi_power_loss";
   detail::check_law(function, law);
   if (step >= rates.size()) invalid_argument(function, "step", step, "must be < rates.size() =", rates.size());
-  const std::size_t t = step;
-  detail::check_table(function, "rates", {rates.data(), t + 1});
-  const detail::annealing_shape shape = detail::shape_of(law);
-  compensated_sum area, annealing;
-  for (std::size_t k = t; k > 0; --k) {  // backwards: S_k is a sum of positive numbers, not a difference of large ones
-    area += rates[k];
-    if (rates[k] != rates[k - 1]) annealing += (rates[k - 1] - rates[k]) * detail::effect(shape, std::log(rates[k]), area.value());
-  }
-  area += rates[0];
-  detail::check_total_area(function, step, area.value() + law.warmup_area);
-  return detail::loss_from_sums(law, area.value(), annealing.value());
+  detail::check_table(function, "rates", {rates.data(), step + 1});
+  return detail::loss_by_definition(function, law, step, [&](std::uint64_t k) { return rates[k]; });
 }
 
+/// Predicts the loss after one step of any schedule; as `multi_power_loss` else.
+/// @param rates a `rate_source`: schedule, sequence of rates, or log
+/// @throws as `multi_power_loss`; std::invalid_argument if the source ends before @p step or the warm-up, or for a log that is not in order
+template <rate_source R>
+[[nodiscard]] double predict_at(const multi_power_law& law, const R& rates, std::uint64_t step, const prediction_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::predict_at";
+  detail::check_law(function, law);
+  const detail::source_reader<R> source(function, rates, options.warmup_steps);
+  if (step > source.last_step()) invalid_argument(function, "step", step, "must be <= the last step of the rates,", source.last_step());
+  return detail::loss_by_definition(function, law, step, [&](std::uint64_t k) { return source.rate(k); });
+}
+
+/// How a prediction is computed.
 struct multi_power_predict_options {
   /// Error allowed in the annealing sum, relative to the sum of its terms' magnitudes; in [0, 1). 0 takes every change by itself.
   double relative_error = 1e-7;
+  std::uint64_t warmup_steps = 0;  ///< W, as in `prediction_options`: an alternative to leaving the warm-up out, with its `warmup_area`
+
+  friend bool operator==(const multi_power_predict_options&, const multi_power_predict_options&) = default;
 };
 
-/// The losses after several steps of one schedule, in far less than the O(T) per step of the plain sum.
-/// @param law,rates as for `multi_power_loss`
-/// @param steps `[m]` strictly ascending, < rates.size()
-/// @param out   `[m]` receives the losses
-/// @throws as `multi_power_loss` (all rates are checked); std::invalid_argument for steps out of order, another size of @p out or
-///         an option out of range. Nothing is written then.
-/// @note O(T) to fold up the rates, then O(log T) per step while the rates run smoothly; stretches whose rate goes up and down from step to
-///       step are summed one by one. Allocates about 120 bytes per change of the rate.
-inline void predict(const multi_power_law& law, vector_view<const double> rates, vector_view<const std::uint64_t> steps,
-                    std::span<double> out, const multi_power_predict_options& options = {}) {
-  constexpr const char* function = "gavel::schedule::predict";
-  detail::check_law(function, law);
-  detail::check_table(function, "rates", rates);
-  if (out.size() != steps.size()) invalid_argument(function, "out.size()", out.size(), "must equal steps.size() =", steps.size());
+namespace detail {
+
+inline void check_prediction(const char* function, const multi_power_law& law, const multi_power_predict_options& options) {
+  check_law(function, law);
   if (!(options.relative_error >= 0.0 && options.relative_error < 1.0)) {
     invalid_argument(function, "relative_error", options.relative_error, "must be in [0, 1)");
   }
-  if (steps.empty()) return;
-  if (rates.empty()) invalid_argument(function, "rates.size()", rates.size(), "must be >= 1");
-  detail::check_steps(function, steps, rates.size() - 1);
-  const detail::rate_changes changes(rates);
-  // Areas never shrink, so the first step decides.
-  detail::check_total_area(function, steps[0], changes.area(steps[0]) + law.warmup_area);
-  const detail::annealing_shape shape = detail::shape_of(law);
-  const double width = detail::block_width(options.relative_error);
-  for (std::size_t j = 0; j < steps.size(); ++j) {
-    const std::size_t t = steps[j];
-    out[j] = detail::loss_from_sums(law, changes.area(t), changes.sum(shape, t, width));
+}
+
+/// The loss at any step of folded rates.
+class loss_reader {
+ public:
+  /// @param first the first step that will be asked for: areas never shrink, so it decides whether S_1 + S_W > 0
+  loss_reader(const char* function, const multi_power_law& law, const rate_changes& changes, std::uint64_t first,
+              const multi_power_predict_options& options)
+      : law_(law), changes_(changes), shape_(shape_of(law)), width_(block_width(options.relative_error)) {
+    check_total_area(function, first, changes.area(first) + law.warmup_area);
   }
+  [[nodiscard]] double operator()(std::uint64_t step) const noexcept {
+    return loss_from_sums(law_, changes_.area(step), changes_.sum(shape_, step, width_));
+  }
+
+ private:
+  const multi_power_law& law_;
+  const rate_changes& changes_;
+  annealing_shape shape_;
+  double width_;
+};
+
+}  // namespace detail
+
+/// The losses after several steps of one schedule, in far less than the O(T) per step of the plain sum.
+/// @param law   as for `multi_power_loss`
+/// @param rates a `rate_source`: schedule, sequence of rates, or log
+/// @param steps `[m]` strictly ascending, within the source
+/// @param out   `[m]` receives the losses
+/// @throws as `predict_at`; std::invalid_argument for steps out of order, another size of @p out or an option out of range. Nothing is
+///         written then.
+/// @note O(T) to fold up the rates up to the last step, then O(log T) per step while the rates run smoothly; stretches whose rate goes up
+///       and down from step to step are summed one by one. Allocates 16 bytes per step and about 120 per change of the rate.
+template <rate_source R>
+void predict(const multi_power_law& law, const R& rates, vector_view<const std::uint64_t> steps, std::span<double> out,
+             const multi_power_predict_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::predict";
+  detail::check_prediction(function, law, options);
+  if (out.size() != steps.size()) invalid_argument(function, "out.size()", out.size(), "must equal steps.size() =", steps.size());
+  if (steps.empty()) return;
+  const detail::source_reader<R> source(function, rates, options.warmup_steps);
+  detail::check_steps(function, steps, source.last_step());
+  const detail::rate_changes changes = detail::changes_until(source, steps[steps.size() - 1]);
+  const detail::loss_reader losses(function, law, changes, steps[0], options);
+  for (std::size_t j = 0; j < steps.size(); ++j) out[j] = losses(steps[j]);
+}
+
+/// The whole curve.
+/// @param out `[n]` receives the losses after steps 0..n-1
+/// @throws as above; std::invalid_argument if @p out is longer than the source
+template <rate_source R>
+void predict(const multi_power_law& law, const R& rates, std::span<double> out, const multi_power_predict_options& options = {}) {
+  constexpr const char* function = "gavel::schedule::predict";
+  detail::check_prediction(function, law, options);
+  if (out.empty()) return;
+  const detail::source_reader<R> source(function, rates, options.warmup_steps);
+  if (out.size() - 1 > source.last_step()) {
+    invalid_argument(function, "out.size()", out.size(), "must be <= the steps of the rates,", source.last_step() + 1);
+  }
+  const detail::rate_changes changes = detail::changes_until(source, out.size() - 1);
+  const detail::loss_reader losses(function, law, changes, 0, options);
+  for (std::size_t t = 0; t < out.size(); ++t) out[t] = losses(t);
 }
 
 }  // namespace gavel::schedule

@@ -70,7 +70,7 @@ struct polynomial_schedule_options {
   double end_value = 0.0;              ///< value from transition_begin + transition_steps on; finite, >= 0, may be above init_value
   double power = 1.0;                  ///< finite, > 0
   std::uint64_t transition_steps = 0;  ///< required, in [1, 2^53]
-  std::uint64_t transition_begin = 0;  ///< counts before the transition starts
+  std::uint64_t transition_begin = 0;  ///< counts before the transition starts, at most 2^53
 
   friend bool operator==(const polynomial_schedule_options&, const polynomial_schedule_options&) = default;
 };
@@ -83,6 +83,7 @@ struct polynomial_schedule_options {
   detail::check_rate(function, "end_value", options.end_value);
   detail::check_positive(function, "power", options.power);
   detail::check_steps(function, "transition_steps", options.transition_steps);
+  detail::check_count(function, "transition_begin", options.transition_begin);
   const detail::power_decay transition(
       {.from = options.init_value, .to = options.end_value, .steps = options.transition_steps, .power = options.power});
   return {constant_rate(options.init_value), options.transition_begin, transition};
@@ -93,7 +94,7 @@ struct linear_schedule_options {
   double init_value = 1.0;             ///< value until transition_begin; finite, >= 0
   double end_value = 0.0;              ///< value from transition_begin + transition_steps on; finite, >= 0
   std::uint64_t transition_steps = 0;  ///< required, in [1, 2^53]
-  std::uint64_t transition_begin = 0;  ///< counts before the transition starts
+  std::uint64_t transition_begin = 0;  ///< counts before the transition starts, at most 2^53
 
   friend bool operator==(const linear_schedule_options&, const linear_schedule_options&) = default;
 };
@@ -105,6 +106,7 @@ struct linear_schedule_options {
   detail::check_rate(function, "init_value", options.init_value);
   detail::check_rate(function, "end_value", options.end_value);
   detail::check_steps(function, "transition_steps", options.transition_steps);
+  detail::check_count(function, "transition_begin", options.transition_begin);
   return {constant_rate(options.init_value), options.transition_begin,
           ramp<>({.from = options.init_value, .to = options.end_value, .steps = options.transition_steps})};
 }
@@ -136,7 +138,7 @@ struct exponential_decay_options {
   double init_value = 1.0;                         ///< value until transition_begin; finite, >= 0
   std::uint64_t transition_steps = 0;              ///< required; counts per factor decay_rate, in [1, 2^53]
   double decay_rate = 0.0;                         ///< required, finite, > 0
-  std::uint64_t transition_begin = 0;              ///< counts before the decay starts
+  std::uint64_t transition_begin = 0;              ///< counts before the decay starts, at most 2^53
   bool staircase = false;                          ///< hold the value within transition_steps counts
   std::optional<double> end_value = std::nullopt;  ///< bound: from below for decay_rate < 1, else from above; finite, >= 0
 
@@ -151,6 +153,7 @@ struct exponential_decay_options {
   detail::check_rate(function, "init_value", options.init_value);
   detail::check_steps(function, "transition_steps", options.transition_steps);
   detail::check_positive(function, "decay_rate", options.decay_rate);
+  detail::check_count(function, "transition_begin", options.transition_begin);
   if (options.end_value) detail::check_rate(function, "end_value", *options.end_value);
   const bool falls = options.decay_rate < 1.0;
   const schedule::exponential_decay decay({.base_rate = options.init_value,
@@ -202,7 +205,7 @@ enum class interpolation { linear, cosine };
 struct piecewise_interpolate_schedule_options {
   interpolation interpolate_type = interpolation::linear;  ///< required; straight or half a cosine wave
   double init_value = 1.0;                                 ///< value of count 0; finite, >= 0
-  boundaries_and_scales_list boundaries_and_scales = {};   ///< strictly increasing boundaries; factors accumulate
+  boundaries_and_scales_list boundaries_and_scales = {};   ///< strictly increasing boundaries, at most 2^53; factors accumulate
 
   friend bool operator==(const piecewise_interpolate_schedule_options&, const piecewise_interpolate_schedule_options&) = default;
 };
@@ -238,6 +241,10 @@ class interpolated {
   constexpr const char* function = "gavel::schedule::optax::piecewise_interpolate_schedule";
   detail::check_rate(function, "init_value", options.init_value);
   detail::check_boundaries(function, options.boundaries_and_scales);
+  for (std::size_t i = 0; i < options.boundaries_and_scales.size(); ++i) {
+    const std::uint64_t boundary = options.boundaries_and_scales[i].boundary;
+    if (boundary > max_steps) invalid_argument_at(function, "boundaries", i, boundary, "must be <= 2^53");
+  }
   return interpolated(options);
 }
 
@@ -307,12 +314,13 @@ struct warmup_constant_schedule_options {
 
 /// `warmup_constant_schedule`: straight from init_value to peak_value, and there for ever.
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
-[[nodiscard]] constexpr ramp<> warmup_constant_schedule(const warmup_constant_schedule_options& options) {
+[[nodiscard]] constexpr sequence<ramp<>, constant_rate> warmup_constant_schedule(const warmup_constant_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_constant_schedule";
   detail::check_rate(function, "init_value", options.init_value);
   detail::check_rate(function, "peak_value", options.peak_value);
   detail::check_steps(function, "warmup_steps", options.warmup_steps);
-  return ramp<>({.from = options.init_value, .to = options.peak_value, .steps = options.warmup_steps});
+  return {ramp<>({.from = options.init_value, .to = options.peak_value, .steps = options.warmup_steps}), options.warmup_steps,
+          constant_rate(options.peak_value)};
 }
 
 /// Parameters of `warmup_cosine_decay_schedule`, and of each cycle of `sgdr_schedule`.
@@ -353,7 +361,7 @@ struct warmup_exponential_decay_schedule_options {
   std::uint64_t warmup_steps = 0;                  ///< at most 2^53
   std::uint64_t transition_steps = 0;              ///< required; counts per factor decay_rate, in [1, 2^53]
   double decay_rate = 0.0;                         ///< required, finite, > 0
-  std::uint64_t transition_begin = 0;              ///< counts at the peak before the decay
+  std::uint64_t transition_begin = 0;              ///< counts at the peak before the decay, at most 2^53
   bool staircase = false;                          ///< hold the value within transition_steps counts
   std::optional<double> end_value = std::nullopt;  ///< bound of the decay: from below for decay_rate < 1, else from above
 
@@ -366,7 +374,7 @@ struct warmup_exponential_decay_schedule_options {
   constexpr const char* function = "gavel::schedule::optax::warmup_exponential_decay_schedule";
   detail::check_rate(function, "init_value", options.init_value);
   detail::check_rate(function, "peak_value", options.peak_value);
-  if (options.warmup_steps > max_steps) invalid_argument(function, "warmup_steps", options.warmup_steps, "must be <= 2^53");
+  detail::check_count(function, "warmup_steps", options.warmup_steps);
   return sequence(ramp<>({.from = options.init_value, .to = options.peak_value, .steps = options.warmup_steps}), options.warmup_steps,
                   exponential_decay({.init_value = options.peak_value,
                                      .transition_steps = options.transition_steps,

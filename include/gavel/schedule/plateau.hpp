@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/schedule/rate_schedule.hpp>
 
 #include <cstdint>
-#include <limits>
 
 /// @file
 /// A rate that is lowered when a metric has stopped improving: it depends on what was measured, not on the step.
@@ -32,7 +31,7 @@ struct plateau_options {
   double threshold = 1e-4;                     ///< least improvement that counts, finite, >= 0; relative minimising: < 1
   plateau_threshold threshold_mode = plateau_threshold::relative;  ///< how it is measured
   std::uint64_t cooldown = 0;                                      ///< readings after a reduction that are not counted against it
-  double min_rate = 0.0;                                           ///< the rate never goes below this, in [0, base rate]
+  double minimum_rate = 0.0;                                       ///< the rate never goes below this, in [0, base rate]
   double least_change = 1e-8;                                      ///< a smaller reduction is not made (PyTorch's eps), finite, >= 0
 
   friend bool operator==(const plateau_options&, const plateau_options&) = default;
@@ -51,30 +50,29 @@ struct plateau_state {
 /// Lowers the rate by a factor once a metric has not improved for more than `patience` readings: the numbers of PyTorch's
 /// `ReduceLROnPlateau`. Each reading m is an improvement if it beats `best` by the threshold; then it becomes `best` and the count of bad
 /// readings starts anew, otherwise the count grows. During a cooldown the count is held at 0. When it exceeds `patience`, the rate becomes
-/// max(rate factor, min_rate) if that lowers it by more than `least_change`, and a cooldown begins in either case.
+/// max(rate factor, minimum_rate) if that lowers it by more than `least_change`, and a cooldown begins in either case.
 ///
-/// To lower another schedule, start at `base_rate` 1 and multiply: `schedule.rate(t) * plateau.rate()`. A value: copy, compare, resume.
-/// @note Departs from PyTorch where that is silent: a NaN metric is refused (there it is a bad reading), and so are a `min_rate` above the
-/// base rate and options out of range. Infinite metrics compare as numbers: when minimising, infinity is a bad reading and -infinity a best
+/// To lower another schedule, start at `base_rate` 1 and multiply: `schedule.rate(t) * plateau.rate()`. A value: copy, compare, resume; so a
+/// `product` or `sequence` made of it keeps the copy it was given, and does not see later readings.
+/// @note Departs from PyTorch where that is silent: a NaN metric is refused (there it is a bad reading), and so are a `minimum_rate` above
+/// the base rate and options out of range. Infinite metrics compare as numbers: when minimising, infinity is a bad reading and -infinity a best
 /// one that nothing improves on.
 /// @par Source PyTorch, `torch.optim.lr_scheduler.ReduceLROnPlateau`, release 1.13.
 class plateau {
  public:
   /// @param base_rate the rate until the first reduction, finite, >= 0
-  /// @throws std::invalid_argument for a rate or an option outside its range (NaN included)
+  /// @throws std::invalid_argument for a rate or an option outside its range
+  /// @throws std::domain_error     if base_rate, threshold, minimum_rate or least_change is NaN
   constexpr explicit plateau(double base_rate, const plateau_options& options = {}) : options_(options), state_{base_rate, worst(), 0, 0} {
     constexpr const char* function = "gavel::schedule::plateau";
-    if (!finite_not_negative(base_rate)) invalid_argument(function, "base_rate", base_rate, "must be finite and >= 0");
+    detail::check_rate(function, "base_rate", base_rate);
     if (!(options.factor >= 0.0 && options.factor < 1.0)) invalid_argument(function, "factor", options.factor, "must be in [0, 1)");
-    if (!finite_not_negative(options.threshold)) invalid_argument(function, "threshold", options.threshold, "must be finite and >= 0");
+    detail::check_rate(function, "threshold", options.threshold);
     if (options.threshold_mode == plateau_threshold::relative && minimises() && !(options.threshold < 1.0)) {
       invalid_argument(function, "threshold", options.threshold, "must be < 1 relative to a minimum");
     }
-    if (!(options.min_rate >= 0.0)) invalid_argument(function, "min_rate", options.min_rate, "must be >= 0");
-    if (!(options.min_rate <= base_rate)) invalid_argument(function, "min_rate", options.min_rate, "must be <= base_rate =", base_rate);
-    if (!finite_not_negative(options.least_change)) {
-      invalid_argument(function, "least_change", options.least_change, "must be finite and >= 0");
-    }
+    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", base_rate);
+    detail::check_rate(function, "least_change", options.least_change);
   }
 
   /// Reads one metric, as a rule once per validation.
@@ -83,7 +81,7 @@ class plateau {
   /// @throws std::domain_error for NaN; nothing is changed then
   /// @note O(1); no allocation.
   constexpr bool update(double metric) {
-    if (metric != metric) domain_error("gavel::schedule::plateau::update", "metric", metric, "must not be NaN");
+    if (metric != metric) domain_error("gavel::schedule::plateau::update", "metric", metric, "must be a number");
     if (improves(metric)) {
       state_.best = metric;
       state_.bad_readings = 0;
@@ -109,24 +107,19 @@ class plateau {
   [[nodiscard]] constexpr const plateau_options& options() const noexcept { return options_; }
 
   /// Continues from a stored state.
-  /// @throws std::invalid_argument if its rate is negative or not finite, std::domain_error if its best metric is NaN; nothing changes then
+  /// @throws std::invalid_argument if its rate is negative or infinite, std::domain_error if it or the best metric is NaN; nothing changes then
   constexpr void restore(const plateau_state& state) {
     constexpr const char* function = "gavel::schedule::plateau::restore";
-    if (!finite_not_negative(state.rate)) invalid_argument(function, "state.rate", state.rate, "must be finite and >= 0");
-    if (state.best != state.best) domain_error(function, "state.best", state.best, "must not be NaN");
+    detail::check_rate(function, "state.rate", state.rate);
+    if (state.best != state.best) domain_error(function, "state.best", state.best, "must be a number");
     state_ = state;
   }
 
   friend bool operator==(const plateau&, const plateau&) = default;
 
  private:
-  [[nodiscard]] static constexpr bool finite_not_negative(double x) noexcept {
-    return x >= 0.0 && x <= (std::numeric_limits<double>::max)();
-  }
   [[nodiscard]] constexpr bool minimises() const noexcept { return options_.goal == plateau_goal::minimise; }
-  [[nodiscard]] constexpr double worst() const noexcept {
-    return minimises() ? std::numeric_limits<double>::infinity() : -std::numeric_limits<double>::infinity();
-  }
+  [[nodiscard]] constexpr double worst() const noexcept { return minimises() ? infinity : -infinity; }
 
   [[nodiscard]] constexpr bool improves(double metric) const noexcept {
     const bool relative = options_.threshold_mode == plateau_threshold::relative;
@@ -136,7 +129,7 @@ class plateau {
 
   constexpr bool reduce() noexcept {
     const double scaled = state_.rate * options_.factor;
-    const double lowered = scaled > options_.min_rate ? scaled : options_.min_rate;
+    const double lowered = scaled > options_.minimum_rate ? scaled : options_.minimum_rate;
     if (!(state_.rate - lowered > options_.least_change)) return false;
     state_.rate = lowered;
     return true;

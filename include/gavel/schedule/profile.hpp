@@ -58,6 +58,11 @@ constexpr void check_exponent(const char* function, const char* parameter, doubl
   if (!(value > 0.0 && value <= 700.0)) invalid_argument(function, parameter, value, "must be in (0, 700]");
 }
 
+/// A number of cosine waves; so few that the phase keeps its digits.
+constexpr void check_waves(const char* function, const char* parameter, double waves) {
+  if (!(waves > 0.0 && waves <= 1e6)) invalid_argument(function, parameter, waves, "must be in (0, 1e6]");
+}
+
 /// A share of the run in [0, 1).
 constexpr void check_share(const char* function, const char* parameter, double value) {
   if (!(value >= 0.0 && value < 1.0)) invalid_argument(function, parameter, value, "must be in [0, 1)");
@@ -122,7 +127,7 @@ class cosine {
  public:
   /// @throws std::invalid_argument unless waves is in (0, 1e6]
   constexpr explicit cosine(double waves = 0.5) : half_waves_(2.0 * waves) {
-    if (!(waves > 0.0 && waves <= 1e6)) invalid_argument("gavel::schedule::cosine", "waves", waves, "must be in (0, 1e6]");
+    detail::check_waves("gavel::schedule::cosine", "waves", waves);
   }
   [[nodiscard]] constexpr double operator()(double z) const noexcept { return elementary::raised_cosine(half_waves_ * detail::unit(z)); }
   friend bool operator==(const cosine&, const cosine&) = default;
@@ -284,8 +289,8 @@ class step_decay {
 struct one_cycle_options {
   enum class curve { cosine, linear };
   double peak_at = 0.3;          ///< progress of the peak, in (0, 1)
-  double start_divisor = 25.0;   ///< the first rate is the peak divided by this, >= 1
-  double final_divisor = 1e4;    ///< the last rate is the first divided by this, >= 1
+  double start_divisor = 25.0;   ///< the first rate is the peak divided by this, >= 1; infinite: it is 0
+  double final_divisor = 1e4;    ///< the last rate is the first divided by this, >= 1; infinite: it is 0
   curve anneal = curve::cosine;  ///< shape of every phase
   bool three_phase = false;      ///< back to the first rate before the last phase
   double back_at = 0.0;          ///< three phases: progress at which the first rate is reached again; 0 means 2 peak_at

@@ -8,7 +8,7 @@
 
 #include <concepts>
 #include <cstdint>
-#include <type_traits>
+#include <vector>
 
 /// @file
 /// The schedulers of `torch.optim.lr_scheduler` by name, composed of native schedules: `rate(t)` is the rate of optimiser step t, counted from
@@ -20,7 +20,8 @@
 ///   it); `OneCycleLR` overshoots at step `total_steps` and raises one step later.
 /// - What PyTorch divides by zero on, or takes silently, is refused: each function says what.
 ///
-/// `ReduceLROnPlateau` is `plateau` (plateau.hpp). `MultiplicativeLR` has no closed form and is left out: state its product as a `lambda_lr`.
+/// `ReduceLROnPlateau` is `plateau` (plateau.hpp). These are Python's schedulers: libtorch's C++ `torch::optim::StepLR` (1.13) drops every
+/// time one step later, at t = step_size + 1, 2 step_size + 1, ...: it is `step_lr` read at t - 1.
 ///
 /// @par Source PyTorch 1.13, torch/optim/lr_scheduler.py.
 
@@ -30,7 +31,7 @@ namespace gavel::schedule::pytorch {
 struct constant_lr_options {
   double base_lr = 1.0;           ///< rate of the optimiser; finite, >= 0
   double factor = 1.0 / 3.0;      ///< in [0, 1]
-  std::uint64_t total_iters = 5;  ///< steps at the lower rate
+  std::uint64_t total_iters = 5;  ///< steps at the lower rate, at most 2^53
 
   friend bool operator==(const constant_lr_options&, const constant_lr_options&) = default;
 };
@@ -41,6 +42,7 @@ struct constant_lr_options {
   constexpr const char* function = "gavel::schedule::pytorch::constant_lr";
   detail::check_rate(function, "base_lr", options.base_lr);
   detail::check_fraction(function, "factor", options.factor);
+  detail::check_count(function, "total_iters", options.total_iters);
   return {constant_rate(options.base_lr * options.factor), options.total_iters, constant_rate(options.base_lr)};
 }
 
@@ -49,7 +51,7 @@ struct linear_lr_options {
   double base_lr = 1.0;             ///< rate of the optimiser; finite, >= 0
   double start_factor = 1.0 / 3.0;  ///< in (0, 1]
   double end_factor = 1.0;          ///< in [0, 1]
-  std::uint64_t total_iters = 5;    ///< step that reaches end_factor; 0 is there at once (PyTorch divides by zero)
+  std::uint64_t total_iters = 5;    ///< step that reaches end_factor, at most 2^53; 0 is there at once (PyTorch divides by zero)
 
   friend bool operator==(const linear_lr_options&, const linear_lr_options&) = default;
 };
@@ -63,6 +65,7 @@ struct linear_lr_options {
     invalid_argument(function, "start_factor", options.start_factor, "must be in (0, 1]");
   }
   detail::check_fraction(function, "end_factor", options.end_factor);
+  detail::check_count(function, "total_iters", options.total_iters);
   return ramp<>({.from = options.base_lr * options.start_factor, .to = options.base_lr * options.end_factor, .steps = options.total_iters});
 }
 
@@ -251,7 +254,7 @@ struct cyclic_lr_options {
   std::uint64_t step_size_up = 2000;  ///< steps up, in [1, 2^52]
   std::uint64_t step_size_down = 0;   ///< steps down, at most 2^52; 0 means step_size_up
   shape mode = shape::triangular;     ///< `triangular`, `triangular2` or `exp_range`
-  double gamma = 1.0;                 ///< exp_range only, > 0
+  double gamma = 1.0;                 ///< exp_range only, > 0; above 1 the triangles grow for ever
 
   friend bool operator==(const cyclic_lr_options&, const cyclic_lr_options&) = default;
 };
@@ -292,8 +295,14 @@ template <rate_schedule First, rate_schedule Second>
   return {first, second};
 }
 
+/// A factor that a function of yours gives for a step: `double(std::uint64_t)`.
+template <class F>
+concept step_factor = std::copy_constructible<F> && requires(const F& factor, std::uint64_t step) {
+  { factor(step) } -> std::convertible_to<double>;
+};
+
 /// Any factor of the step, times a base rate.
-template <class Factor>
+template <step_factor Factor>
 class lambda_schedule {
  public:
   constexpr lambda_schedule(double base_lr, Factor factor) : base_lr_(base_lr), factor_(factor) {
@@ -308,10 +317,28 @@ class lambda_schedule {
 
 /// `LambdaLR`: base_lr factor(t).
 /// @param base_lr rate of the optimiser; finite, >= 0
-/// @param factor  a copyable callable of the step, `double(std::uint64_t)`
+/// @param factor  of the step; a lambda, with captures or without
 /// @throws std::invalid_argument, std::domain_error unless base_lr is finite and >= 0
-template <std::copyable Factor>
-requires std::regular_invocable<const Factor&, std::uint64_t> && std::convertible_to < std::invoke_result_t<const Factor&, std::uint64_t>,
-double > [[nodiscard]] constexpr lambda_schedule<Factor> lambda_lr(double base_lr, Factor factor) { return {base_lr, factor}; }
+template <step_factor Factor>
+[[nodiscard]] constexpr lambda_schedule<Factor> lambda_lr(double base_lr, Factor factor) {
+  return {base_lr, factor};
+}
+
+/// `MultiplicativeLR`: base_lr factor(1) factor(2) ... factor(t). The product has no closed form, so this is a table of the first @p steps
+/// rates, the last of which is held.
+/// @param base_lr rate of the optimiser; finite, >= 0
+/// @param steps   how many rates to compute, >= 1
+/// @param factor  of the step, never asked for step 0
+/// @throws std::invalid_argument, std::domain_error for an argument outside its range, or a product that is negative, infinite or NaN
+/// @note O(steps) once; allocates the table.
+template <step_factor Factor>
+[[nodiscard]] table multiplicative_lr(double base_lr, std::uint64_t steps, Factor factor) {
+  constexpr const char* function = "gavel::schedule::pytorch::multiplicative_lr";
+  detail::check_rate(function, "base_lr", base_lr);
+  detail::check_steps(function, "steps", steps);
+  std::vector<double> rates(steps, base_lr);
+  for (std::size_t t = 1; t < rates.size(); ++t) rates[t] = rates[t - 1] * static_cast<double>(factor(std::uint64_t{t}));
+  return table(rates);
+}
 
 }  // namespace gavel::schedule::pytorch

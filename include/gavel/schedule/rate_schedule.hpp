@@ -46,9 +46,20 @@ constexpr void check_rate(const char* function, const char* parameter, double ra
   if (!(rate >= 0.0 && rate < infinity)) invalid_argument(function, parameter, rate, "must be finite and >= 0");
 }
 
+/// A number of steps that may be 0.
+constexpr void check_count(const char* function, const char* parameter, std::uint64_t count) {
+  if (count > max_steps) invalid_argument(function, parameter, count, "must be <= 2^53");
+}
+
 constexpr void check_steps(const char* function, const char* parameter, std::uint64_t steps) {
   if (steps == 0) invalid_argument(function, parameter, steps, "must be >= 1");
-  if (steps > max_steps) invalid_argument(function, parameter, steps, "must be <= 2^53");
+  check_count(function, parameter, steps);
+}
+
+/// The end of a decay: a valid rate that is not above the one it starts from.
+constexpr void check_minimum(const char* function, const char* parameter, double minimum, const char* rule, double top) {
+  check_rate(function, parameter, minimum);
+  if (minimum > top) invalid_argument(function, parameter, minimum, rule, top);
 }
 
 }  // namespace detail
@@ -64,10 +75,7 @@ class profile_schedule {
     constexpr const char* function = "gavel::schedule::stretch";
     detail::check_steps(function, "steps", over.steps);
     detail::check_rate(function, "base_rate", over.base_rate);
-    detail::check_rate(function, "minimum_rate", over.minimum_rate);
-    if (over.minimum_rate > over.base_rate) {
-      invalid_argument(function, "minimum_rate", over.minimum_rate, "must be <= base_rate", over.base_rate);
-    }
+    detail::check_minimum(function, "minimum_rate", over.minimum_rate, "must be <= base_rate", over.base_rate);
   }
 
   /// The rate of step @p step, counted from 0. @note O(1), no allocation.
@@ -80,6 +88,13 @@ class profile_schedule {
   [[nodiscard]] constexpr double base_rate() const noexcept { return horizon_.base_rate; }
   [[nodiscard]] constexpr double minimum_rate() const noexcept { return horizon_.minimum_rate; }
   [[nodiscard]] constexpr const P& shape() const noexcept { return shape_; }
+
+  /// The same shape and rates, sampling and convention over another budget: a run that is made longer or shorter.
+  /// @throws std::invalid_argument if steps is 0 or above 2^53
+  [[nodiscard]] constexpr profile_schedule with_steps(std::uint64_t steps) const {
+    return profile_schedule(shape_, {.steps = steps, .base_rate = horizon_.base_rate, .minimum_rate = horizon_.minimum_rate}, sampling_,
+                            convention_);
+  }
 
   friend bool operator==(const profile_schedule&, const profile_schedule&) = default;
 

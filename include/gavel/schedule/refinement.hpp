@@ -31,7 +31,7 @@ namespace gavel::schedule {
 /// @throws std::domain_error for a weight that is negative or not finite, std::invalid_argument if T is 0, the sizes differ or the sum
 ///         is 0 or overflows
 /// @note O(T), no allocation. Sums run from the right and nothing is subtracted: tiny weights at the end keep their digits.
-/// @par Source arXiv 2310.07831, theorem 1.
+/// @par Source arXiv 2310.07831, the reduction to a sum of weighted regrets.
 inline void last_iterate_factors(vector_view<const double> weights, std::span<double> out) {
   constexpr const char* function = "gavel::schedule::last_iterate_factors";
   const std::size_t n = weights.size();
@@ -126,8 +126,8 @@ inline double median_of(vector_view<const double> values) {
 /// @param gradient_norms norms, [T], finite, > 0
 /// @param out            rates, [T], the last one 0; may be the memory of @p gradient_norms
 /// @return the guarantee on f(x_{T-1}) - f*, D / sqrt(sum_t |g_t|^-2), for convex f whose gradients have these norms; 0 without a distance
-/// @throws std::domain_error for a norm that is not finite and > 0; std::invalid_argument if T is 0, the sizes differ, or an option is out
-///         of range
+/// @throws std::domain_error for a norm that is not finite and > 0, or is below 1e-150 of their median (its weight would leave the range of
+///         doubles); std::invalid_argument if T is 0, the sizes differ, or an option is out of range
 /// @note O(T), one copy of the norms.
 /// @par Source arXiv 2310.07831, the refined weights for SGD and their l1 form for coordinate-wise methods.
 inline double refined_rates(vector_view<const double> gradient_norms, std::span<double> out, const refined_rates_options& options = {}) {
@@ -140,7 +140,13 @@ inline double refined_rates(vector_view<const double> gradient_norms, std::span<
     if (!(norm > 0.0) || std::isinf(norm)) domain_error_at(function, "gradient_norms", t, norm, "must be finite and > 0");
   }
   detail::check_scale(function, options.norm, options.distance, options.base_rate);
-  return detail::write_refined_rates(gradient_norms, detail::median_of(gradient_norms), out, options);
+  const double typical = detail::median_of(gradient_norms);
+  for (std::size_t t = 0; t < n; ++t) {
+    if (gradient_norms[t] / typical < 1e-150) {
+      domain_error_at(function, "gradient_norms", t, gradient_norms[t], "must be >= 1e-150 of their median,", typical);
+    }
+  }
+  return detail::write_refined_rates(gradient_norms, typical, out, options);
 }
 
 /// Stretches a record of one run over another number of steps: linear interpolation in progress, so that warm-up keeps its *share* of the
@@ -163,9 +169,9 @@ inline void resample(vector_view<const double> values, std::span<double> out) {
 /// What `refine` made of a log.
 enum class refinement_status {
   refined,             ///< the refined schedule
-  floored_zero_norms,  ///< the refined schedule, some norms having been raised to epsilon times their median: see `floored_norms`
+  floored_zero_norms,  ///< the refined schedule, some norms having been raised: see `floored_norms`
   interpolating,       ///< linear decay instead: norms that die away would put the whole rate on the last steps
-  zero_norms,          ///< linear decay instead: no norm is positive
+  zero_norms,          ///< linear decay from the base rate instead: no norm is positive, whatever the distance
   too_short            ///< one full step: the closed form of a single step is 0
 };
 
@@ -178,7 +184,7 @@ struct refinement_options {
   double smoothing = 0.1;                  ///< share of the run that the median window covers, in [0, 1]; 0: none
   std::size_t smoothing_width = 0;         ///< the window in samples, odd; 0: 2 floor(smoothing N / 2) + 1. At most N (odd) is used
   std::size_t drop_ends = 0;               ///< samples left out at either end (the authors' code leaves out 2)
-  bool drop_non_finite = false;            ///< leave out NaN and infinity instead of refusing them
+  bool drop_non_finite = false;            ///< leave out NaN and infinity instead of refusing them; the others close up
   bool force = false;                      ///< refine interpolating logs all the same
 
   friend bool operator==(const refinement_options&, const refinement_options&) = default;
@@ -191,7 +197,7 @@ struct refined_schedule {
   double guarantee = 0.0;           ///< bound on f(x_{T-1}) - f* if the smoothed norms hold again; 0 without a distance
   double end_ratio = 1.0;           ///< median smoothed norm of the last quarter, over that of the middle half; below 1/3: interpolating
   std::size_t smoothing_width = 1;  ///< window used, 1: none
-  std::size_t floored_norms = 0;    ///< smoothed norms below epsilon times their median
+  std::size_t floored_norms = 0;    ///< smoothed norms raised to epsilon times the median of the positive ones
   std::size_t dropped_norms = 0;    ///< samples left out
 
   /// The rate of update @p step, counted from 0; beyond the end the last rate, 0 without any.

@@ -13,7 +13,7 @@
 /// | convention  | z(t)          | first | last used step | used by |
 /// |-------------|---------------|-------|----------------|---------|
 /// | `left`      | t / T         | 0     | 1 - 1/T        | PyTorch, transformers, optax, Keras |
-/// | `right`     | (t+1) / T     | 1/T   | 1              | transformers' cosine with a minimum rate |
+/// | `right`     | (t+1) / T     | 1/T   | 1              | transformers' `cosine_warmup_with_min_lr` |
 /// | `inclusive` | t / (T-1)     | 0     | 1              | PyTorch's OneCycleLR |
 /// | `interior`  | (t+1) / (T+1) | > 0   | < 1            | neither a wasted first step nor a wasted last one |
 ///

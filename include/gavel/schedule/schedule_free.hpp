@@ -32,6 +32,16 @@ struct averaging_options {
   friend bool operator==(const averaging_options&, const averaging_options&) = default;
 };
 
+/// All that changes in an `averaging_weight`.
+struct averaging_state {
+  double largest_rate = 0.0;  ///< of the steps so far
+  double sum = 0.0;           ///< of all weights, over the last one
+  double coefficient = 0.0;   ///< c_t of the last step
+  std::size_t steps = 0;      ///< entered so far
+
+  friend bool operator==(const averaging_state&, const averaging_state&) = default;
+};
+
 /// The running coefficient of a weighted average whose weights grow with the step and the rate:
 ///
 ///     w_t = (t+1)^r (max_{s <= t} gamma_s)^p,   c_t = w_t / sum_{s <= t} w_s.
@@ -53,30 +63,47 @@ class averaging_weight {
   /// @throws std::invalid_argument for a rate out of range; nothing is changed then
   double update(double rate) {
     gavel::detail::check_finite_not_negative("gavel::schedule::averaging_weight::update", "rate", rate);
-    const double before = largest_rate_;
-    if (rate > largest_rate_) largest_rate_ = rate;
-    const auto time = static_cast<double>(steps_);
-    ++steps_;
-    if (largest_rate_ == 0.0 && options_.rate_power > 0.0) return coefficient_ = 0.0;
+    const double before = state_.largest_rate;
+    if (rate > before) state_.largest_rate = rate;
+    const auto time = static_cast<double>(state_.steps);
+    ++state_.steps;
+    if (state_.largest_rate == 0.0 && options_.rate_power > 0.0) return state_.coefficient = 0.0;
     // The sum in units of the newest weight, which neither overflows nor vanishes whatever the powers.
-    const double rate_ratio = largest_rate_ > 0.0 ? before / largest_rate_ : 1.0;
-    sum_ = 1.0 + sum_ * std::pow(time / (time + 1.0), options_.step_power) * std::pow(rate_ratio, options_.rate_power);
-    return coefficient_ = 1.0 / sum_;
+    const double rate_ratio = state_.largest_rate > 0.0 ? before / state_.largest_rate : 1.0;
+    state_.sum = 1.0 + state_.sum * std::pow(time / (time + 1.0), options_.step_power) * std::pow(rate_ratio, options_.rate_power);
+    return state_.coefficient = 1.0 / state_.sum;
   }
 
   /// c_t of the last step; 0 before the first.
-  [[nodiscard]] double coefficient() const noexcept { return coefficient_; }
-  [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
+  [[nodiscard]] double coefficient() const noexcept { return state_.coefficient; }
+  [[nodiscard]] std::size_t steps_taken() const noexcept { return state_.steps; }
+  [[nodiscard]] const averaging_state& state() const noexcept { return state_; }
   [[nodiscard]] const averaging_options& options() const noexcept { return options_; }
+
+  /// Continues from a stored state.
+  /// @throws std::invalid_argument if its largest rate or its sum is negative or not finite (NaN included); nothing is changed then
+  void restore(const averaging_state& state) {
+    constexpr const char* function = "gavel::schedule::averaging_weight::restore";
+    gavel::detail::check_finite_not_negative(function, "state.largest_rate", state.largest_rate);
+    gavel::detail::check_finite_not_negative(function, "state.sum", state.sum);
+    state_ = state;
+  }
 
   friend bool operator==(const averaging_weight&, const averaging_weight&) = default;
 
  private:
   averaging_options options_{};
-  double largest_rate_ = 0.0;
-  double sum_ = 0.0;  // of all weights, over the last one
-  double coefficient_ = 0.0;
-  std::size_t steps_ = 0;
+  averaging_state state_{};
+};
+
+/// All that changes in a schedule-free optimiser: store it with a checkpoint, give it to `restore`. The parameters y are stored beside it.
+struct schedule_free_state {
+  std::vector<double> base{};     ///< z, [size]
+  std::vector<double> average{};  ///< x, [size]
+  std::vector<double> square{};   ///< v, [size]; empty for SGD
+  averaging_state weight{};       ///< of the average
+
+  friend bool operator==(const schedule_free_state&, const schedule_free_state&) = default;
 };
 
 namespace detail {
@@ -113,9 +140,23 @@ class averaged_descent {
     }
   }
 
+  void write_state(schedule_free_state& state) const {
+    state.base = base_;
+    state.average = average_;
+    state.weight = weight_.state();
+  }
+
+  void restore(const char* function, const schedule_free_state& state) {
+    gavel::detail::check_size(function, "state.base.size()", state.base.size(), base_.size());
+    gavel::detail::check_size(function, "state.average.size()", state.average.size(), average_.size());
+    weight_.restore(state.weight);
+    base_ = state.base;
+    average_ = state.average;
+  }
+
   template <class T>
   void write_average(const char* function, std::span<T> out) const {
-    if (out.size() != average_.size()) invalid_argument(function, "out.size()", out.size(), "must be", average_.size());
+    gavel::detail::check_size(function, "out.size()", out.size(), average_.size());
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(average_[i]);
   }
 
@@ -169,8 +210,8 @@ class schedule_free_sgd {
     gavel::detail::check_finite_not_negative(name, "weight_decay", options.weight_decay);
   }
 
-  /// One step at the built-in rate, `rate(steps())`.
-  void step(std::span<T> parameters, std::span<const T> gradient) { step(parameters, gradient, rate(steps())); }
+  /// One step at the built-in rate, `rate(steps_taken())`.
+  void step(std::span<T> parameters, std::span<const T> gradient) { step(parameters, gradient, rate(steps_taken())); }
 
   /// One step at any rate: it takes the place of gamma_t in the step and in the average's weight.
   /// @param parameters [size], y: where @p gradient was taken; overwritten by the next y
@@ -194,8 +235,22 @@ class schedule_free_sgd {
   [[nodiscard]] std::span<const double> base() const noexcept { return descent_.base(); }        ///< z, [size]
   [[nodiscard]] std::span<const double> average() const noexcept { return descent_.average(); }  ///< x, [size]
   [[nodiscard]] double coefficient() const noexcept { return descent_.weight().coefficient(); }  ///< c of the last step
-  [[nodiscard]] std::size_t steps() const noexcept { return descent_.weight().steps(); }
+  [[nodiscard]] std::size_t steps_taken() const noexcept { return descent_.weight().steps_taken(); }
   [[nodiscard]] const schedule_free_sgd_options& options() const noexcept { return options_; }
+
+  /// A copy of all that changes.
+  [[nodiscard]] schedule_free_state state() const {
+    schedule_free_state state;
+    descent_.write_state(state);
+    return state;
+  }
+  /// Continues from a stored state.
+  /// @throws std::invalid_argument if a vector has another size than this optimiser's, or the weight is out of range; nothing changes then
+  void restore(const schedule_free_state& state) {
+    constexpr const char* function = "gavel::schedule::schedule_free_sgd::restore";
+    gavel::detail::check_size(function, "state.square.size()", state.square.size(), 0);
+    descent_.restore(function, state);
+  }
 
   friend bool operator==(const schedule_free_sgd&, const schedule_free_sgd&) = default;
 
@@ -245,14 +300,14 @@ class schedule_free_adamw {
     gavel::detail::check_finite_not_negative(name, "weight_decay", options.weight_decay);
   }
 
-  /// One step at the built-in rate, `rate(steps())`.
-  void step(std::span<T> parameters, std::span<const T> gradient) { step(parameters, gradient, rate(steps())); }
+  /// One step at the built-in rate, `rate(steps_taken())`.
+  void step(std::span<T> parameters, std::span<const T> gradient) { step(parameters, gradient, rate(steps_taken())); }
 
   /// One step at any rate; arguments, errors and cost as for `schedule_free_sgd::step`.
   void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
     gavel::detail::check_optimizer_step("gavel::schedule::schedule_free_adamw::step", parameters.size(), gradient.size(), descent_.size(),
                                         rate);
-    const double correction = 1.0 - std::pow(options_.beta2, static_cast<double>(steps() + 1));
+    const double correction = 1.0 - std::pow(options_.beta2, static_cast<double>(steps_taken() + 1));
     descent_.step(parameters, rate, [&](std::size_t i, double value) {
       const auto slope = static_cast<double>(gradient[i]);
       square_[i] = options_.beta2 * square_[i] + (1.0 - options_.beta2) * slope * slope;
@@ -269,8 +324,23 @@ class schedule_free_adamw {
   [[nodiscard]] std::span<const double> base() const noexcept { return descent_.base(); }        ///< z, [size]
   [[nodiscard]] std::span<const double> average() const noexcept { return descent_.average(); }  ///< x, [size]
   [[nodiscard]] double coefficient() const noexcept { return descent_.weight().coefficient(); }  ///< c of the last step
-  [[nodiscard]] std::size_t steps() const noexcept { return descent_.weight().steps(); }
+  [[nodiscard]] std::size_t steps_taken() const noexcept { return descent_.weight().steps_taken(); }
   [[nodiscard]] const schedule_free_adamw_options& options() const noexcept { return options_; }
+
+  /// A copy of all that changes.
+  [[nodiscard]] schedule_free_state state() const {
+    schedule_free_state state{.square = square_};
+    descent_.write_state(state);
+    return state;
+  }
+  /// Continues from a stored state.
+  /// @throws std::invalid_argument if a vector has another size than this optimiser's, or the weight is out of range; nothing changes then
+  void restore(const schedule_free_state& state) {
+    constexpr const char* function = "gavel::schedule::schedule_free_adamw::restore";
+    gavel::detail::check_size(function, "state.square.size()", state.square.size(), square_.size());
+    descent_.restore(function, state);
+    square_ = state.square;
+  }
 
   friend bool operator==(const schedule_free_adamw&, const schedule_free_adamw&) = default;
 

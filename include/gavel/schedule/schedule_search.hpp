@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 /// @file
 /// Choosing a schedule before paying for it: which of these ends lowest, which member of a family does, and when to begin to cool down.
@@ -21,6 +22,12 @@
 /// Tissue, Wang, Wang, "Scaling Law with Learning Rate Annealing", 2024, arXiv 2408.11029: the law that is asked.
 
 namespace gavel::schedule {
+
+/// A law that predicts the loss after a step of a schedule: `annealing_law`, or `multi_power_law` with its header.
+template <class L, class R>
+concept loss_law_for = requires(const L& law, const R& rates, std::uint64_t step, const prediction_options& options) {
+  { predict_at(law, rates, step, options) } -> std::convertible_to<double>;
+};
 
 /// One schedule among several.
 struct ranked_schedule {
@@ -31,14 +38,16 @@ struct ranked_schedule {
 };
 
 /// Ranks schedules of any types by the loss they are predicted to end with.
+/// @param law       either law, or the caller's own
 /// @param horizon   the last step, T: rates of steps 0..T count
 /// @param schedules any number of `rate_source`s
 /// @return best first; equals in the order given
 /// @throws as `predict_at`
 /// @note O(T) per schedule. No allocation.
-template <rate_source... R>
-[[nodiscard]] std::array<ranked_schedule, sizeof...(R)> compare_schedules(const annealing_law& law, std::uint64_t horizon,
-                                                                          const prediction_options& options, const R&... schedules) {
+template <class Law, rate_source... R>
+requires(loss_law_for<Law, R>&&...)
+    [[nodiscard]] std::array<ranked_schedule, sizeof...(R)> compare_schedules(const Law& law, std::uint64_t horizon,
+                                                                              const prediction_options& options, const R&... schedules) {
   std::array<ranked_schedule, sizeof...(R)> ranking{};
   std::size_t at = 0;
   ((ranking[at] = {at, predict_at(law, schedules, horizon, options)}, ++at), ...);
@@ -58,6 +67,7 @@ struct family_choice {
 };
 
 /// Tries every member of a family: cosine cycles of several lengths, exponents of a polynomial decay, peak rates...
+/// @param law     either law, or the caller's own
 /// @param family  callable, `family(double parameter)` returns a `rate_source`
 /// @param grid    `[n]` parameters, n >= 1
 /// @param horizon the last step, T
@@ -65,8 +75,9 @@ struct family_choice {
 /// @throws as `predict_at`; std::invalid_argument if the grid is empty or @p losses has another size. If a member is refused, losses of
 ///         the members before it have been written.
 /// @note O(n T) and one schedule alive at a time. For cooldowns `best_cooldown` is far cheaper.
-template <std::invocable<double> Family>
-[[nodiscard]] family_choice best_of(const annealing_law& law, Family&& family, vector_view<const double> grid, std::uint64_t horizon,
+template <class Law, std::invocable<double> Family>
+requires loss_law_for<Law, std::remove_cvref_t<std::invoke_result_t<Family, double>>>
+[[nodiscard]] family_choice best_of(const Law& law, Family&& family, vector_view<const double> grid, std::uint64_t horizon,
                                     std::span<double> losses = {}, const prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::best_of";
   if (grid.empty()) invalid_argument(function, "grid.size()", grid.size(), "must be >= 1");

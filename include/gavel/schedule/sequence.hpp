@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <vector>
 
 /// @file
@@ -37,7 +38,9 @@ struct ramp_options {
   friend bool operator==(const ramp_options&, const ramp_options&) = default;
 };
 
-/// From one rate to another, up or down: from + (to - from) S(t / steps), with S(u) = u (straight) or the mirror image 1 - R(u) of a profile R.
+/// From one rate to another by a profile R that falls from 1 to 0, u = t / steps: down along it, to + (from - to) R(u), or up by running it
+/// backwards, from + (to - from) R(1 - u), as `warmup` does. `linear` (default) is straight, `one_minus_sqrt` rises as 1 - sqrt(1 - u),
+/// `polynomial(p)` as u^p.
 template <profile R = linear>
 class ramp {
  public:
@@ -46,17 +49,19 @@ class ramp {
     constexpr const char* function = "gavel::schedule::ramp";
     detail::check_rate(function, "from", options.from);
     detail::check_rate(function, "to", options.to);
-    if (options.steps > max_steps) invalid_argument(function, "steps", options.steps, "must be <= 2^53");
+    detail::check_count(function, "steps", options.steps);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     if (step >= options_.steps) return options_.to;
-    const double length = detail::real(options_.steps);
-    if constexpr (std::same_as<R, linear>) {  // from the lower end, in whole steps: 1 - share would cancel where the rate is small
-      return options_.to >= options_.from ? options_.from + (options_.to - options_.from) * (detail::real(step) / length)
-                                          : options_.to + (options_.from - options_.to) * (detail::real(options_.steps - step) / length);
+    const std::uint64_t left = options_.steps - step;
+    const bool up = options_.to >= options_.from;
+    double height;  // above the lower end, from a share of whole steps: 1 - u would cancel where the rate is small
+    if constexpr (std::same_as<R, linear>) {
+      height = detail::real(up ? step : left) / detail::real(options_.steps);
     } else {
-      return options_.from + (options_.to - options_.from) * (1.0 - shape_(detail::real(step) / length));
+      height = shape_(detail::real(up ? left : step) / detail::real(options_.steps));
     }
+    return up ? options_.from + (options_.to - options_.from) * height : options_.to + (options_.from - options_.to) * height;
   }
   [[nodiscard]] constexpr std::uint64_t steps() const noexcept { return options_.steps; }
   friend bool operator==(const ramp&, const ramp&) = default;
@@ -73,7 +78,7 @@ class sequence {
  public:
   /// @throws std::invalid_argument if boundary > 2^53
   constexpr sequence(First first, std::uint64_t boundary, Second second) : first_(first), boundary_(boundary), second_(second) {
-    if (boundary > max_steps) invalid_argument("gavel::schedule::sequence", "boundary", boundary, "must be <= 2^53");
+    detail::check_count("gavel::schedule::sequence", "boundary", boundary);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     return step < boundary_ ? first_.rate(step) : second_.rate(step - boundary_);
@@ -88,14 +93,18 @@ class sequence {
   Second second_;
 };
 
-/// The product of two schedules at the same step; with a `constant_rate` it is a change of units.
+/// The product of two schedules at the same step. With a `constant_rate` it is a change of units, or the rate of a parameter group that has a
+/// factor of its own.
 template <rate_schedule First, rate_schedule Second>
 class product {
  public:
   constexpr product(First first, Second second) : first_(first), second_(second) {}
   [[nodiscard]] constexpr double rate(std::uint64_t step) const { return first_.rate(step) * second_.rate(step); }
+  /// The length of the longer one, if both have one.
   [[nodiscard]] constexpr std::uint64_t steps() const requires finite_rate_schedule<First> || finite_rate_schedule<Second> {
-    if constexpr (finite_rate_schedule<First>) {
+    if constexpr (finite_rate_schedule<First> && finite_rate_schedule<Second>) {
+      return first_.steps() > second_.steps() ? first_.steps() : second_.steps();
+    } else if constexpr (finite_rate_schedule<First>) {
       return first_.steps();
     } else {
       return second_.steps();
@@ -142,16 +151,15 @@ struct cooldown_options {
 template <rate_schedule S, profile P = one_minus_sqrt>
 class cooldown {
  public:
-  /// @throws std::invalid_argument if steps is 0, start + steps > 2^53 or minimum_rate is above the rate at the start
+  /// @throws std::invalid_argument if steps is 0, start + steps > 2^53, or the rate at the start is infinite or below minimum_rate
+  /// @throws std::domain_error     if minimum_rate or the rate at the start is NaN
   constexpr cooldown(S inner, const cooldown_options& options, P shape = P{}) : inner_(inner), options_(options), shape_(shape) {
     constexpr const char* function = "gavel::schedule::cooldown";
     detail::check_steps(function, "steps", options.steps);
     if (options.start > max_steps - options.steps) invalid_argument(function, "start", options.start, "must be <= 2^53 - steps");
-    detail::check_rate(function, "minimum_rate", options.minimum_rate);
     start_rate_ = inner_.rate(options.start);
-    if (options.minimum_rate > start_rate_) {
-      invalid_argument(function, "minimum_rate", options.minimum_rate, "must be <= the rate at the start,", start_rate_);
-    }
+    detail::check_rate(function, "rate(start)", start_rate_);
+    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "must be <= the rate at the start,", start_rate_);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     if (step < options_.start) return inner_.rate(step);
@@ -169,7 +177,8 @@ class cooldown {
   double start_rate_ = 0.0;
 };
 
-/// Stored rates, one per step: a schedule read from a file, measured, or computed once. Past its end the last rate is held.
+/// Stored rates, one per step: a schedule read from a file, measured, or computed once. Past its end the last rate is held. Every schedule fits
+/// into this one type, so it is also what a schedule chosen by name at run time can be.
 class table {
  public:
   /// @param rates at least one, each finite and >= 0; copied
@@ -184,6 +193,7 @@ class table {
     }
     rates_.assign(rates.begin(), rates.end());
   }
+  table(std::initializer_list<double> rates) : table(vector_view<const double>(rates.begin(), rates.size())) {}
   /// The first @p steps rates of another schedule.
   /// @throws std::invalid_argument if steps is 0, or as above for the rates
   template <rate_schedule S>

@@ -15,17 +15,19 @@
 /// All have a linear warm-up from warmup_lr_init at t = 0. Without `warmup_prefix` the decay counts from t = 0, so that its first W values are
 /// never seen and the rate jumps down where the warm-up ends; with it the decay starts at t = W from the top.
 ///
+/// As in timm, a `cycle_decay` < 1 takes the tops of late cycles below lr_min, and such a cycle rises to it.
+///
 /// Where ours departs, on purpose: noise on the rate is left out; the cycle of a growing restart is found by adding lengths, since timm's
 /// logarithm is off by one at some boundaries; cycle_mul < 1, cycle_limit = 0 and a minimum above the base are refused. `plateau` is PyTorch's
 /// (plateau.hpp).
 ///
-/// @par Source timm, timm/scheduler: cosine_lr.py, poly_lr.py, tanh_lr.py, step_lr.py, multistep_lr.py.
+/// @par Source timm, timm/scheduler: cosine_lr.py, poly_lr.py, tanh_lr.py, step_lr.py, multistep_lr.py, wsd_lr.py.
 
 namespace gavel::schedule::detail {
 
 constexpr void check_timm_warmup(const char* function, double base_lr, std::uint64_t warmup_t, double warmup_lr_init) {
   check_rate(function, "base_lr", base_lr);
-  if (warmup_t > max_steps) invalid_argument(function, "warmup_t", warmup_t, "must be <= 2^53");
+  check_count(function, "warmup_t", warmup_t);
   check_rate(function, "warmup_lr_init", warmup_lr_init);
 }
 
@@ -192,6 +194,102 @@ struct multistep_options {
   return detail::timm_warmup(
       options, options.base_lr,
       detail::multi_step(function, "decay_t", options.base_lr, options.decay_rate, options.decay_t, options.drop_early ? 1 : 0));
+}
+
+/// What `wsd` does between its warm-up and its decay.
+enum class stable_fn {
+  constant,  ///< base_lr
+  rsqrt,     ///< base_lr (1 + t / timescale)^-1/2
+  power      ///< base_lr (1 + t / timescale)^-stable_power
+};
+
+/// How `wsd` falls, over u in [0, 1].
+enum class decay_fn {
+  linear,          ///< 1 - u
+  one_minus_sqrt,  ///< 1 - sqrt(u), timm's `1-sqrt`
+  cosine,          ///< (1 + cos(pi u)) / 2
+  power,           ///< 1 - u^decay_power
+  exp              ///< (r^u - r) / (1 - r) with r = decay_ratio
+};
+
+/// Parameters of `wsd`.
+struct wsd_options {
+  double base_lr = 1.0;                                ///< rate of the optimiser; finite, >= 0
+  std::uint64_t t_initial = 0;                         ///< required; length of the stable and the decay phase together, in [1, 2^53]
+  std::uint64_t decay_t = 0;                           ///< required; the last of them that fall, in [1, t_initial]
+  double lr_min = 0.0;                                 ///< in [0, base_lr]
+  timm::stable_fn stable_fn = stable_fn::constant;     ///< shape of the stable phase, which goes on under the decay
+  double stable_timescale = 0.0;                       ///< of `rsqrt` and `power`, > 0; 0 means warmup_t
+  double stable_power = 0.5;                           ///< of `power`, finite, > 0
+  timm::decay_fn decay_fn = decay_fn::one_minus_sqrt;  ///< shape of the decay; for one of your own see `cooldown`
+  double decay_power = 0.5;                            ///< of `power`, finite, > 0
+  double decay_ratio = 0.1;                            ///< of `exp`, in (0, 1)
+  std::uint64_t warmup_t = 0;                          ///< W, before t_initial
+  double warmup_lr_init = 0.0;                         ///< rate at t = 0 where there is a warm-up; finite, >= 0
+
+  friend bool operator==(const wsd_options&, const wsd_options&) = default;
+};
+
+/// The stable and the decay phase of `wsd`, t counted from the end of the warm-up.
+class stable_decay {
+ public:
+  constexpr explicit stable_decay(const wsd_options& options) : options_(options) {}
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
+    const double level = options_.base_lr * stable(static_cast<double>(step));
+    const double top = level > options_.lr_min ? level : options_.lr_min;
+    const std::uint64_t start = options_.t_initial - options_.decay_t;
+    if (step <= start) return top;
+    if (step >= options_.t_initial) return options_.lr_min;
+    return options_.lr_min + (top - options_.lr_min) * decay(step - start);
+  }
+  [[nodiscard]] constexpr std::uint64_t steps() const noexcept { return options_.t_initial; }
+  friend bool operator==(const stable_decay&, const stable_decay&) = default;
+
+ private:
+  [[nodiscard]] constexpr double stable(double elapsed) const noexcept {
+    if (options_.stable_fn == stable_fn::constant) return 1.0;
+    return elementary::pow(1.0 + elapsed / options_.stable_timescale,
+                           options_.stable_fn == stable_fn::rsqrt ? -0.5 : -options_.stable_power);
+  }
+  [[nodiscard]] constexpr double decay(std::uint64_t passed) const noexcept {
+    const double length = detail::real(options_.decay_t);
+    const double u = detail::real(passed) / length;
+    switch (options_.decay_fn) {
+      case decay_fn::one_minus_sqrt: return schedule::one_minus_sqrt{}(u);
+      case decay_fn::cosine: return schedule::cosine{}(u);
+      case decay_fn::power: return 1.0 - elementary::pow(u, options_.decay_power);
+      case decay_fn::exp: return (elementary::pow(options_.decay_ratio, u) - options_.decay_ratio) / (1.0 - options_.decay_ratio);
+      case decay_fn::linear: break;
+    }
+    return detail::real(options_.decay_t - passed) / length;
+  }
+  wsd_options options_;
+};
+
+/// `wsd`: warm-up to base_lr, then lr_min + (max(base_lr stable(t), lr_min) - lr_min) decay(u) with u over the last decay_t of t_initial, and
+/// lr_min from t = warmup_t + t_initial on. The warm-up is always a prefix here.
+/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @par Source Zhai et al., "Scaling Vision Transformers", 2021, arXiv 2106.04560 (rsqrt); Haegele et al., 2024, arXiv 2405.18392 (1 - sqrt).
+[[nodiscard]] constexpr sequence<ramp<>, stable_decay> wsd(const wsd_options& options) {
+  constexpr const char* function = "gavel::schedule::timm::wsd";
+  detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
+  detail::check_steps(function, "t_initial", options.t_initial);
+  if (options.decay_t == 0 || options.decay_t > options.t_initial) {
+    invalid_argument(function, "decay_t", options.decay_t, "must be in [1, t_initial], and t_initial is", options.t_initial);
+  }
+  detail::check_minimum(function, "lr_min", options.lr_min, "must be <= base_lr", options.base_lr);
+  wsd_options checked = options;
+  if (options.stable_timescale == 0.0) checked.stable_timescale = detail::real(options.warmup_t);
+  if (options.stable_fn != stable_fn::constant) {
+    detail::check_positive(function, "stable_timescale", checked.stable_timescale);
+    detail::check_positive(function, "stable_power", options.stable_power);
+  }
+  detail::check_positive(function, "decay_power", options.decay_power);
+  if (!(options.decay_ratio > 0.0 && options.decay_ratio < 1.0)) {
+    invalid_argument(function, "decay_ratio", options.decay_ratio, "must be in (0, 1)");
+  }
+  return {ramp<>({.from = options.warmup_lr_init, .to = options.base_lr, .steps = options.warmup_t}), options.warmup_t,
+          stable_decay(checked)};
 }
 
 }  // namespace gavel::schedule::timm

@@ -100,13 +100,11 @@ struct constant_with_warmup_options {
 
 /// `constant_with_warmup`: t / W, then 1.
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
-[[nodiscard]] constexpr ramp<> constant_with_warmup(const constant_with_warmup_options& options) {
+[[nodiscard]] constexpr sequence<ramp<>, constant_rate> constant_with_warmup(const constant_with_warmup_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::constant_with_warmup";
   detail::check_rate(function, "base_lr", options.base_lr);
-  if (options.num_warmup_steps > max_steps) {
-    invalid_argument(function, "num_warmup_steps", options.num_warmup_steps, "must be <= 2^53");
-  }
-  return ramp<>({.from = 0.0, .to = options.base_lr, .steps = options.num_warmup_steps});
+  detail::check_count(function, "num_warmup_steps", options.num_warmup_steps);
+  return detail::after_warmup(options, constant_rate(options.base_lr));
 }
 
 /// Parameters of `linear`.
@@ -131,7 +129,7 @@ struct cosine_options {
   double base_lr = 1.0;                  ///< finite, >= 0
   std::uint64_t num_training_steps = 0;  ///< required, T, in [1, 2^53]
   std::uint64_t num_warmup_steps = 0;    ///< W <= T
-  double num_cycles = 0.5;               ///< waves, > 0; half a wave falls once
+  double num_cycles = 0.5;               ///< waves, in (0, 1e6]; half a wave falls once
 
   friend bool operator==(const cosine_options&, const cosine_options&) = default;
 };
@@ -141,7 +139,7 @@ struct cosine_options {
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine";
   detail::check_budget(function, options);
-  detail::check_positive(function, "num_cycles", options.num_cycles);
+  detail::check_waves(function, "num_cycles", options.num_cycles);
   return detail::after_warmup(
       options, stretch(schedule::cosine(options.num_cycles), {.steps = detail::steps_after_warmup(options), .base_rate = options.base_lr}));
 }
@@ -151,7 +149,7 @@ struct cosine_options {
 [[nodiscard]] constexpr sequence<ramp<>, cosine_wave> cosine_rebounding(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_rebounding";
   detail::check_budget(function, options);
-  detail::check_positive(function, "num_cycles", options.num_cycles);
+  detail::check_waves(function, "num_cycles", options.num_cycles);
   return detail::after_warmup(options,
                               cosine_wave({.base_rate = options.base_lr,
                                            .half_wave = detail::real(detail::steps_after_warmup(options)) / (2.0 * options.num_cycles)}));
@@ -167,11 +165,34 @@ struct cosine_with_restarts_options {
   friend bool operator==(const cosine_with_restarts_options&, const cosine_with_restarts_options&) = default;
 };
 
-/// `cosine_with_restarts`: t / W, then num_cycles half waves of (T - W) / num_cycles steps, each from base_lr towards 0, and 0 from T on. Where
-/// num_cycles divides T - W every restart is at its step; upstream's rounding can miss one (step 2900 of 10,000 with 100 cycles).
+/// Equal half waves over a number of steps, then 0.
+class equal_restarts {
+ public:
+  constexpr equal_restarts(double base_lr, std::uint64_t steps, std::uint64_t cycles) : base_lr_(base_lr), steps_(steps), cycles_(cycles) {}
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
+    if (step >= steps_) return 0.0;
+    // Progress in the cycle is the remainder of step cycles / steps, in whole numbers: the quotient in double may be off by a few, and what is
+    // left then is right modulo 2^64.
+    const auto cycle = static_cast<std::uint64_t>(detail::real(step) / detail::real(steps_) * detail::real(cycles_));
+    auto rest = static_cast<std::int64_t>(step * cycles_ - cycle * steps_);
+    const auto length = static_cast<std::int64_t>(steps_);
+    while (rest < 0) rest += length;
+    while (rest >= length) rest -= length;
+    return base_lr_ * elementary::raised_cosine(static_cast<double>(rest) / detail::real(steps_));
+  }
+  [[nodiscard]] constexpr std::uint64_t steps() const noexcept { return steps_; }
+  friend bool operator==(const equal_restarts&, const equal_restarts&) = default;
+
+ private:
+  double base_lr_;
+  std::uint64_t steps_;
+  std::uint64_t cycles_;
+};
+
+/// `cosine_with_restarts`: t / W, then num_cycles half waves of (T - W) / num_cycles steps, each from base_lr towards 0, and 0 from T on. A
+/// cycle that starts at a whole step is at base_lr there; upstream's rounding can miss that (step 2900 of 10,000 with 100 cycles).
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
-[[nodiscard]] constexpr sequence<ramp<>, warm_restarts<schedule::cosine>> cosine_with_restarts(
-    const cosine_with_restarts_options& options) {
+[[nodiscard]] constexpr sequence<ramp<>, equal_restarts> cosine_with_restarts(const cosine_with_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_restarts";
   detail::check_budget(function, options);
   const std::uint64_t steps = detail::steps_after_warmup(options);
@@ -179,10 +200,7 @@ struct cosine_with_restarts_options {
   if (options.num_cycles > steps) {
     invalid_argument(function, "num_cycles", options.num_cycles, "must be <= the steps after the warm-up,", steps);
   }
-  return detail::after_warmup(options,
-                              warm_restarts<schedule::cosine>({.base_rate = options.base_lr,
-                                                               .first_steps = detail::real(steps) / detail::real(options.num_cycles),
-                                                               .cycles = options.num_cycles}));
+  return detail::after_warmup(options, equal_restarts(options.base_lr, steps, options.num_cycles));
 }
 
 /// Parameters of `polynomial`.
@@ -224,10 +242,8 @@ struct inverse_sqrt_options {
 [[nodiscard]] constexpr schedule::inverse_sqrt inverse_sqrt(const inverse_sqrt_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::inverse_sqrt";
   detail::check_rate(function, "base_lr", options.base_lr);
-  if (options.num_warmup_steps > max_steps) {
-    invalid_argument(function, "num_warmup_steps", options.num_warmup_steps, "must be <= 2^53");
-  }
-  if (options.timescale > max_steps) invalid_argument(function, "timescale", options.timescale, "must be <= 2^53");
+  detail::check_count(function, "num_warmup_steps", options.num_warmup_steps);
+  detail::check_count(function, "timescale", options.timescale);
   return schedule::inverse_sqrt(
       {.base_rate = options.base_lr, .warmup_steps = options.num_warmup_steps, .timescale = detail::real(options.timescale)});
 }
@@ -239,7 +255,7 @@ struct cosine_with_min_lr_options {
   std::uint64_t num_warmup_steps = 0;                ///< W <= T
   std::optional<double> min_lr = std::nullopt;       ///< the minimum rate, in [0, base_lr]; exactly one of this and the next
   std::optional<double> min_lr_rate = std::nullopt;  ///< the minimum as a share of base_lr, in [0, 1]
-  double num_cycles = 0.5;                           ///< waves, > 0
+  double num_cycles = 0.5;                           ///< waves, in (0, 1e6]
 
   friend bool operator==(const cosine_with_min_lr_options&, const cosine_with_min_lr_options&) = default;
 };
@@ -249,7 +265,7 @@ struct cosine_with_min_lr_options {
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine_with_min_lr(const cosine_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_min_lr";
   detail::check_budget(function, options);
-  detail::check_positive(function, "num_cycles", options.num_cycles);
+  detail::check_waves(function, "num_cycles", options.num_cycles);
   return detail::after_warmup(options,
                               stretch(schedule::cosine(options.num_cycles), {.steps = detail::steps_after_warmup(options),
                                                                              .base_rate = options.base_lr,
@@ -261,7 +277,7 @@ struct cosine_with_min_lr_options {
 [[nodiscard]] constexpr sequence<ramp<>, cosine_wave> cosine_with_min_lr_rebounding(const cosine_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_min_lr_rebounding";
   detail::check_budget(function, options);
-  detail::check_positive(function, "num_cycles", options.num_cycles);
+  detail::check_waves(function, "num_cycles", options.num_cycles);
   return detail::after_warmup(options,
                               cosine_wave({.base_rate = options.base_lr,
                                            .minimum_rate = detail::minimum_of(function, options),
@@ -276,7 +292,7 @@ struct cosine_warmup_with_min_lr_options {
   std::optional<double> min_lr = std::nullopt;          ///< the minimum rate, in [0, base_lr]; exactly one of this and the next
   std::optional<double> min_lr_rate = std::nullopt;     ///< the minimum as a share of base_lr, in [0, 1]
   std::optional<double> warmup_lr_rate = std::nullopt;  ///< rate of step 0 as a share of base_lr, in [0, 1]; unset means 1 / W
-  double num_cycles = 0.5;                              ///< waves, > 0
+  double num_cycles = 0.5;                              ///< waves, in (0, 1e6]
 
   friend bool operator==(const cosine_warmup_with_min_lr_options&, const cosine_warmup_with_min_lr_options&) = default;
 };
@@ -288,7 +304,7 @@ struct cosine_warmup_with_min_lr_options {
     const cosine_warmup_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_warmup_with_min_lr";
   detail::check_budget(function, options);
-  detail::check_positive(function, "num_cycles", options.num_cycles);
+  detail::check_waves(function, "num_cycles", options.num_cycles);
   const horizon over{
       .steps = detail::steps_after_warmup(options), .base_rate = options.base_lr, .minimum_rate = detail::minimum_of(function, options)};
   return {detail::early_warmup(function, options), options.num_warmup_steps,
@@ -301,7 +317,7 @@ struct cosine_warmup_with_min_lr_options {
     const cosine_warmup_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_warmup_with_min_lr_rebounding";
   detail::check_budget(function, options);
-  detail::check_positive(function, "num_cycles", options.num_cycles);
+  detail::check_waves(function, "num_cycles", options.num_cycles);
   const cosine_wave wave({.base_rate = options.base_lr,
                           .minimum_rate = detail::minimum_of(function, options),
                           .half_wave = detail::real(detail::steps_after_warmup(options)) / (2.0 * options.num_cycles)});
@@ -321,20 +337,20 @@ struct warmup_stable_decay_options {
   wsd_type warmup_type = wsd_type::linear;                         ///< shape of the rise; its 1 - sqrt is 1 - sqrt(1 - t / W)
   wsd_type decay_type = wsd_type::cosine;                          ///< shape of the fall
   double min_lr_ratio = 0.0;                                       ///< rate at both ends as a share of base_lr, in [0, 1]
-  double num_cycles = 0.5;                                         ///< waves of a cosine decay, > 0
+  double num_cycles = 0.5;                                         ///< waves of a cosine decay, in (0, 1e6]
 
   friend bool operator==(const warmup_stable_decay_options&, const warmup_stable_decay_options&) = default;
 };
 
-/// The rise and the fall of `warmup_stable_decay`, as profiles from 1 to 0; the rise is read mirrored by `ramp`.
+/// The fall of `warmup_stable_decay` as a profile, which `ramp` runs backwards for the rise.
 class wsd_curve {
  public:
-  constexpr wsd_curve(wsd_type type, bool rise, double num_cycles) : type_(type), rise_(rise), wave_(num_cycles) {}
+  constexpr wsd_curve(wsd_type type, double num_cycles) : type_(type), wave_(num_cycles) {}
   [[nodiscard]] constexpr double operator()(double z) const noexcept {
     if (z >= 1.0) return 0.0;  // also where the waves do not end at the bottom
     switch (type_) {
       case wsd_type::cosine: return wave_(z);
-      case wsd_type::one_minus_sqrt: return rise_ ? elementary::sqrt(1.0 - z) : 1.0 - elementary::sqrt(z);
+      case wsd_type::one_minus_sqrt: return 1.0 - elementary::sqrt(z);
       case wsd_type::linear: break;
     }
     return 1.0 - z;
@@ -343,7 +359,6 @@ class wsd_curve {
 
  private:
   wsd_type type_;
-  bool rise_;
   schedule::cosine wave_;
 };
 
@@ -355,16 +370,15 @@ class wsd_curve {
   constexpr const char* function = "gavel::schedule::transformers::warmup_stable_decay";
   detail::check_rate(function, "base_lr", options.base_lr);
   detail::check_fraction(function, "min_lr_ratio", options.min_lr_ratio);
-  detail::check_positive(function, "num_cycles", options.num_cycles);
+  detail::check_waves(function, "num_cycles", options.num_cycles);
   detail::check_steps(function, "num_decay_steps", options.num_decay_steps);
-  if (options.num_warmup_steps > max_steps) {
-    invalid_argument(function, "num_warmup_steps", options.num_warmup_steps, "must be <= 2^53");
-  }
+  detail::check_count(function, "num_warmup_steps", options.num_warmup_steps);
+  if (options.num_training_steps) detail::check_count(function, "num_training_steps", *options.num_training_steps);
+  if (options.num_stable_steps) detail::check_count(function, "num_stable_steps", *options.num_stable_steps);
   const std::uint64_t moving = options.num_warmup_steps + options.num_decay_steps;
   std::uint64_t stable = 0;
   if (options.num_stable_steps) {
     stable = *options.num_stable_steps;
-    if (stable > max_steps) invalid_argument(function, "num_stable_steps", stable, "must be <= 2^53");
     if (options.num_training_steps && moving + stable != *options.num_training_steps) {
       invalid_argument(function, "num_warmup_steps + num_stable_steps + num_decay_steps", moving + stable,
                        "must be equal to num_training_steps", *options.num_training_steps);
@@ -380,8 +394,8 @@ class wsd_curve {
   }
   const double minimum = options.base_lr * options.min_lr_ratio;
   const ramp<wsd_curve> rise({.from = minimum, .to = options.base_lr, .steps = options.num_warmup_steps},
-                             wsd_curve(options.warmup_type, true, 0.5));
-  const auto fall = stretch(wsd_curve(options.decay_type, false, options.num_cycles),
+                             wsd_curve(options.warmup_type, 0.5));
+  const auto fall = stretch(wsd_curve(options.decay_type, options.num_cycles),
                             {.steps = options.num_decay_steps, .base_rate = options.base_lr, .minimum_rate = minimum});
   return {rise, options.num_warmup_steps, sequence(constant_rate(options.base_lr), stable, fall)};
 }

@@ -88,7 +88,8 @@ class acceptance_head {
   [[nodiscard]] acceptance_logits predict(vector_view<const T> state, std::span<T> scratch) const {
     constexpr const char* function = "gavel::speculative::acceptance_head::predict";
     if (state.size() != options_.hidden) invalid_argument(function, "state.size()", state.size(), "must be hidden", options_.hidden);
-    if (scratch.size() < scratch_size()) invalid_argument(function, "scratch.size()", scratch.size(), "must be >= scratch_size()", scratch_size());
+    if (scratch.size() < scratch_size())
+      invalid_argument(function, "scratch.size()", scratch.size(), "must be >= scratch_size()", scratch_size());
     const auto width = static_cast<Eigen::Index>(options_.hidden);
     Eigen::Map<column> activation(scratch.data(), width);
     Eigen::Map<column> inner(scratch.data() + options_.hidden, width);
@@ -166,9 +167,7 @@ class acceptance_head {
 
   [[nodiscard]] std::size_t block_size() const noexcept { return dense_layer<T>::parameter_count(options_.hidden, options_.hidden); }
   [[nodiscard]] std::size_t final_size() const noexcept { return dense_layer<T>::parameter_count(2, options_.hidden); }
-  [[nodiscard]] std::size_t own_blocks() const noexcept {
-    return options_.shared_blocks && options_.layers > 1 ? 1 : options_.layers;
-  }
+  [[nodiscard]] std::size_t own_blocks() const noexcept { return options_.shared_blocks && options_.layers > 1 ? 1 : options_.layers; }
 
   template <class U>
   [[nodiscard]] dense_layer<U> block(std::span<U> parameters, std::size_t layer) const {
@@ -216,9 +215,9 @@ struct head_training_options {
 
 /// What `train_acceptance_head` did.
 struct head_training_result {
-  double initial_loss = 0.0;       ///< loss on all data before the first step
-  double final_loss = 0.0;         ///< and after the last one
-  double final_kl = 0.0;           ///< `mean_binary_kl` after the last step, against the labels themselves: not zero for a weight other than 1
+  double initial_loss = 0.0;  ///< loss on all data before the first step
+  double final_loss = 0.0;    ///< and after the last one
+  double final_kl = 0.0;      ///< `mean_binary_kl` after the last step, against the labels themselves: not zero for a weight other than 1
   std::vector<double> epoch_loss;  ///< `[epochs]` mean of the batch losses of each epoch, as met before each step
   std::size_t steps = 0;           ///< optimiser steps
 };
@@ -238,7 +237,8 @@ head_training_result train_acceptance_head(acceptance_head<T>& head, matrix_view
                                            const head_training_options& options = {}, vector_view<const std::uint8_t> mask = {}) {
   constexpr const char* function = "gavel::speculative::train_acceptance_head";
   if (options.batch_size < 1) invalid_argument(function, "batch_size", options.batch_size, "must be >= 1");
-  if (states.cols() != head.options().hidden) invalid_argument(function, "states.cols()", states.cols(), "must be hidden", head.options().hidden);
+  if (states.cols() != head.options().hidden)
+    invalid_argument(function, "states.cols()", states.cols(), "must be hidden", head.options().hidden);
   acceptance_head<T> trained = head;
   typename acceptance_head<T>::workspace work;
   std::vector<T> logits(2 * states.rows());
@@ -269,13 +269,14 @@ head_training_result train_acceptance_head(acceptance_head<T>& head, matrix_view
         batch_states.insert(batch_states.end(), row.begin(), row.end());
         batch_labels.push_back(labels[order[i]]);
       }
-      sum += trained.loss_gradient(matrix_view<const T>(batch_states.data(), size, states.cols()), batch_labels, gradient, work, {}, options.loss);
+      sum += trained.loss_gradient(matrix_view<const T>(batch_states.data(), size, states.cols()), batch_labels, gradient, work, {},
+                                   options.loss);
       optimizer.step(trained.parameters(), gradient);
       ++batches;
     }
     result.epoch_loss.push_back(sum / static_cast<double>(batches));
   }
-  result.steps = optimizer.steps();
+  result.steps = optimizer.steps_taken();
   trained.forward(states, all_logits, work);
   result.final_loss = static_cast<double>(acceptance_loss<T>(all_logits, labels, mask, options.loss));
   result.final_kl = mean_binary_kl<T>(all_logits, labels, mask);

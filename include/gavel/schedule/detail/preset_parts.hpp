@@ -19,7 +19,10 @@ template <rate_schedule S>
 class ahead {
  public:
   constexpr ahead(std::uint64_t by, S inner) : by_(by), inner_(inner) {}
-  [[nodiscard]] constexpr double rate(std::uint64_t step) const { return inner_.rate(step + by_); }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const {
+    constexpr std::uint64_t last = ~std::uint64_t{0};
+    return inner_.rate(step < last - by_ ? step + by_ : last);
+  }
   friend bool operator==(const ahead&, const ahead&) = default;
 
  private:
@@ -99,12 +102,6 @@ class power_decay {
     rates[count] = base * elementary::pow(factor, real(i + 1));
   }
   return {vector_view<const std::uint64_t>(boundaries, count), vector_view<const double>(rates, count + 1)};
-}
-
-/// A minimum rate: valid and not above the top.
-constexpr void check_minimum(const char* function, const char* parameter, double minimum, const char* rule, double top) {
-  check_rate(function, parameter, minimum);
-  if (minimum > top) invalid_argument(function, parameter, minimum, rule, top);
 }
 
 constexpr void check_fraction(const char* function, const char* parameter, double value) {
