@@ -9,9 +9,7 @@
 //
 // A log is a table with the columns step, rate and loss. One curve under a constant rate and one that decays determine the laws; --check
 // files are predicted and not fitted. Without a log the two curves that the annealing paper prints are used; --demo trains a small model.
-//
-// Exit codes: 0 all right, 1 bad arguments, 2 bad input, 3 a file that cannot be written, 4 the fit of the published curves is not the known
-// one.
+// --help gives the form of a log and the exit codes.
 #include "schedule/support/loss_curves.hpp"
 #include "support/output.hpp"
 
@@ -49,13 +47,22 @@ namespace {
 
 constexpr int exit_usage = 1, exit_input = 2, exit_output = 3, exit_disagreement = 4;
 
+constexpr const char* after_help =
+    "A log is a table with a row per step: commas, semicolons or tabs between cells, a header of names or none, # for comments. It\n"
+    "needs the step (whole numbers that ascend), the learning rate of that step, and the loss (> 0; validation losses fit best).\n"
+    "Rates and losses may stand in different rows: leave the other cell empty. Losses of the warm-up are left out.\n"
+    "One curve under a constant rate and one that decays determine the annealing law.\n\n"
+    "Exit status: 0 success, 1 wrong usage, 2 bad input (the message names file, line and cell), 3 output not written, 4 the fit of the\n"
+    "published curves is not the known one.";
+
 struct arguments {
   std::vector<std::string> logs, checks;
   examples::loss_log_options log;
   std::string between = "linear", method = "least-squares", csv, svg, text = GAVEL_SOURCE_DIR "/include/gavel/core";
-  double decay_factor = 0.999, confidence = 0.9, peak = 0.0;
+  std::optional<double> decay_factor;  // empty: chosen
+  double confidence = 0.9, peak = 0.0;
   std::uint64_t horizon = 0, warmup = 0;
-  std::size_t replicates = 200, demo_steps = 4000, seeds = 5;
+  std::size_t replicates = 200, demo_steps = 4000, seeds = 8;
   bool demo = false;
 };
 
@@ -68,8 +75,9 @@ curves read_curves(const arguments& args) {
   curves result;
   if (args.demo) {
     const auto text = examples::character_text::read(args.text);
+    const std::uint64_t warmup = args.demo_steps / 10;
     const auto train = [&](const char* name, auto shape) {
-      return examples::train_curve(name, text, examples::rates_after_warmup(shape, args.demo_steps, 0, 4.0), args.seeds);
+      return examples::train_curve(name, text, examples::rates_after_warmup(shape, args.demo_steps, warmup, 2.0), warmup, args.seeds);
     };
     result.fitted = {train("constant (trained here)", schedule::constant{}), train("cosine (trained here)", schedule::cosine{})};
     result.checked = {train("linear (trained here)", schedule::linear{}), train("WSD 20 % (trained here)", schedule::wsd({.decay = 0.2})),
@@ -86,7 +94,12 @@ curves read_curves(const arguments& args) {
 // ---------------------------------------------------------------------------------------------------------------------------------------
 // Fitting.
 
+/// The values of lambda that are tried, the published one last: it wins where they do not differ.
+constexpr std::array decay_factors{0.9, 0.99, 0.995, 0.998, 0.9995, 0.999};
+constexpr double published_decay_factor = decay_factors.back();
+
 struct fits {
+  std::array<schedule::annealing_fit, decay_factors.size()> squares_at;  // for each lambda
   schedule::annealing_observations observations;
   schedule::annealing_fit squares, huber;
   schedule::multi_power_fit multi_power;
@@ -101,6 +114,10 @@ struct fits {
   [[nodiscard]] bool multi_power_known() const {
     return multi_power.status != multi_power_fit_status::no_points && multi_power.identified.annealing;
   }
+  /// What a column or a line of the multi-power law is called.
+  [[nodiscard]] std::string multi_power_name(const char* name) const {
+    return multi_power_known() && !multi_power.identified.all() ? std::string(name) + " (open)" : name;
+  }
 };
 
 template <class Work>
@@ -110,14 +127,23 @@ double milliseconds(Work&& work) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-fits fit_all(const curves& data, const arguments& args) {
+schedule::annealing_observations observe(const std::vector<loss_curve>& some, double decay_factor) {
+  schedule::annealing_observations result;
+  result.decay_factor = decay_factor;
+  for (const loss_curve& curve : some) result.add_curve(curve.rates, curve.steps, curve.losses);
+  return result;
+}
+
+fits fit_all(const std::vector<loss_curve>& some, bool published, const arguments& args) {
   fits result;
-  result.observations.decay_factor = args.decay_factor;
-  schedule::multi_power_observations runs;
-  for (const loss_curve& curve : data.fitted) {
-    result.observations.add_curve(curve.rates, curve.steps, curve.losses);
-    runs.add_curve(curve.rates, curve.steps, curve.losses);
+  std::size_t best = decay_factors.size() - 1;
+  for (std::size_t k = decay_factors.size(); k-- > 0;) {
+    result.squares_at[k] = schedule::fit_annealing_law(observe(some, decay_factors[k]));
+    if (result.squares_at[k].r_squared > result.squares_at[best].r_squared) best = k;
   }
+  result.observations = observe(some, args.decay_factor.value_or(published ? published_decay_factor : decay_factors[best]));
+  schedule::multi_power_observations runs;
+  for (const loss_curve& curve : some) runs.add_curve(curve.rates, curve.steps, curve.losses);
   const auto fit = [&](schedule::annealing_fit_method method) {
     return schedule::fit_annealing_law(result.observations, {.method = method});
   };
@@ -169,7 +195,40 @@ void print_annealing_fit(const char* name, const schedule::annealing_fit& fit, d
               100.0 * fit.max_relative_error, fit.objective, ms, status_text(fit.status));
 }
 
-void print_fits(const curves& data, const fits& fitted) {
+/// The places of the decay factors, smallest first.
+std::array<std::size_t, decay_factors.size()> ascending_decay_factors() {
+  std::array<std::size_t, decay_factors.size()> order{};
+  for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
+  std::sort(order.begin(), order.end(), [](std::size_t a, std::size_t b) { return decay_factors[a] < decay_factors[b]; });
+  return order;
+}
+
+/// What R^2 says about lambda, why the one in use is in use, and whether its fit is any good.
+void print_decay_factors(const fits& fitted, bool published, bool fixed) {
+  std::printf("   R^2 of least squares at lambda");
+  const char* separator = " ";
+  double best = 0.0, worst = 1.0;
+  for (const std::size_t k : ascending_decay_factors()) {
+    const std::optional<double> r_squared = fitted.squares_at[k].r_squared;
+    std::printf("%s%g: %s", separator, decay_factors[k], r_squared_text(r_squared).c_str());
+    separator = ", ";
+    best = (std::max)(best, r_squared.value_or(0.0));
+    worst = (std::min)(worst, r_squared.value_or(0.0));
+  }
+  std::printf("\n   lambda = %g: %s\n", fitted.observations.decay_factor,
+              fixed       ? "as asked for"
+              : published ? "as published"
+                          : "the best R^2 of these, 0.999 if they are equal (--decay-factor fixes it)");
+  if (!fixed && !published && best - worst < 0.005) {
+    std::printf("   These curves hardly tell lambda: R^2 differs by %.4f over the whole range.\n", best - worst);
+  }
+  const schedule::annealing_fit& used = fitted.chosen();
+  if (fitted.annealing_known() && (used.r_squared.value_or(0.0) < 0.99 || used.mean_relative_error > 0.01)) {
+    std::printf("   WARNING: a poor fit (R^2 below 0.99 or a mean error above 1 %%): the law does not describe these curves.\n");
+  }
+}
+
+void print_fits(const curves& data, const fits& fitted, bool fixed_decay_factor) {
   std::printf("Fitted to %zu losses of %zu curve(s):\n", fitted.observations.size(), data.fitted.size());
   for (const loss_curve& curve : data.fitted) {
     std::printf("   %-40s %zu losses, steps %llu to %llu, warm-up %llu, rate %g to %g\n", curve.name.c_str(), curve.losses.size(),
@@ -185,15 +244,7 @@ void print_fits(const curves& data, const fits& fitted) {
     std::printf("   %-27s %20.5g %20.5g %20.5g %20.5g  %.5f\n   %-27s objective %.4g\n", "  known minimum of it", known.loss_floor,
                 known.amplitude, known.annealing, known.alpha, known.r_squared, "", known.objective);
   }
-  std::printf("   %-27s", "least squares, R^2 at lambda");
-  schedule::annealing_observations other;
-  for (const double lambda : {0.9, 0.99, 0.995, 0.998, 0.999, 0.9995}) {
-    other = {};
-    other.decay_factor = lambda;
-    for (const loss_curve& curve : data.fitted) other.add_curve(curve.rates, curve.steps, curve.losses);
-    std::printf("%s %g: %s", lambda == 0.9 ? "" : ",", lambda, r_squared_text(schedule::fit_annealing_law(other).r_squared).c_str());
-  }
-  std::printf("\n");
+  print_decay_factors(fitted, data.published, fixed_decay_factor);
   const schedule::multi_power_fit& mpl = fitted.multi_power;
   std::printf(
       "\nMulti-power law\n\n   L_0 %.5f, A %.5g, alpha %.4g, B %.5g, C %.4g, beta %.4g, gamma %.4g; R^2 %s\n"
@@ -226,9 +277,50 @@ predicted_curve predict(const fits& fitted, const std::vector<double>& rates, co
   return result;
 }
 
-void print_checks(const std::vector<loss_curve>& checked, const fits& fitted) {
+/// How the ends of curves are ordered, measured and predicted.
+struct order_of_ends {
+  std::string measured, predicted;  ///< names, best first
+  std::size_t pairs = 0, wrong = 0;
+  double largest_gap = 0.0;  ///< of a pair in the wrong order: the measured difference as a share of the loss
+};
+
+order_of_ends compare_ends(const std::vector<loss_curve>& curves, const std::vector<double>& predicted) {
+  order_of_ends result;
+  const auto names_by = [&](auto loss) {
+    std::vector<std::size_t> order(curves.size());
+    for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return loss(a) < loss(b); });
+    std::string names;
+    for (const std::size_t k : order) names += (names.empty() ? "" : " < ") + curves[k].name;
+    return names;
+  };
+  const auto measured = [&](std::size_t k) { return curves[k].losses.back(); };
+  result.measured = names_by(measured);
+  result.predicted = names_by([&](std::size_t k) { return predicted[k]; });
+  for (std::size_t a = 0; a < curves.size(); ++a) {
+    for (std::size_t b = 0; b < a; ++b) {
+      ++result.pairs;
+      if ((measured(a) < measured(b)) == (predicted[a] < predicted[b])) continue;
+      ++result.wrong;
+      result.largest_gap = (std::max)(result.largest_gap, std::fabs(measured(a) / measured(b) - 1.0));
+    }
+  }
+  return result;
+}
+
+void print_order(const char* law, const order_of_ends& order) {
+  std::printf("   %-16s %s; ", law, order.predicted.c_str());
+  if (order.wrong == 0) std::printf("as measured\n");
+  else
+    std::printf("%zu of %zu pairs in the WRONG ORDER, which differ by up to %.2f %%\n", order.wrong, order.pairs,
+                100.0 * order.largest_gap);
+}
+
+/// @return whether the annealing law orders the ends of these curves as they were measured
+bool print_checks(const std::vector<loss_curve>& checked, const fits& fitted) {
   std::printf("\nCurves that were not fitted: error of the prediction, mean over the curve and at its end\n\n   %-40s %10s %22s %22s\n", "",
-              "last loss", "annealing law", "multi-power law");
+              "last loss", "annealing law", fitted.multi_power_name("multi-power law").c_str());
+  std::vector<double> annealing_ends, multi_power_ends;
   for (const loss_curve& curve : checked) {
     const predicted_curve guess = predict(fitted, curve.rates, curve.steps);
     const auto errors = [&](const std::vector<double>& predicted) {
@@ -242,7 +334,26 @@ void print_checks(const std::vector<loss_curve>& checked, const fits& fitted) {
     };
     std::printf("   %-40s %10.5f %22s %22s\n", curve.name.c_str(), curve.losses.back(), errors(guess.annealing).c_str(),
                 fitted.multi_power_known() ? errors(guess.multi_power).c_str() : "-");
+    annealing_ends.push_back(guess.annealing.back());
+    multi_power_ends.push_back(guess.multi_power.back());
   }
+  if (checked.size() < 2) return true;
+  const order_of_ends order = compare_ends(checked, annealing_ends);
+  std::printf("\nOrder of their ends, best first\n\n   %-16s %s\n", "measured", order.measured.c_str());
+  print_order("annealing law", order);
+  if (fitted.multi_power_known()) print_order("multi-power law", compare_ends(checked, multi_power_ends));
+  return order.wrong == 0;
+}
+
+/// The law of the recommendation: what was held back has served its purpose and is fitted too.
+void print_refit(const fits& fitted, const arguments& args) {
+  std::printf("\nFor what follows all curves are fitted together, %zu losses\n\n", fitted.observations.size());
+  const schedule::annealing_fit& used = fitted.chosen();
+  print_annealing_fit(fitted.use_huber ? "Huber on logs" : "least squares", used, fitted.use_huber ? fitted.huber_ms : fitted.squares_ms);
+  print_decay_factors(fitted, false, args.decay_factor.has_value());
+  std::printf("   multi-power law: R^2 %s, relative error %.3f %% mean, %.3f %% max; %s\n",
+              r_squared_text(fitted.multi_power.r_squared).c_str(), 100.0 * fitted.multi_power.mean_relative_error,
+              100.0 * fitted.multi_power.max_relative_error, status_text(fitted.multi_power.status));
 }
 
 struct plan {
@@ -266,13 +377,13 @@ std::array<offer, n_offers> offers(const plan& run) {
            {"REX", rates(schedule::rex{})},
            {"WSD, linear over the last 20 %", rates(schedule::wsd({.decay = 0.2}))},
            {"WSD, 1 - sqrt over the last 20 %", rates(schedule::wsd({.decay = 0.2}, schedule::one_minus_sqrt{}))},
-           {"multi-step, 0.316 at 80 % and 90 %", rates(schedule::step_decay(0.316, {0.8, 0.9}))}}};
+           {"multi-step, x 0.316 at 80 % and again at 90 %", rates(schedule::step_decay(0.316, {0.8, 0.9}))}}};
 }
 
 void add_intervals(std::array<offer, n_offers>& all, const plan& run, const fits& fitted, const arguments& args) {
   std::vector<double> forward, annealing;
   for (const offer& one : all) {
-    const auto areas = schedule::areas_at(one.rates, run.horizon, {.decay_factor = args.decay_factor});
+    const auto areas = schedule::areas_at(one.rates, run.horizon, {.decay_factor = fitted.observations.decay_factor});
     forward.push_back(areas.forward());
     annealing.push_back(areas.annealing());
   }
@@ -287,12 +398,23 @@ void add_intervals(std::array<offer, n_offers>& all, const plan& run, const fits
   for (std::size_t k = 0; k < n_offers; ++k) all[k].interval = intervals[k];
 }
 
-void print_ranking(const std::array<offer, n_offers>& all, const plan& run, const fits& fitted, bool intervals, const arguments& args) {
+/// A choice and the loss that is predicted for it.
+struct choice {
+  std::string what;
+  double loss = 0.0;
+  std::vector<double> rates;
+};
+
+/// @return the best of them
+choice print_ranking(const std::array<offer, n_offers>& all, const plan& run, const fits& fitted, bool intervals, const arguments& args) {
   const auto ranking = schedule::compare_schedules(fitted.chosen().law, run.horizon, {}, all[0].rates, all[1].rates, all[2].rates,
                                                    all[3].rates, all[4].rates, all[5].rates, all[6].rates);
-  std::printf("\nPredicted loss after step %llu, peak rate %g, warm-up %llu steps, decays to 0\n\n   %-36s %12s %20.0f %% %17s\n",
-              static_cast<unsigned long long>(run.horizon), run.peak, static_cast<unsigned long long>(run.warmup), "schedule, best first",
-              "annealing", 100.0 * args.confidence, "multi-power");
+  std::printf(
+      "\nPredicted loss after step %llu, peak rate %g, warm-up %llu steps; cosine, linear, REX and WSD end at rate 0\n\n"
+      "   %-46s %12s %20.0f %% %19s\n",
+      static_cast<unsigned long long>(run.horizon), run.peak, static_cast<unsigned long long>(run.warmup), "schedule, best first",
+      "annealing", 100.0 * args.confidence, fitted.multi_power_name("multi-power").c_str());
+  std::size_t outside = 0;
   for (const auto& place : ranking) {
     const offer& one = all[place.index];
     char other[32] = "-";
@@ -301,31 +423,100 @@ void print_ranking(const std::array<offer, n_offers>& all, const plan& run, cons
     }
     char interval[48] = "-";
     if (intervals) std::snprintf(interval, sizeof interval, "[%.5f, %.5f]", one.interval.lower, one.interval.upper);
-    std::printf("   %-36s %12.5f %22s %17s\n", one.name.c_str(), place.loss, interval, other);
+    if (intervals && !(one.interval.lower <= place.loss && place.loss <= one.interval.upper)) ++outside;
+    std::printf("   %-46s %12.5f %22s %19s\n", one.name.c_str(), place.loss, interval, other);
   }
-  std::printf("\n   Intervals answer for noise in the fitted losses, not for a law that does not hold: compare the two laws.\n");
+  std::printf(
+      "\n   Intervals: where the annealing law's prediction goes when the scatter of the fitted losses falls otherwise. They answer for\n"
+      "   nothing else, above all not for a law that does not hold: compare the two laws, and check curves.\n");
+  if (outside > 0) {
+    std::printf("   %zu of them leave out their own prediction: the scatter is not noise, the law misses the shape of the curves.\n",
+                outside);
+  }
+  if (fitted.multi_power_known() && !fitted.multi_power.identified.all()) {
+    std::printf(
+        "   (open): the curves do not determine every parameter of the multi-power law; trust it for schedules like theirs only.\n");
+  }
+  return {all[ranking[0].index].name, ranking[0].loss, all[ranking[0].index].rates};
 }
 
-void print_cooldowns(const plan& run, const fits& fitted) {
+/// The best cool-down of a run, over a grid of 1 %. @param losses of the whole grid
+template <schedule::profile P>
+auto best_cooldown(const schedule::annealing_law& law, const plan& run, P shape, std::vector<double>& losses) {
+  std::vector<double> fractions;
+  const double most = static_cast<double>(run.horizon - run.warmup) / static_cast<double>(run.horizon);
+  for (int percent = 0; percent <= 100 && 0.01 * percent <= most; ++percent) fractions.push_back(0.01 * percent);
+  losses.resize(fractions.size());
+  const schedule::constant_rate base(run.peak);  // warm-up steps count at the peak
+  return schedule::best_cooldown(law, base, run.horizon, fractions, shape, losses);
+}
+
+/// @return the best of the first horizon
+choice print_cooldowns(const plan& run, const fits& fitted) {
   std::printf(
       "\nHow much of a run to spend cooling down to 0 (annealing law, best of a grid of 1 %%)\n\n   %10s  %-10s %8s %12s %12s %12s\n",
       "steps", "shape", "best", "loss", "at 10 %", "at 20 %");
-  const auto row = [&](std::uint64_t horizon, const char* name, auto shape) {
-    std::vector<double> fractions;
-    const double most = static_cast<double>(horizon - run.warmup) / static_cast<double>(horizon);
-    for (int percent = 0; percent <= 100 && 0.01 * percent <= most; ++percent) fractions.push_back(0.01 * percent);
-    std::vector<double> losses(fractions.size());
-    const schedule::constant_rate base(run.peak);  // warm-up steps count at the peak
-    const auto best = schedule::best_cooldown(fitted.chosen().law, base, horizon, fractions, shape, losses);
-    std::printf("   %10llu  %-10s %6.0f %% %12.5f %12.5f %12.5f%s\n", static_cast<unsigned long long>(horizon), name, 100.0 * best.fraction,
-                best.loss, losses.size() > 10 ? losses[10] : best.loss, losses.size() > 20 ? losses[20] : best.loss,
-                best.index + 1 == fractions.size() ? "  (the longest there is)" : "");
+  choice recommended;
+  const auto row = [&](std::uint64_t times, const char* name, auto shape) {
+    const plan longer{times * run.horizon, run.warmup, run.peak};
+    std::vector<double> losses;
+    const auto best = best_cooldown(fitted.chosen().law, longer, shape, losses);
+    std::printf("   %10llu  %-10s %6.0f %% %12.5f %12.5f %12.5f%s\n", static_cast<unsigned long long>(longer.horizon), name,
+                100.0 * best.fraction, best.loss, losses.size() > 10 ? losses[10] : best.loss, losses.size() > 20 ? losses[20] : best.loss,
+                best.index + 1 == losses.size() ? "  (the longest there is)" : "");
+    if (times > 1 || (!recommended.what.empty() && recommended.loss <= best.loss)) return;
+    char text[80] = "do not cool down";
+    if (best.fraction > 0.0) std::snprintf(text, sizeof text, "cool down to 0 over the last %.0f %% (%s)", 100.0 * best.fraction, name);
+    const double share = best.fraction * static_cast<double>(run.horizon) / static_cast<double>(run.horizon - run.warmup);
+    const auto rates = [&](auto profile) { return examples::rates_after_warmup(profile, run.horizon, run.warmup, run.peak); };
+    recommended = {text, best.loss,
+                   share > 0.0 ? rates(schedule::wsd({.decay = (std::min)(share, 1.0)}, shape)) : rates(schedule::constant{})};
   };
   for (const std::uint64_t times : {1U, 2U, 4U}) {
-    row(times * run.horizon, "linear", schedule::linear{});
-    row(times * run.horizon, "1 - sqrt", schedule::one_minus_sqrt{});
+    row(times, "linear", schedule::linear{});
+    row(times, "1 - sqrt", schedule::one_minus_sqrt{});
   }
-  std::printf("\nThe law is linear in S_2: a recommendation far from the decays that were fitted is an extrapolation.\n");
+  std::printf("   It depends on lambda: 1 - sqrt over the first run");
+  const char* separator = " ";
+  for (const std::size_t k : ascending_decay_factors()) {
+    std::vector<double> losses;
+    const auto best = best_cooldown(fitted.squares_at[k].law, run, schedule::one_minus_sqrt{}, losses);
+    std::printf("%s%.0f %% at %g", separator, 100.0 * best.fraction, decay_factors[k]);
+    separator = ", ";
+  }
+  std::printf(".\n");
+  return recommended;
+}
+
+/// @return what is recommended
+choice print_recommendation(const plan& run, const choice& best_schedule, const choice& cooldown, bool order_holds) {
+  std::printf("\n");
+  if (!order_holds) {
+    std::printf(
+        "NOTE: the annealing law, fitted without them, did not order the held-back curves as they were measured. Doubt what follows, and\n"
+        "try it before relying on it.\n");
+  }
+  const choice& best = cooldown.loss <= best_schedule.loss ? cooldown : best_schedule;
+  std::printf(
+      "Recommended for %llu steps: %s, predicted loss %.4f.\n"
+      "The law is linear in S_2: far from the decays that were fitted a recommendation is an extrapolation.\n",
+      static_cast<unsigned long long>(run.horizon), best.what.c_str(), best.loss);
+  return best;
+}
+
+/// The demonstration takes its own advice.
+void try_recommendation(const plan& run, const choice& recommended, const curves& data, const arguments& args) {
+  const auto text = examples::character_text::read(args.text);
+  const loss_curve tried = examples::train_curve("", text, recommended.rates, run.warmup, args.seeds);
+  const double measured = tried.losses.back();
+  std::printf("Trained here under it: loss %.4f, so the prediction was off by %+.2f %%.", measured,
+              100.0 * (recommended.loss / measured - 1.0));
+  const loss_curve* best = &data.fitted.front();
+  for (const auto* group : {&data.fitted, &data.checked}) {
+    for (const loss_curve& curve : *group) best = curve.losses.back() < best->losses.back() ? &curve : best;
+  }
+  std::printf(" The best of the curves above was %s, %.4f: what was recommended ends %+.2f %% from it.\n", best->name.c_str(),
+              best->losses.back(), 100.0 * (measured / best->losses.back() - 1.0));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------------
@@ -339,11 +530,12 @@ std::vector<std::uint64_t> shown_steps(const plan& run) {
   return steps;
 }
 
-std::string to_csv(const curves& data, const std::array<offer, n_offers>& all, const plan& run, const fits& fitted) {
+// @param fitted without the curves that were held back   @param last with them
+std::string to_csv(const curves& data, const std::array<offer, n_offers>& all, const plan& run, const fits& fitted, const fits& last) {
   std::string csv = "kind,name,step,rate,loss,annealing_law,multi_power_law\n";
   const auto add = [&](const char* kind, const std::string& name, const std::vector<double>& rates, const std::vector<std::uint64_t>& steps,
                        const std::vector<double>* losses) {
-    const predicted_curve guess = predict(fitted, rates, steps);
+    const predicted_curve guess = predict(losses != nullptr ? fitted : last, rates, steps);
     char line[160];
     for (std::size_t i = 0; i < steps.size(); ++i) {
       std::snprintf(line, sizeof line, ",%llu,%.9g,", static_cast<unsigned long long>(steps[i]), rates[steps[i]]);
@@ -359,8 +551,19 @@ std::string to_csv(const curves& data, const std::array<offer, n_offers>& all, c
   return csv;
 }
 
-std::string figure(const std::string& svg, const curves& data, const std::array<offer, n_offers>& all, const plan& run,
-                   const fits& fitted) {
+// Between ticks: 1, 2 or 5 times a power of ten, so that there are at most five of them.
+std::string round_step(std::uint64_t range) {
+  std::uint64_t power = 1;
+  for (;; power *= 10) {
+    for (const std::uint64_t times : {1U, 2U, 5U}) {
+      if (5 * times * power >= range) return std::to_string(times * power);
+    }
+  }
+}
+
+std::string figure(const std::string& svg, const curves& data, const std::array<offer, n_offers>& all, const plan& run, const fits& fitted,
+                   const fits& last) {
+  const bool both = fitted.multi_power_known();
   const char* colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999"};
   std::string script =
       "set terminal svg size 1000,440 dynamic background rgb 'white' font 'sans,12'\nset output " + examples::gnuplot_quoted(svg) + "\n";
@@ -380,33 +583,52 @@ std::string figure(const std::string& svg, const curves& data, const std::array<
   for (std::size_t k = 0; k < data.fitted.size(); ++k) {
     const loss_curve& curve = data.fitted[k];
     std::vector<std::uint64_t> steps;
-    const std::uint64_t first = curve.steps.front(), last = curve.steps.back();
-    for (std::uint64_t t = first; t < last; t += (last - first) / 200 + 1) steps.push_back(t);
-    steps.push_back(last);
+    const std::uint64_t first = curve.steps.front(), last_step = curve.steps.back();
+    for (std::uint64_t t = first; t < last_step; t += (last_step - first) / 200 + 1) steps.push_back(t);
+    steps.push_back(last_step);
     const std::string colour = std::string(" lc rgb '") + colours[k % 7] + "' ";
     left += (left.empty() ? "" : ", ") + add_data(curve.steps, curve.losses) + " using 1:2 with points pt 7 ps 0.5" + colour + "title " +
             examples::gnuplot_quoted(curve.name);
-    left += ", " + add_data(steps, predict(fitted, curve.rates, steps).annealing) + " using 1:2 with lines lw 1.5" + colour + "notitle";
+    const predicted_curve guess = predict(fitted, curve.rates, steps);
+    left += ", " + add_data(steps, guess.annealing) + " using 1:2 with lines lw 1.5" + colour + "notitle";
+    if (both) left += ", " + add_data(steps, guess.multi_power) + " using 1:2 with lines lw 1.5 dt 2" + colour + "notitle";
   }
   std::vector<std::uint64_t> late;
   for (const std::uint64_t step : shown_steps(run)) {
     if (2 * step >= run.horizon) late.push_back(step);
   }
   for (std::size_t k = 0; k < n_offers; ++k) {
-    right += (k == 0 ? "" : ", ") + add_data(late, predict(fitted, all[k].rates, late).annealing) + " using 1:2 with lines lw 2 lc rgb '" +
-             colours[k] + "' title " + examples::gnuplot_quoted(all[k].name);
+    const predicted_curve guess = predict(last, all[k].rates, late);
+    const std::string colour = std::string(" lc rgb '") + colours[k] + "' ";
+    right += (k == 0 ? "" : ", ") + add_data(late, guess.annealing) + " using 1:2 with lines lw 2" + colour + "title " +
+             examples::gnuplot_quoted(all[k].name);
+    if (both) right += ", " + add_data(late, guess.multi_power) + " using 1:2 with lines lw 1.5 dt 2" + colour + "notitle";
   }
+  std::uint64_t longest = 0;
+  for (const loss_curve& curve : data.fitted) longest = (std::max)(longest, curve.steps.back());
+  const std::string laws =
+      ", NaN with lines lw 1.5 lc rgb '#333333' title 'annealing law'" +
+      (both ? ", NaN with lines lw 1.5 dt 2 lc rgb '#333333' title " + examples::gnuplot_quoted(fitted.multi_power_name("multi-power law"))
+            : std::string());
   return script + "set multiplot layout 1,2\nset grid ytics lc rgb '#dddddd'\nset key top right noenhanced\nset xlabel 'step'\n" +
-         "set ylabel 'loss'\nset format x '%.0s%c'\nset title 'measured (points) and fitted'\nplot " + left +
-         "\nset title 'predicted, second half of the run'\nset key bottom left Left reverse noenhanced\nplot " + right +
-         "\nunset multiplot\n";
+         "set ylabel 'loss'\nset format x '%.8g'\nset xtics " + round_step(longest) + "\nset title 'measured (points) and fitted'\nplot " +
+         left + laws + "\nset title 'predicted, second half of the run'\nset xtics " + round_step(run.horizon - late.front()) +
+         "\nset key bottom left Left reverse noenhanced\nplot " + right + "\nunset multiplot\n";
 }
 
 int run(const arguments& args) {
   const curves data = read_curves(args);
-  const fits fitted = fit_all(data, args);
-  print_fits(data, fitted);
-  if (!data.checked.empty() && fitted.annealing_known()) print_checks(data.checked, fitted);
+  const fits fitted = fit_all(data.fitted, data.published, args);
+  print_fits(data, fitted, args.decay_factor.has_value());
+  bool order_holds = true;
+  fits last = fitted;  // what predicts from here on
+  if (!data.checked.empty() && fitted.annealing_known()) {
+    order_holds = print_checks(data.checked, fitted);
+    std::vector<loss_curve> everything = data.fitted;
+    everything.insert(everything.end(), data.checked.begin(), data.checked.end());
+    last = fit_all(everything, false, args);
+    print_refit(last, args);
+  }
   plan next{args.horizon, args.warmup, args.peak};
   for (const loss_curve& curve : data.fitted) {
     if (args.horizon == 0) next.horizon = (std::max)(next.horizon, std::uint64_t{curve.rates.size() - 1});
@@ -414,20 +636,21 @@ int run(const arguments& args) {
     if (args.warmup == 0) next.warmup = (std::max)(next.warmup, curve.warmup_steps);
   }
   if (next.warmup >= next.horizon) throw examples::table_error("the run to predict ends within its warm-up");
-  if (fitted.annealing_known()) {
+  if (last.annealing_known()) {
     auto all = offers(next);
-    const bool intervals = fitted.observations.size() >= 5;  // four points fit exactly
-    if (intervals) add_intervals(all, next, fitted, args);
-    print_ranking(all, next, fitted, intervals, args);
-    print_cooldowns(next, fitted);
-    if (!args.csv.empty()) examples::write_text(args.csv, to_csv(data, all, next, fitted));
-    if (!args.svg.empty()) examples::draw_or_note(args.svg, figure(args.svg, data, all, next, fitted));
+    const bool intervals = last.observations.size() >= 5;  // four points fit exactly
+    if (intervals) add_intervals(all, next, last, args);
+    const choice best_schedule = print_ranking(all, next, last, intervals, args);
+    const choice recommended = print_recommendation(next, best_schedule, print_cooldowns(next, last), order_holds);
+    if (args.demo) try_recommendation(next, recommended, data, args);
+    if (!args.csv.empty()) examples::write_text(args.csv, to_csv(data, all, next, fitted, last));
+    if (!args.svg.empty()) examples::draw_or_note(args.svg, figure(args.svg, data, all, next, fitted, last));
   } else {
     std::printf("\nThe curves leave the annealing law open, so no schedule is predicted.\n");
     if (!args.csv.empty() || !args.svg.empty()) std::fprintf(stderr, "note: nothing predicted, no file written\n");
   }
   if (std::fflush(stdout) != 0) throw examples::output_error("standard output: cannot be written");
-  if (data.published && args.decay_factor == 0.999 && !matches_known_fit(fitted.huber)) {
+  if (data.published && args.decay_factor.value_or(published_decay_factor) == published_decay_factor && !matches_known_fit(fitted.huber)) {
     std::fprintf(stderr, "predict_loss_curve: the fit of the published curves is not the known one\n");
     return exit_disagreement;
   }
@@ -439,31 +662,40 @@ int run(const arguments& args) {
 int main(int argc, char** argv) {
   arguments args;
   std::uint64_t log_warmup = 0;
-  CLI::App app{"Predicts loss curves under learning-rate schedules that were never run", "predict_loss_curve"};
+  CLI::App app{
+      "Fits training curves by the scaling law with learning-rate annealing and by the multi-power law, predicts the loss under schedules "
+      "that\nwere never run, and recommends how much of a run to spend cooling down.",
+      "predict_loss_curve"};
+  app.footer(after_help);
   auto* const logs =
       app.add_option("--log", args.logs, "training log to fit: columns step, rate, loss (default: published curves)")->type_name("FILE");
-  app.add_option("--check", args.checks, "log to predict without fitting it")->type_name("FILE");
-  app.add_option("--step-column", args.log.step_column, "column of steps, by name or by number from 1");
-  app.add_option("--rate-column", args.log.rate_column, "column of learning rates");
-  app.add_option("--loss-column", args.log.loss_column, "column of losses");
+  app.add_option("--check", args.checks, "log to predict without fitting it (default: none)")->type_name("FILE");
+  app.add_option("--step-column", args.log.step_column,
+                 "column of steps, by name or by number from 1 (default: step, global_step, iteration or iter)");
+  app.add_option("--rate-column", args.log.rate_column,
+                 "column of learning rates (default: rate, lr, learning_rate or train/learning_rate)");
+  app.add_option("--loss-column", args.log.loss_column,
+                 "column of losses (default: loss, val_loss, validation_loss, eval_loss, train_loss or train/loss)");
   auto* const warmup =
       app.add_option("--log-warmup", log_warmup, "warm-up steps of the logs (default: where the first rise of the rate ends)");
   app.add_option("--between", args.between, "the rate between two rows of a log")
       ->check(CLI::IsMember({"linear", "constant"}))
       ->capture_default_str();
-  app.add_option("--decay-factor", args.decay_factor, "lambda of the annealing area")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  app.add_option("--decay-factor", args.decay_factor,
+                 "lambda of the annealing area (default: the best R^2 of those printed; 0.999 for the published curves)")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option("--method", args.method, "fit that predicts")->check(CLI::IsMember({"least-squares", "huber"}))->capture_default_str();
   app.add_option("--horizon", args.horizon, "last step to predict (default: of the longest curve)")->check(CLI::Range(2, 10000000));
   app.add_option("--peak", args.peak, "peak rate to predict (default: the largest of the curves)")->check(CLI::PositiveNumber);
   app.add_option("--warmup", args.warmup, "warm-up steps to predict (default: as the curves)");
   app.add_option("--confidence", args.confidence, "of the intervals")->check(CLI::Range(0.01, 0.999))->capture_default_str();
   app.add_option("--replicates", args.replicates, "refits for the intervals")->check(CLI::Range(2, 100000))->capture_default_str();
-  app.add_flag("--demo", args.demo, "train a small model and predict it")->excludes(logs);
+  app.add_flag("--demo", args.demo, "train a small model under five schedules, fit two and predict three (default: no)")->excludes(logs);
   app.add_option("--demo-steps", args.demo_steps, "last step of its runs")->check(CLI::Range(100, 1000000))->capture_default_str();
   app.add_option("--seeds", args.seeds, "its runs per curve")->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--text", args.text, "its text, a file or a folder of .hpp files");
-  app.add_option("--csv", args.csv, "fits and predictions as CSV")->type_name("FILE");
-  app.add_option("--svg", args.svg, "figure, by gnuplot")->type_name("FILE");
+  app.add_option("--text", args.text, "its text, a file or a folder of .hpp files (default: gavel's own)");
+  app.add_option("--csv", args.csv, "fits and predictions as CSV (default: not written)")->type_name("FILE");
+  app.add_option("--svg", args.svg, "figure, by gnuplot (default: not drawn)")->type_name("FILE");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -8,10 +8,7 @@
 //
 // The log is a table with one row per step and a column of gradient norms, taken before any clipping: Euclidean norms (l2) for SGD, sums of
 // absolute values (l1) for Adam. Without a log the program makes one: it trains a softmax regression on gavel's own sources, refines, and
-// then trains again under each schedule, to show what the bounds are worth.
-//
-// Exit codes: 0 all right (also when the log calls for linear decay; the table says so), 1 bad arguments, 2 bad input, 3 a file that cannot
-// be written.
+// then trains again under each schedule, to show what the bounds are worth. --help gives the form of a log and the exit codes.
 #include "schedule/support/csv_columns.hpp"
 #include "schedule/support/text_regression.hpp"
 #include "support/output.hpp"
@@ -33,6 +30,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -45,6 +44,14 @@ using schedule::refinement_status;
 namespace {
 
 constexpr int exit_usage = 1, exit_input = 2, exit_output = 3;
+
+constexpr const char* after_help =
+    "A log is a table with one row per step: commas, semicolons or tabs between cells, a header of names or none, # for comments. Its\n"
+    "column of gradient norms is found by name (grad_norm, grad_norm_l2 or grad_norm_l1, gradient_norm, train/grad_norm), or is the only\n"
+    "one there is, or is named by --column. Norms are >= 0, taken before any clipping: Euclidean norms (l2) for SGD, sums of absolute\n"
+    "values (l1) for Adam.\n\n"
+    "Exit status: 0 success (also when the log calls for linear decay; the table says so), 1 wrong usage, 2 bad input (the message names\n"
+    "file, line and cell), 3 output not written.";
 
 struct arguments {
   std::string log, column, norm = "l2", out, svg, save_log, text = GAVEL_SOURCE_DIR "/include/gavel/core";
@@ -107,7 +114,7 @@ demo_log train_for_log(const examples::character_text& text, const arguments& ar
 // ---------------------------------------------------------------------------------------------------------------------------------------
 // The refined schedule beside the usual ones.
 
-/// What `refine` saw: norms smoothed and stretched to the next run's steps.
+/// What `refine` worked with: norms smoothed, raised where they are (nearly) 0, and stretched to the next run's steps.
 std::vector<double> smoothed_norms(const std::vector<double>& norms, const arguments& args, const schedule::refined_schedule& refined) {
   std::vector<double> kept;
   for (std::size_t t = args.refine.drop_ends; t + args.refine.drop_ends < norms.size(); ++t) {
@@ -115,6 +122,14 @@ std::vector<double> smoothed_norms(const std::vector<double>& norms, const argum
   }
   std::vector<double> smooth(kept.size()), result(refined.steps());
   gavel::median_filter(kept, smooth, {.width = refined.smoothing_width, .right = gavel::edge_padding::reflect});
+  std::vector<double> positive;
+  std::copy_if(smooth.begin(), smooth.end(), std::back_inserter(positive), [](double norm) { return norm > 0.0; });
+  if (!positive.empty()) {
+    const auto middle = positive.begin() + static_cast<std::ptrdiff_t>(positive.size() / 2);
+    std::nth_element(positive.begin(), middle, positive.end());
+    const double floor = std::numeric_limits<double>::epsilon() * *middle;
+    for (double& norm : smooth) norm = (std::max)(norm, floor);
+  }
   schedule::resample(smooth, result);
   return result;
 }
@@ -142,7 +157,7 @@ std::vector<candidate> candidates(const schedule::refined_schedule& refined, con
     result[0].name = "refined (here: linear decay)";
   }
   const bool positive = std::all_of(norms.begin(), norms.end(), [](double norm) { return norm > 0.0; });
-  if (positive && steps >= 2 && steps <= 5000) {
+  if (positive && refined.floored_norms == 0 && steps >= 2 && steps <= 5000) {
     result.push_back({"numerical minimum of the bound", schedule::minimise_last_iterate_bound(norms, distance).rates, {}});
   }
   for (candidate& one : result) {
@@ -212,6 +227,19 @@ void print_table(const log_of_norms& log, const arguments& args, const schedule:
     const bool comparable = all[0].bound.status == schedule::base_rate_status::found;
     std::printf("   %-32s %14.5g %14.5g %12s\n", one.name.c_str(), one.bound.base_rate, one.bound.bound,
                 comparable ? real(one.bound.bound / all[0].bound.bound).c_str() : "-");
+  }
+  if (refined.floored_norms > 0) {
+    std::printf(
+        "\nNOTE: do not rank by this table. A norm of (nearly) 0 makes its step nearly free, and a schedule that puts everything there "
+        "looks\n"
+        "best. Smooth over them (--smoothing), or leave out the rows that hold no norm.\n");
+  } else if (refined.end_ratio < 1.0 / 3.0 && refined.status != refinement_status::zero_norms) {
+    std::printf(
+        "\nNOTE: do not rank by this table. The bound takes the norms as given, and where they die away it favours whatever keeps its "
+        "rate\n"
+        "until late (constant, WSD): late steps hardly count in it. But the norms died away under the schedule of the log, and another "
+        "one\n"
+        "need not make them do so. Linear decay needs no log.\n");
   }
 }
 
@@ -299,11 +327,13 @@ std::string figure(const std::string& svg, const log_of_norms& log, const std::v
              examples::gnuplot_quoted(all[k].name);
   }
   return script + "set multiplot layout 1,2\nset grid ytics lc rgb '#dddddd'\nset xlabel 'progress'\nset xrange [0:1]\nset yrange [0:*]\n" +
-         "set key noenhanced\nset title 'gradient norms'\n" +
-         "plot $raw using 1:2 with dots lc rgb '#999999' title 'logged', $smooth using 1:2 with lines lw 3 lc rgb '#d55e00' title "
+         "set key noenhanced\nset title 'gradient norms'\nset ylabel 'norm'\n" +
+         "plot $raw using 1:2 with points pt 7 ps 0.25 lc rgb '#56789a' title 'logged', $smooth using 1:2 with lines lw 3 lc rgb '#d55e00' "
+         "title "
          "'smoothed'\n" +
-         "set title 'rate / largest rate'\nset yrange [0:1.1]\nset key bottom left Left reverse noenhanced\nplot " + plots +
-         "\nunset multiplot\n";
+         "set title 'schedules of the next run'\nset ylabel 'rate / largest rate'\nset yrange [0:1.1]\nset key bottom left Left reverse "
+         "noenhanced\nplot " +
+         plots + "\nunset multiplot\n";
 }
 
 void run(const arguments& args) {
@@ -343,9 +373,11 @@ void run(const arguments& args) {
 
 int main(int argc, char** argv) {
   arguments args;
-  CLI::App app{"Turns the gradient norms of one run into the learning-rate schedule of the next", "refine_from_log"};
+  CLI::App app{"Turns the gradient norms of one run into the learning-rate schedule of the next.", "refine_from_log"};
+  app.footer(after_help);
   app.add_option("log", args.log, "table with one row per step, - for standard input (default: a run made here)")->type_name("LOG.csv");
-  app.add_option("--column", args.column, "column of gradient norms, by name or by number from 1 (default: grad_norm and the like)");
+  app.add_option("--column", args.column,
+                 "column of gradient norms, by name or by number from 1 (default: grad_norm and the like, see below)");
   app.add_option("--norm", args.norm, "what was logged: l2 (for SGD) or l1 (for Adam)")
       ->check(CLI::IsMember({"l2", "l1"}))
       ->capture_default_str();
@@ -353,19 +385,22 @@ int main(int argc, char** argv) {
   app.add_option("--smoothing", args.refine.smoothing, "share of the run that the running median covers, 0 = none")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  app.add_option("--width", args.refine.smoothing_width, "width of the running median in rows, odd, in place of --smoothing");
-  app.add_option("--drop-ends", args.refine.drop_ends, "rows left out at either end");
-  app.add_flag("--drop-non-finite", args.refine.drop_non_finite, "leave out rows that are nan or inf");
-  auto* const distance = app.add_option("--distance", args.refine.distance, "D >= |x_0 - x*|, if known: rates in absolute units (l2 only)")
-                             ->check(CLI::PositiveNumber);
+  app.add_option("--width", args.refine.smoothing_width,
+                 "width of the running median in rows, odd, in place of --smoothing (default: by --smoothing)");
+  app.add_option("--drop-ends", args.refine.drop_ends, "rows left out at either end")->capture_default_str();
+  app.add_flag("--drop-non-finite", args.refine.drop_non_finite, "leave out rows that are nan or inf (default: refuse them)");
+  auto* const distance =
+      app.add_option("--distance", args.refine.distance, "D >= |x_0 - x*|, if known: rates in absolute units, l2 only (default: unknown)")
+          ->check(CLI::PositiveNumber);
   app.add_option("--base-rate", args.refine.base_rate, "largest rate of the refined schedule, to be tuned")
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->excludes(distance);
-  app.add_flag("--force", args.refine.force, "refine even where norms die away");
-  app.add_option("--out", args.out, "the refined schedule as CSV: step,rate; - for standard output in place of the table")
+  app.add_flag("--force", args.refine.force, "refine even where norms die away (default: linear decay there)");
+  app.add_option("--out", args.out,
+                 "the refined schedule as CSV: step,rate; - for standard output in place of the table (default: not written)")
       ->type_name("FILE");
-  app.add_option("--svg", args.svg, "figure of norms and schedules, by gnuplot")->type_name("FILE");
+  app.add_option("--svg", args.svg, "figure of norms and schedules, by gnuplot (default: not drawn)")->type_name("FILE");
   app.add_option("--demo-steps", args.demo_steps, "without a log: steps of the run made here")
       ->check(CLI::Range(20, 1000000))
       ->capture_default_str();
@@ -373,8 +408,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
   app.add_option("--seed", args.seed, "without a log: batches")->capture_default_str();
-  app.add_option("--text", args.text, "without a log: text to learn from, a file or a folder of .hpp files");
-  app.add_option("--save-log", args.save_log, "without a log: the norms of the run made here, as CSV")->type_name("FILE");
+  app.add_option("--text", args.text, "without a log: text to learn from, a file or a folder of .hpp files (default: gavel's own)");
+  app.add_option("--save-log", args.save_log, "without a log: the norms of the run made here, as CSV (default: not written)")
+      ->type_name("FILE");
   try {
     app.parse(argc, argv);
     if (args.refine.smoothing_width != 0 && args.refine.smoothing_width % 2 == 0) throw CLI::ValidationError("--width", "must be odd");

@@ -117,7 +117,11 @@ number is the upper bits of p/q as a float; four interleaved copies of the histo
 That gives the value P(H) + 1 - Q(H) at the end of every bin. Inside a bin P and Q are convex in q(H), so P lies above its end tangents and
 Q below its chord, which bounds the value from below: only the bins whose bound is below the best value so far can hold the minimum. Their
 tokens, few or none, are gathered in a second pass, split into finer bins by the same rule, and sorted in groups of at most 48. The result
-is the minimum, exact to rounding. Without replacement the same bound decides for which prefixes Q(H), an integral, has to be computed."""
+is the minimum, exact to rounding. Without replacement the same bound decides for which prefixes Q(H), an integral, has to be computed.
+
+What a rate costs: the profile, the sampling and the convention are types, so the compiler sees one expression; the cosine is a polynomial
+of half the degree that a general cosine needs. The steps at 30-60-90 % are compared with three nested conditions; a list whose length is
+known at run time only takes about half a cycle more, which no bookkeeping hides in a rate of one nanosecond."""
 
 
 def leading_number(size):

@@ -142,6 +142,7 @@ TEST_CASE("choose_a_schedule: batches are epochs, the rate is the best of the gr
 
   examples::workload work;
   work.first_rate = 0.1;
+  work.rate_ratio = 3.0;
   const examples::schedule_choice choice{"constant", gavel::schedule::constant{}};
   for (const double best : {0.1 / 27.0, 0.1, 0.9}) {
     std::vector<bool> held_out;
@@ -156,6 +157,13 @@ TEST_CASE("choose_a_schedule: batches are epochs, the rate is the best of the gr
     CHECK(examples::tuned_rate(work, choice, {}, 2) == Approx((std::min)(best, 0.1)).epsilon(1e-12));
     work.highest_rate = std::numeric_limits<double>::infinity();
   }
+  // A bump of one neighbour does not end the walk, and a finer grid reaches as far.
+  work.rate_ratio = 1.5;
+  work.loss = [&](const examples::schedule_choice&, const examples::training_run& run) {
+    const double k = std::round(std::log(run.base_rate / 0.1) / std::log(1.5));
+    return std::fabs(k + 21.0) + (k == -4.0 ? 1.5 : 0.0);
+  };
+  CHECK(examples::tuned_rate(work, choice, {}, 1) == Approx(0.1 * std::pow(1.5, -21)).epsilon(1e-12));
 
   examples::setting where;
   for (const double loss : {2.0, 1.0, 2.0, 4.0}) where.outcomes.push_back({1.0, {loss - 0.5, loss + 0.5 + 0.01 * loss}});
@@ -264,6 +272,10 @@ TEST_CASE("choose_a_schedule: every schedule in every setting, the same with any
   std::snprintf(shown, sizeof shown, "%9.5f", table.at("text/AdamW/100/REX").loss);
   CHECK(one.out.find(shown) != std::string::npos);
   CHECK(one.out.find("12 settings, 11 schedules") != std::string::npos);
+  // What the errors leave out is said where they stand.
+  CHECK(one.out.find("counts the seeds alone: the grid of base rates moves them too") != std::string::npos);
+  CHECK(one.out.find("\n- Networks, REX minus linear: ") != std::string::npos);
+  CHECK(one.out.find("\n  (the error counts the seeds alone; the grid of base rates moves the difference too).\n") != std::string::npos);
 }
 
 TEST_CASE("choose_a_schedule: the expected losses of the noisy quadratic", "[examples][choose_a_schedule]") {
@@ -303,6 +315,7 @@ TEST_CASE("choose_a_schedule: at a full budget decay pays on text", "[examples][
   if (std::system("command -v gnuplot >/dev/null 2>&1") == 0) {
     const std::string svg = folder.read("a.svg");
     CHECK(svg.find("</svg>") != std::string::npos);
+    CHECK(svg.find("loss relative to linear (%), cut off at ±12") != std::string::npos);
     for (const std::string& name : schedule_names) CHECK(svg.find(">" + name + "<") != std::string::npos);
   }
 }
@@ -311,7 +324,8 @@ TEST_CASE("choose_a_schedule: exit status tells usage, input and output apart", 
   const scratch folder;
   const auto help = run(folder, "--help");
   CHECK(help.status == 0);
-  for (const char* option : {"--seeds", "--budgets", "--steps", "--csv", "--svg", "--threads"}) {
+  for (const char* option :
+       {"--seeds", "--budgets", "--steps", "--csv", "--svg", "--threads", "(1865), public domain", "=1.5", "Exit status: 0 success"}) {
     CHECK(help.out.find(option) != std::string::npos);
   }
   const auto usage = [&](const std::string& arguments) {

@@ -26,7 +26,7 @@ struct made_log {
   std::string text;
   double last_loss = 0.0;
 };
-made_log log_of_law(double decay, const char* header = "step,lr,loss") {
+made_log log_of_law(double decay, const char* header = "step,lr,loss", double lambda = 0.999, double offset = 0.0) {
   made_log log{std::string(header) + "\n", 0.0};
   const auto rate_of = [&](int t) {
     const double left = (2000.0 - t) / (2000.0 * decay);
@@ -34,10 +34,10 @@ made_log log_of_law(double decay, const char* header = "step,lr,loss") {
   };
   double s1 = 0.0, s2 = 0.0, momentum = 0.0;
   for (int t = 0; t <= 2000; ++t) {
-    momentum = 0.999 * momentum + (t > 0 ? rate_of(t - 1) - rate_of(t) : 0.0);
+    momentum = lambda * momentum + (t > 0 ? rate_of(t - 1) - rate_of(t) : 0.0);
     s1 += rate_of(t);
     s2 += momentum;
-    log.last_loss = 2.0 + 0.5 * std::pow(s1, -0.4) - 0.6 * s2;
+    log.last_loss = 2.0 + offset + 0.5 * std::pow(s1, -0.4) - 0.6 * s2;
     char line[96];
     const double logged = t < 100 ? 1e-3 * (t + 1) / 101.0 : rate_of(t);
     if (t % 50 == 0) std::snprintf(line, sizeof line, "%d,%.17g,%.17g\n", t, logged, log.last_loss);
@@ -73,14 +73,25 @@ TEST_CASE("predict_loss_curve: the published curves give the known fit and a rec
   CHECK(number_after(result.out, row) == Approx(2.6278).epsilon(1e-3));
   CHECK(result.out.find("converged") != std::string::npos);
   for (const char* text :
-       {"known minimum of it", "Multi-power law", "schedule, best first", "REX", "WSD, 1 - sqrt over the last 20 %", "80000  1 - sqrt"}) {
+       {"known minimum of it", "Multi-power law", "schedule, best first", "REX", "WSD, 1 - sqrt over the last 20 %", "80000  1 - sqrt",
+        "lambda = 0.999: as published", "multi-step, x 0.316 at 80 % and again at 90 %", "multi-power (open)",
+        "\nRecommended for 20000 steps: cool down to 0 over the last 18 % (1 - sqrt), predicted loss 2.7"}) {
     INFO(text);
     CHECK(result.out.find(text) != std::string::npos);
   }
   const std::string csv = folder.read("a.csv");
   CHECK(csv.rfind("kind,name,step,rate,loss,annealing_law,multi_power_law\nfit,\"cosine (published)\",1000,", 0) == 0);
   CHECK(csv.find("\nprediction,\"REX\",20000,0,,") != std::string::npos);
-  CHECK((folder.has("a.svg") ? folder.read("a.svg").find("</svg>") != std::string::npos : result.err.find("note: gnuplot") == 0));
+  CHECK(result.out.find("leave out their own prediction") == std::string::npos);
+  if (folder.has("a.svg")) {
+    const std::string svg = folder.read("a.svg");
+    for (const char* text : {"</svg>", ">15000<", ">12000<", ">14000<", ">multi-power law (open)<"}) {
+      INFO(text);
+      CHECK(svg.find(text) != std::string::npos);
+    }
+  } else {
+    CHECK(result.err.find("note: gnuplot") == 0);
+  }
 }
 
 TEST_CASE("predict_loss_curve: logs of a known law are fitted and predict a log that was held back", "[examples][predict_loss_curve]") {
@@ -98,6 +109,9 @@ TEST_CASE("predict_loss_curve: logs of a known law are fitted and predict a log 
   CHECK(number_after(result.out, "wsd.csv      ") == Approx(wsd.last_loss).epsilon(1e-5));
   const std::size_t at = result.out.find("wsd.csv  ");
   CHECK(result.out.substr(at, 90).find(" 0.000 %, end ") != std::string::npos);
+  CHECK(result.out.find("lambda = 0.999: the best R^2 of these") != std::string::npos);
+  CHECK(result.out.find("WARNING") == std::string::npos);
+  CHECK(result.out.find("For what follows all curves are fitted together, 117 losses") != std::string::npos);
   // Without the decaying run nothing is known about annealing, and the program says so.
   const program_result open = run(folder, "--log constant.csv --csv x.csv");
   CHECK(open.status == 0);
@@ -105,9 +119,63 @@ TEST_CASE("predict_loss_curve: logs of a known law are fitted and predict a log 
   CHECK(open.out.find("no schedule is predicted") != std::string::npos);
   CHECK(open.err == "note: nothing predicted, no file written\n");
   CHECK(!folder.has("x.csv"));
+  // Lambda is the best of the grid, or what it is fixed at.
+  folder.write("constant_99.csv", log_of_law(0.0, "step,lr,loss", 0.99).text);
+  folder.write("decay_99.csv", log_of_law(0.9, "step,lr,loss", 0.99).text);
+  const std::string logs_99 = "--log constant_99.csv --log decay_99.csv";
+  CHECK(run(folder, logs_99).out.find("lambda = 0.99: the best R^2 of these") != std::string::npos);
+  CHECK(run(folder, logs_99 + " --decay-factor 0.9").out.find("lambda = 0.9: as asked for") != std::string::npos);
   // The plan of the run to predict.
   const program_result plan = run(folder, "--log constant.csv --log decay.csv --horizon 4000 --peak 5e-4 --warmup 200");
   CHECK(plan.out.find("Predicted loss after step 4000, peak rate 0.0005, warm-up 200 steps") != std::string::npos);
+}
+
+TEST_CASE("predict_loss_curve: what held-back curves say comes before the recommendation", "[examples][predict_loss_curve]") {
+  const scratch_directory folder;
+  folder.write("constant.csv", log_of_law(0.0).text);
+  folder.write("decay.csv", log_of_law(0.9).text);
+  folder.write("wsd.csv", log_of_law(0.2).text);
+  folder.write("half.csv", log_of_law(0.5).text);
+  const std::string logs = "--log constant.csv --log decay.csv ";
+  const program_result right = run(folder, logs + "--check half.csv --check wsd.csv");
+  INFO(right.out);
+  const double wsd = log_of_law(0.2).last_loss, half = log_of_law(0.5).last_loss;
+  const std::string order = wsd < half ? "wsd.csv < half.csv" : "half.csv < wsd.csv";
+  CHECK(right.out.find("measured         " + order + "\n") != std::string::npos);
+  CHECK(right.out.find("annealing law    " + order + "; as measured\n") != std::string::npos);
+  CHECK(right.out.find("NOTE") == std::string::npos);
+  // The same two curves under each other's names: the law must be seen to be wrong.
+  std::string swapped_wsd = log_of_law(0.2, "step,lr,loss", 0.999, half - wsd).text,
+              swapped_half = log_of_law(0.5, "step,lr,loss", 0.999, wsd - half).text;
+  folder.write("wsd.csv", swapped_wsd);
+  folder.write("half.csv", swapped_half);
+  const program_result wrong = run(folder, logs + "--check half.csv --check wsd.csv");
+  INFO(wrong.out);
+  CHECK(wrong.out.find("; 1 of 1 pairs in the WRONG ORDER, which differ by up to ") != std::string::npos);
+  const std::size_t note = wrong.out.find("NOTE: the annealing law, fitted without them, did not order the held-back curves");
+  REQUIRE(note != std::string::npos);
+  CHECK(note < wrong.out.find("\nRecommended for 2000 steps: "));
+  // Losses that no such law makes.
+  std::string nonsense = "step,lr,loss\n";
+  for (int t = 100; t <= 2000; t += 100) nonsense += std::to_string(t) + ",0.001," + (t % 200 == 0 ? "3" : "2") + "\n";
+  folder.write("nonsense.csv", nonsense);
+  CHECK(run(folder, logs + "--log nonsense.csv").out.find("WARNING: a poor fit") != std::string::npos);
+}
+
+TEST_CASE("predict_loss_curve: the demonstration predicts what it held back", "[examples][predict_loss_curve]") {
+  const scratch_directory folder;
+  const program_result demo = run(folder, "--demo --demo-steps 2000 --seeds 4 --replicates 20 --csv a.csv");
+  INFO(demo.out + demo.err);
+  REQUIRE(demo.status == 0);
+  for (const char* name : {"\n   linear (trained here) ", "\n   WSD 20 % (trained here) ", "\n   multi-step (trained here) "}) {
+    INFO(name);
+    const std::size_t at = demo.out.find(name);
+    REQUIRE(at != std::string::npos);
+    CHECK(std::strtod(demo.out.c_str() + at + 1 + 3 + 41 + 11, nullptr) < 1.0);  // mean error of the annealing law in percent
+  }
+  CHECK(demo.out.find("\nOrder of their ends, best first\n") != std::string::npos);
+  CHECK(demo.out.find("\nRecommended for 2000 steps: ") < demo.out.find("\nTrained here under it: loss "));
+  CHECK(folder.read("a.csv").find("\ncheck,\"WSD 20 % (trained here)\",2000,0,") != std::string::npos);
 }
 
 TEST_CASE("predict_loss_curve: bad logs are refused with the file, the line and the cell", "[examples][predict_loss_curve]") {
@@ -143,7 +211,12 @@ TEST_CASE("predict_loss_curve: bad logs are refused with the file, the line and 
 
 TEST_CASE("predict_loss_curve: exit status tells usage and output apart", "[examples][predict_loss_curve]") {
   const scratch_directory folder;
-  CHECK(run(folder, "--help").status == 0);
+  const program_result help = run(folder, "--help");
+  CHECK(help.status == 0);
+  for (const char* text :
+       {"Exit status: 0 success", "A log is a table with a row per step", "the best R^2 of those printed", "(default: not drawn)"}) {
+    CHECK(help.out.find(text) != std::string::npos);
+  }
   for (const char* arguments :
        {"--no-such-option", "--decay-factor 2", "--method magic", "--confidence 1", "--demo --log x.csv", "--peak -1"}) {
     INFO(arguments);

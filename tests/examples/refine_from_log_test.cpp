@@ -9,9 +9,11 @@
 #include <gavel/schedule/rate_schedule.hpp>
 #include <gavel/schedule/refinement.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -144,11 +146,33 @@ TEST_CASE("refine_from_log: the table ranks schedules by their bound and names t
   const program_result warned = run(folder, "dying.txt --out rates.csv");
   CHECK(warned.status == 0);
   CHECK(warned.out.find("\nWARNING: fell back to linear decay. The norms die away (last quarter / middle = ") != std::string::npos);
+  CHECK(warned.out.find("\nNOTE: do not rank by this table. The bound takes the norms as given") != std::string::npos);
+  CHECK(noisy.out.find("NOTE") == std::string::npos);
   CHECK(rates_of(folder.read("rates.csv"))[100] == Approx(99.0 / 199.0));
   const program_result forced = run(folder, "dying.txt --force --out rates.csv");
   CHECK(forced.status == 0);
   CHECK(forced.out.find("\nrefined as asked for (--force), though the norms die away") != std::string::npos);
   CHECK(rates_of(folder.read("rates.csv"))[100] < 0.01);
+  // Norms of 0 are judged as `refine` raised them: epsilon times their median.
+  std::vector<double> some_zero = noisy_norms(50), raised = some_zero;
+  some_zero[30] = some_zero[40] = 0.0;
+  std::vector<double> sorted = raised;
+  sorted.erase(sorted.begin() + 40);
+  sorted.erase(sorted.begin() + 30);
+  std::sort(sorted.begin(), sorted.end());
+  raised[30] = raised[40] = std::numeric_limits<double>::epsilon() * sorted[24];
+  folder.write("some_zero.txt", column_of(some_zero));
+  const program_result floored = run(folder, "some_zero.txt --smoothing 0");
+  CHECK(floored.out.find("\nWARNING: refined, but 2 smoothed norms were (nearly) 0 and have been raised") != std::string::npos);
+  CHECK(floored.out.find("\nNOTE: do not rank by this table. A norm of (nearly) 0") != std::string::npos);
+  CHECK(floored.out.find("numerical minimum") == std::string::npos);
+  const std::size_t refined_row = floored.out.find("\n   refined from the log ");
+  REQUIRE(refined_row != std::string::npos);
+  const auto by_library = gavel::schedule::refine(some_zero, {.smoothing = 0.0});
+  CHECK(by_library.floored_norms == 2);
+  const auto bound = gavel::schedule::best_base_rate(by_library, raised, 1.0);
+  CHECK(std::strtod(floored.out.c_str() + refined_row + 36, nullptr) == Approx(bound.base_rate).epsilon(1e-4));
+  CHECK(std::strtod(floored.out.c_str() + refined_row + 36 + 15, nullptr) == Approx(bound.bound).epsilon(1e-4));
   folder.write("zero.txt", "0\n0\n0\n");
   CHECK(run(folder, "zero.txt").out.find("\nWARNING: fell back to linear decay, no norm is positive\n") != std::string::npos);
   folder.write("one.txt", "3\n");
@@ -161,7 +185,15 @@ TEST_CASE("refine_from_log: without a log it makes one, which can be read back",
   INFO(demo.err);
   REQUIRE(demo.status == 0);
   CHECK(demo.out.find("Measured: held-out loss") != std::string::npos);
-  CHECK((folder.has("figure.svg") ? folder.read("figure.svg").find("</svg>") != std::string::npos : demo.err.find("note: gnuplot") == 0));
+  if (folder.has("figure.svg")) {
+    const std::string svg = folder.read("figure.svg");
+    for (const char* text : {"</svg>", ">norm<", ">rate / largest rate<", ">logged<"}) {
+      INFO(text);
+      CHECK(svg.find(text) != std::string::npos);
+    }
+  } else {
+    CHECK(demo.err.find("note: gnuplot") == 0);
+  }
   REQUIRE(run(folder, "log.csv --out again.csv").status == 0);
   CHECK(folder.read("demo.csv") == folder.read("again.csv"));
   REQUIRE(run(folder, "log.csv --norm l1 --out l1.csv").status == 0);  // takes grad_norm_l1 by itself
@@ -200,7 +232,11 @@ TEST_CASE("refine_from_log: bad logs are refused with the file, the line and the
 TEST_CASE("refine_from_log: exit status tells usage and output apart", "[examples][refine_from_log]") {
   const scratch_directory folder;
   folder.write("log.csv", "1\n2\n");
-  CHECK(run(folder, "--help").status == 0);
+  const program_result help = run(folder, "--help");
+  CHECK(help.status == 0);
+  for (const char* text : {"Exit status: 0 success", "table with one row per step", "(default: not written)", "grad_norm_l2"}) {
+    CHECK(help.out.find(text) != std::string::npos);
+  }
   for (const char* arguments :
        {"--no-such-option", "log.csv --width 4", "log.csv --norm l3", "log.csv --norm l1 --distance 1", "log.csv --smoothing 2",
         "log.csv --distance -1", "log.csv --distance 1 --base-rate 1", "log.csv --save-log x.csv"}) {

@@ -29,7 +29,7 @@ namespace examples {
 struct comparison_options {
   std::vector<double> budgets{1, 5, 10, 25, 50, 100};  ///< percent of a full run
   std::size_t seeds = 10;                              ///< runs that are reported
-  std::size_t tuning_seeds = 3;                        ///< runs per base rate that choose it, with other seeds
+  std::size_t tuning_seeds = 5;                        ///< runs per base rate that choose it, with other seeds
   std::uint64_t seed = 1;
   std::size_t threads = 1;
 };
@@ -92,9 +92,10 @@ inline constexpr double diverged_loss = 1e6;
   return result;
 }
 
-/// The best base rate on the grid first_rate * ratio^k: walks downhill until both neighbours are worse. Validation split, tuning seeds.
+/// The best base rate on the grid first_rate * ratio^k, which reaches four powers of ten to either side: walks downhill until the two nearest
+/// on both sides are no better, so that noise in one of them does not end the walk. Validation split, tuning seeds.
 [[nodiscard]] inline double tuned_rate(const workload& work, const schedule_choice& choice, training_run run, std::size_t seeds) {
-  constexpr int farthest = 10;
+  const int farthest = static_cast<int>(std::ceil(std::log(1e4) / std::log(work.rate_ratio)));
   std::map<int, double> known;
   const auto rate_at = [&](int k) { return work.first_rate * std::pow(work.rate_ratio, k); };
   const auto loss_at = [&](int k) {
@@ -107,13 +108,16 @@ inline constexpr double diverged_loss = 1e6;
   int best = 0;
   for (;;) {
     const double here = loss_at(best);
-    if (loss_at(best - 1) < here || (here >= diverged_loss && best > -farthest)) {
-      --best;
-    } else if (loss_at(best + 1) < here) {
-      ++best;
+    int next = best;
+    if (here >= diverged_loss) {
+      next = (std::max)(best - 1, -farthest);
     } else {
-      return rate_at(best);
+      for (const int near : {best - 1, best + 1, best - 2, best + 2}) {
+        if (next == best && loss_at(near) < here) next = near;
+      }
     }
+    if (next == best) return rate_at(best);
+    best = next;
   }
 }
 

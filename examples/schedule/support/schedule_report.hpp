@@ -56,7 +56,8 @@ inline void print_losses(std::span<const setting> settings, const std::vector<sc
 inline void print_summary(std::span<const setting> settings, const std::vector<schedule_choice>& schedules) {
   std::printf(
       "\nOver all settings. Rank: mean and its standard error over settings. Above the best: how far the loss is above the least of its\n"
-      "setting. Minus REX, minus linear: paired relative differences, mean over settings, with the standard error from the seeds alone.\n\n"
+      "setting. Minus REX, minus linear: paired relative differences, mean over settings, with a standard error\n"
+      "that counts the seeds alone: the grid of base rates moves them too, see --rate-ratio.\n\n"
       "%-12s %14s %6s %10s %10s %20s %20s\n%-12s %14s %6s %10s %10s\n",
       "schedule", "mean rank", "best", "above the", "at most", "minus REX", "minus linear", "", "", "in", "best", "");
   for (const summary& one : summarise(settings, index_of(schedules, "REX"), index_of(schedules, "linear"))) {
@@ -165,10 +166,13 @@ inline void say_decay_against_constant(double percent, std::span<const setting> 
 inline void say_difference(const char* other, std::span<const setting> networks, const std::vector<schedule_choice>& schedules) {
   if (networks.empty()) return;
   const estimate difference = relative_difference(networks, index_of(schedules, "REX"), index_of(schedules, other));
-  std::printf("- Networks, REX minus %s: %+.2f %% +- %.2f of the loss: %s.\n", other, 100.0 * difference.value, 100.0 * difference.error,
-              !difference.beyond_noise() ? "within noise"
-              : difference.value < 0.0   ? "below by more than two standard errors"
-                                         : "above by more than two standard errors");
+  std::printf(
+      "- Networks, REX minus %s: %+.2f %% +- %.2f of the loss: %s\n  (the error counts the seeds alone; the grid of base rates moves the "
+      "difference too).\n",
+      other, 100.0 * difference.value, 100.0 * difference.error,
+      !difference.beyond_noise() ? "within noise"
+      : difference.value < 0.0   ? "below by more than two standard errors"
+                                 : "above by more than two standard errors");
 }
 
 }  // namespace detail
@@ -258,10 +262,11 @@ inline void print_findings(std::span<const setting> settings, const std::vector<
     for (int k = 0; k <= 400 && !schedules[i].averaged; ++k) points += point(k / 400.0, schedules[i].shape(k / 400.0));
     return points;
   });
-  plots += "set xlabel 'budget (%)'\nset ylabel 'loss relative to linear (%)'\nset logscale x\n";
+  plots += "set xlabel 'budget (%)'\nset logscale x\n";
   const std::size_t linear = index_of(schedules, "linear");
   for (const workload* work : works) {
-    plots += work->exact ? "set yrange [-20:20]\n" : "set yrange [-12:12]\n";
+    const std::string most = work->exact ? "20" : "12";
+    plots += "set yrange [-" + most + ":" + most + "]\nset ylabel 'loss relative to linear (%), cut off at ±" + most + "'\n";
     add_panel(work->name + ", " + work->optimiser, [&](std::size_t i) {
       std::string points;
       for (const setting& where : settings) {

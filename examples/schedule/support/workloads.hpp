@@ -52,7 +52,7 @@ struct workload {
   std::string optimiser;
   std::uint64_t full_steps = 1;  ///< what 100 % of the budget means
   double first_rate = 1.0;       ///< where the search for the base rate starts
-  double rate_ratio = 3.0;       ///< between neighbours on its grid
+  double rate_ratio = 1.5;       ///< between neighbours on its grid
   double highest_rate = std::numeric_limits<double>::infinity();
   bool exact = false;                                                       ///< the loss is an expectation and has no seed
   std::function<double(const schedule_choice&, const training_run&)> loss;  ///< infinite if the run diverged; any thread may call it
@@ -212,7 +212,7 @@ template <class MakeOptimiser>
 struct network_options {
   std::uint64_t full_steps = 1000;
   std::size_t batch = 16;
-  double rate_ratio = 3.0;
+  double rate_ratio = 1.5;
 };
 
 /// The same data and network under momentum SGD and AdamW.

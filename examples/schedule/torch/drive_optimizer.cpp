@@ -10,7 +10,7 @@
 //   2. Schedules that libtorch does not have, at the same base rate and on the same batches.
 //   3. A run that is stopped and goes on from a checkpoint needs the step number and nothing else to have the right rates.
 //
-//   drive_optimizer [--text FILE] [--steps T] [--base-rate R] [--seed S] [--csv FILE]
+//   drive_optimizer [--text FILE] [--steps T] [--base-rate R] [--seed S] [--extra-steps N] [--csv FILE]
 //
 // Exit codes: 0 all right, 1 bad arguments, 2 bad input, 3 a file that cannot be written, 4 the runs that must agree do not.
 #include "support/output.hpp"
@@ -49,6 +49,7 @@ struct arguments {
   std::uint64_t steps = 600;
   double base_rate = 8e-3;
   std::uint64_t seed = 1;
+  std::uint64_t extra_steps = 1;
   std::string csv;
 };
 
@@ -96,7 +97,7 @@ void train(torch_run& run, const S& rates, const arguments& args, const texts& d
 bool compare_with_step_lr(const arguments& args, const texts& data, std::vector<double>& torch_rates) {
   const std::uint64_t stage = (std::max)(args.steps / 3, std::uint64_t{1});
   const auto python = schedule::pytorch::step_lr({.base_lr = args.base_rate, .step_size = stage, .gamma = 0.3});
-  const schedule::sequence ours(schedule::constant_rate(args.base_rate), 1, python);  // one step more at the first rate
+  const schedule::sequence ours(schedule::constant_rate(args.base_rate), args.extra_steps, python);  // at the first rate
   torch_run theirs(data.training, data.held_out, args.seed), mine(data.training, data.held_out, args.seed);
   theirs.attach_step_lr(args.base_rate, static_cast<unsigned>(stage), 0.3);
   double rate_difference = 0.0, loss_difference = 0.0;
@@ -193,12 +194,19 @@ std::string to_csv(const arguments& args, const std::vector<double>& torch_rates
 
 int main(int argc, char** argv) {
   arguments args;
-  CLI::App app{"Drives a libtorch optimiser with gavel schedules", "drive_optimizer"};
-  app.add_option("--text", args.text, "text to learn from (default: gavel's README)")->type_name("FILE");
+  CLI::App app{"Drives a libtorch optimiser with gavel schedules.", "drive_optimizer"};
+  app.footer(
+      "Exit status: 0 success, 1 wrong usage, 2 bad input (the message names the file), 3 output not written, 4 the runs that must agree\n"
+      "do not.");
+  app.add_option("--text", args.text, "text to learn from, at least 1000 bytes (default: gavel's README)")->type_name("FILE");
   app.add_option("--steps", args.steps, "training steps T of each run")->check(CLI::Range(6, 1000000))->capture_default_str();
   app.add_option("--base-rate", args.base_rate, "largest rate")->check(CLI::Range(1e-8, 1.0))->capture_default_str();
   app.add_option("--seed", args.seed, "first weights and batches")->capture_default_str();
-  app.add_option("--csv", args.csv, "the rates of every step")->type_name("FILE");
+  app.add_option("--extra-steps", args.extra_steps,
+                 "how many steps longer than Python's StepLR gavel's one holds its first rate; with other than 1 the runs must differ")
+      ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
+  app.add_option("--csv", args.csv, "the rates of every step (default: not written)")->type_name("FILE");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
