@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""readme_table.py CSV README FIGURE: rewrites what stands between README's marker comments from the demo's CSV."""
+"""readme_table.py CSV README FIGURE: rewrites what stands between README's marker comments from the demo's CSV.
+readme_table.py --schedules CSV README: the same for the table of schedules, from the CSV of examples/schedule/choose_a_schedule.cpp."""
 
 import csv
 import os
@@ -33,6 +34,23 @@ def table(rows):
     return lines
 
 
+def schedule_table(rows):
+    """Schedules in the order of their mean rank, over all settings (workload, optimiser, budget)."""
+    def mean(values):
+        return sum(values) / len(values)
+
+    by_schedule, settings = {}, set()
+    for row in rows:
+        by_schedule.setdefault(row["schedule"], []).append(row)
+        settings.add((row["workload"], row["optimiser"], row["budget_percent"]))
+    lines = [f"| schedule | mean rank of {len(by_schedule)} | best in, of {len(settings)} | loss above the best of its setting, mean | at most |",
+             "|---|---|---|---|---|"]
+    for name, own in sorted(by_schedule.items(), key=lambda item: mean([float(row["rank"]) for row in item[1]])):
+        ranks, above = [float(row["rank"]) for row in own], [100.0 * float(row["above_best"]) for row in own]
+        lines.append(f"| {name} | {mean(ranks):.1f} | {sum(rank == 1.0 for rank in ranks)} | {mean(above):.1f} % | {max(above):.0f} % |")
+    return lines
+
+
 def replace(text, name, lines):
     pattern = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
     if not pattern.search(text):
@@ -41,6 +59,15 @@ def replace(text, name, lines):
 
 
 def main():
+    if sys.argv[1] == "--schedules":
+        csv_path, readme = sys.argv[2:4]
+        with open(csv_path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        with open(readme, encoding="utf-8") as file:
+            text = file.read()
+        with open(readme, "w", encoding="utf-8") as file:
+            file.write(replace(text, "schedule table", schedule_table(rows)))
+        return
     csv_path, readme, figure = sys.argv[1:4]
     with open(csv_path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
