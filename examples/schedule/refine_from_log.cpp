@@ -314,10 +314,32 @@ std::string points(const std::vector<double>& values) {
   return text;
 }
 
+// A logarithmic axis: a few norms far above the others would flatten them on a linear one.
+// Norms below a millionth of their median, which are 0 but for rounding, fall off it.
+std::string norm_axis(const std::vector<double>& norms) {
+  std::vector<double> positive;
+  std::copy_if(norms.begin(), norms.end(), std::back_inserter(positive), [](double norm) { return norm > 0.0 && std::isfinite(norm); });
+  if (positive.empty()) return "set yrange [0:1]\n";
+  std::sort(positive.begin(), positive.end());
+  const double lowest = (std::max)(positive.front(), 1e-6 * positive[positive.size() / 2]) / 1.25, highest = 1.25 * positive.back();
+  char text[80];
+  std::snprintf(text, sizeof text, "set logscale y\nset yrange [%.6g:%.6g]\n", lowest, highest);
+  std::string axis = text;
+  if (highest / lowest > 1000.0) return axis;  // powers of ten are ticks enough
+  const char* separator = "set ytics (";
+  for (double power = std::pow(10.0, std::floor(std::log10(lowest))); power <= highest; power *= 10.0) {
+    for (const double times : {1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0}) {
+      if (highest / lowest > 10.0 && times != 1.0 && times != 2.0 && times != 5.0) continue;
+      std::snprintf(text, sizeof text, "%s%.6g", separator, times * power);
+      axis += text;
+      separator = ", ";
+    }
+  }
+  return axis + ")\n";
+}
+
 std::string figure(const std::string& svg, const log_of_norms& log, const std::vector<double>& smooth, const std::vector<candidate>& all) {
-  std::string script = "set terminal svg size 960,400 dynamic background rgb 'white' font 'sans,12'\nset output " +
-                       examples::gnuplot_quoted(svg) + "\n$raw << EOD\n" + points(log.norms) + "EOD\n$smooth << EOD\n" + points(smooth) +
-                       "EOD\n";
+  std::string script = "$raw << EOD\n" + points(log.norms) + "EOD\n$smooth << EOD\n" + points(smooth) + "EOD\n";
   std::string plots;
   const char* colours[] = {"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#999999"};
   for (std::size_t k = 0; k < 6; ++k) {
@@ -326,17 +348,17 @@ std::string figure(const std::string& svg, const log_of_norms& log, const std::v
     plots += (k == 0 ? "" : ", ") + data + " using 1:2 with lines lw " + (k == 0 ? "3" : "1.5") + " lc rgb '" + colours[k] + "' title " +
              examples::gnuplot_quoted(all[k].name);
   }
-  return script + "set multiplot layout 1,2\nset grid ytics lc rgb '#dddddd'\nset xlabel 'progress'\nset xrange [0:1]\nset yrange [0:*]\n" +
-         "set key noenhanced\nset title 'gradient norms'\nset ylabel 'norm'\n" +
-         "plot $raw using 1:2 with points pt 7 ps 0.25 lc rgb '#56789a' title 'logged', $smooth using 1:2 with lines lw 3 lc rgb '#d55e00' "
-         "title "
-         "'smoothed'\n" +
-         "set title 'schedules of the next run'\nset ylabel 'rate / largest rate'\nset yrange [0:1.1]\nset key bottom left Left reverse "
-         "noenhanced\nplot " +
+  return script + examples::panels_above_keys(svg, 2, 6) + "set grid ytics lc rgb '#dddddd'\nset xlabel 'progress'\nset xrange [0:1]\n" +
+         "set title 'gradient norms'\nset ylabel 'norm'\nset format y '%g'\n" + norm_axis(log.norms) +
+         "plot $raw using 1:2 with points pt 7 ps 0.25 lc rgb '#56789a' title 'logged', "
+         "$smooth using 1:2 with lines lw 3 lc rgb '#d55e00' title 'smoothed'\n" +
+         "unset logscale y\nset ytics auto\nset title 'schedules of the next run'\nset ylabel 'rate / largest rate'\nset yrange "
+         "[0:1.1]\nplot " +
          plots + "\nunset multiplot\n";
 }
 
 void run(const arguments& args) {
+  examples::require_writable({args.out == "-" ? "" : args.out, args.svg, args.save_log});
   log_of_norms log;
   std::optional<examples::character_text> text;
   if (args.log.empty()) {

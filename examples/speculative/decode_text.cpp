@@ -335,6 +335,7 @@ void print_table(const input& source, const arguments& args, const measurements&
 }
 
 void run(const arguments& args) {
+  examples::require_writable({args.json, args.csv, args.svg});
   const auto start = std::chrono::steady_clock::now();
   const input source = args.input.target_logits.empty() ? examples::input_from_corpus(args.input) : examples::input_from_logits(args.input);
   measurements measured;

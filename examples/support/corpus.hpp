@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "support/text_file.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -20,11 +20,6 @@
 /// line break is one token, digits go in threes, every other byte stands alone. A few dozen source files give thousands of distinct tokens.
 
 namespace examples {
-
-/// A text that is no text or cannot be read: the message names the file and, where there is one, the byte.
-struct input_error : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 /// Cuts @p text into tokens whose concatenation is @p text again.
 /// @param visit called with a `std::string_view` per token, in order
@@ -96,6 +91,13 @@ inline void collect_files(const std::filesystem::path& directory, std::vector<st
 
 }  // namespace detail
 
+/// Paths as a message names them.
+[[nodiscard]] inline std::string joined(std::span<const std::string> paths) {
+  std::string names;
+  for (const std::string& path : paths) names += (names.empty() ? "" : ", ") + path;
+  return names;
+}
+
 /// Reads text files; a directory gives every source and document below it, in the order of their paths, so that a run can be repeated.
 /// @throws input_error if a path does not exist, a named file is not text (has a zero byte), or nothing is left to read
 [[nodiscard]] inline corpus read_corpus(std::span<const std::string> arguments) {
@@ -116,9 +118,7 @@ inline void collect_files(const std::filesystem::path& directory, std::vector<st
     files.insert(files.end(), found.begin(), found.end());
   }
   for (const fs::path& path : files) {
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream) throw input_error(path.string() + ": cannot be opened");
-    const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    const std::string text = read_text(path.string());
     if (const std::size_t zero = text.find('\0'); zero != std::string::npos) {
       throw input_error(path.string() + ": byte " + std::to_string(zero) + " is zero, must be text");
     }
@@ -133,7 +133,7 @@ inline void collect_files(const std::filesystem::path& directory, std::vector<st
     result.documents.push_back(std::move(document));
     result.paths.push_back(path.string());
   }
-  if (result.documents.empty()) throw input_error("the corpus is empty");
+  if (result.documents.empty()) throw input_error(joined(arguments) + ": no text, every file is empty");
   return result;
 }
 

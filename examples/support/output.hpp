@@ -3,11 +3,15 @@
 
 #include <unistd.h>  // isatty
 
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 /// @file
 /// What the programs leave behind: files, figures drawn by gnuplot, and a line of progress on a terminal.
@@ -18,6 +22,20 @@ namespace examples {
 struct output_error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+/// Refuses files that cannot be written before any work is done for them. What is in them stays; what was not there is not left behind.
+/// @param paths  empty ones are options that were not given
+/// @throws output_error that names the first that cannot be opened
+inline void require_writable(std::initializer_list<std::string> paths) {
+  namespace fs = std::filesystem;
+  for (const std::string& path : paths) {
+    std::error_code ignored;
+    if (path.empty() || fs::is_other(path, ignored)) continue;  // a reader at the end of a pipe would see it close
+    const bool is_there = fs::exists(fs::symlink_status(path, ignored));
+    if (!std::ofstream(path, std::ios::binary | std::ios::app)) throw output_error(path + ": cannot be opened for writing");
+    if (!is_there) std::remove(path.c_str());
+  }
+}
 
 /// Creates or replaces a file. @throws output_error
 inline void write_text(const std::string& path, const std::string& text) {
@@ -33,6 +51,20 @@ inline void write_text(const std::string& path, const std::string& text) {
   std::string result = "'";
   for (const char c : text) result += c == '\'' ? std::string("''") : std::string(1, c);
   return result + "'";
+}
+
+/// The head of a gnuplot script that draws @p panels side by side, of one size, with their keys below them where they hide nothing.
+/// @param key_rows  entries of the longest key
+[[nodiscard]] inline std::string panels_above_keys(const std::string& svg, int panels, std::size_t key_rows) {
+  const std::size_t key_height = 20 * key_rows + 70, height = 400 + key_height;  // with the labels of the axis
+  char layout[320];
+  std::snprintf(layout, sizeof layout,
+                "set terminal svg size %d,%zu dynamic background rgb 'white' font 'sans,12'\n"
+                "set multiplot layout 1,%d margins screen %.3f,0.98,%.3f,%.3f spacing screen 0.1\n"
+                "set key below center maxcols 1 Left reverse noenhanced\n",
+                550 * panels, height, panels, 0.15 / panels, static_cast<double>(key_height) / static_cast<double>(height),
+                1.0 - 40.0 / static_cast<double>(height));
+  return "set output " + gnuplot_quoted(svg) + "\n" + layout;
 }
 
 /// Starts gnuplot as a process and gives it a script that draws @p file.

@@ -348,10 +348,17 @@ TEST_CASE("choose_a_schedule: exit status tells usage, input and output apart", 
   folder.write("short.txt", "too short to learn from");
   const auto few = run(folder, "--corpus short.txt");
   CHECK(few.status == 2);
-  CHECK(few.err == "choose_a_schedule: the text has 23 characters, at least 2000 are needed\n");
-  const auto output = run(folder, "--seeds 2 --tuning-seeds 1 --steps 1 --budgets 1 --csv no/such/folder/a.csv");
-  CHECK(output.status == 3);
-  CHECK(output.err == "choose_a_schedule: no/such/folder/a.csv: cannot be opened for writing\n");
+  CHECK(few.err == "choose_a_schedule: short.txt: has 23 characters, at least 2000 are needed\n");
+  folder.write("empty.txt", "");
+  const auto empty = run(folder, "--corpus empty.txt");
+  CHECK(empty.status == 2);
+  CHECK(empty.err == "choose_a_schedule: empty.txt: no text, every file is empty\n");
+  for (const char* option : {"--csv", "--svg"}) {  // before anything is trained, which would take minutes
+    const auto output = run(folder, std::string(option) + " no/such/folder/a");
+    CHECK(output.status == 3);
+    CHECK(output.out.empty());
+    CHECK(output.err == "choose_a_schedule: no/such/folder/a: cannot be opened for writing\n");
+  }
 }
 
 #else

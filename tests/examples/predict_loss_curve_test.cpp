@@ -113,12 +113,23 @@ TEST_CASE("predict_loss_curve: logs of a known law are fitted and predict a log 
   CHECK(result.out.find("WARNING") == std::string::npos);
   CHECK(result.out.find("For what follows all curves are fitted together, 117 losses") != std::string::npos);
   // Without the decaying run nothing is known about annealing, and the program says so.
-  const program_result open = run(folder, "--log constant.csv --csv x.csv");
-  CHECK(open.status == 0);
+  const program_result open = run(folder, "--log constant.csv --check wsd.csv --csv x.csv --svg x.svg");
+  CHECK(open.status == 5);
   CHECK(open.out.find("C OPEN: no curve anneals on its own") != std::string::npos);
   CHECK(open.out.find("no schedule is predicted") != std::string::npos);
-  CHECK(open.err == "note: nothing predicted, no file written\n");
-  CHECK(!folder.has("x.csv"));
+  const std::string last_line =
+      "predict_loss_curve: no schedule predicted: no curve anneals on its own; add a --log whose rate decays; what was written holds the "
+      "curves alone\n";
+  REQUIRE(open.err.size() >= last_line.size());
+  CHECK(open.err.substr(open.err.size() - last_line.size()) == last_line);
+  const std::string curves_alone = folder.read("x.csv");
+  CHECK(curves_alone.find("\nfit,\"constant.csv\",100,0.001,") != std::string::npos);
+  CHECK(curves_alone.find("\ncheck,\"wsd.csv\",2000,0,") != std::string::npos);
+  CHECK(curves_alone.substr(curves_alone.size() - 3) == ",,\n");
+  CHECK(curves_alone.find("prediction") == std::string::npos);
+  if (folder.has("x.svg")) CHECK(folder.read("x.svg").find(">measured (points)<") != std::string::npos);
+  CHECK(run(folder, "--log constant.csv").err ==
+        "predict_loss_curve: no schedule predicted: no curve anneals on its own; add a --log whose rate decays\n");
   // Lambda is the best of the grid, or what it is fixed at.
   folder.write("constant_99.csv", log_of_law(0.0, "step,lr,loss", 0.99).text);
   folder.write("decay_99.csv", log_of_law(0.9, "step,lr,loss", 0.99).text);
@@ -128,6 +139,8 @@ TEST_CASE("predict_loss_curve: logs of a known law are fitted and predict a log 
   // The plan of the run to predict.
   const program_result plan = run(folder, "--log constant.csv --log decay.csv --horizon 4000 --peak 5e-4 --warmup 200");
   CHECK(plan.out.find("Predicted loss after step 4000, peak rate 0.0005, warm-up 200 steps") != std::string::npos);
+  CHECK(run(folder, "--log constant.csv --log decay.csv --replicates 2 --warmup 0").out.find("warm-up 0 steps; cosine") !=
+        std::string::npos);
 }
 
 TEST_CASE("predict_loss_curve: what held-back curves say comes before the recommendation", "[examples][predict_loss_curve]") {
@@ -198,9 +211,12 @@ TEST_CASE("predict_loss_curve: bad logs are refused with the file, the line and 
   const program_result missing = run(folder, "--log missing.csv");
   CHECK(missing.status == 2);
   CHECK(missing.err == "predict_loss_curve: missing.csv: cannot be opened\n");
+  const program_result directory = run(folder, "--log .");
+  CHECK(directory.status == 2);
+  CHECK(directory.err == "predict_loss_curve: .: is a directory, must be a file\n");
   folder.write("log.csv", "a,b,c\n0,1,2\n10,1,1.9\n20,1,1.8\n");
   const program_result few = run(folder, "--log log.csv --step-column a --rate-column b --loss-column 3");
-  CHECK(few.status == 0);
+  CHECK(few.status == 5);
   // Four points determine four parameters and leave nothing for intervals.
   folder.write("four.csv", "step,lr,loss\n0,1,\n100,1,3\n200,1,2.5\n300,0.5,2.2\n400,0.1,1.9\n");
   const program_result four = run(folder, "--log four.csv");
@@ -213,8 +229,8 @@ TEST_CASE("predict_loss_curve: exit status tells usage and output apart", "[exam
   const scratch_directory folder;
   const program_result help = run(folder, "--help");
   CHECK(help.status == 0);
-  for (const char* text :
-       {"Exit status: 0 success", "A log is a table with a row per step", "the best R^2 of those printed", "(default: not drawn)"}) {
+  for (const char* text : {"Exit status: 0 success", "5 the curves leave the annealing law open", "the library's own default",
+                           "A log is a table with a row per step", "the best R^2 of those printed", "(default: not drawn)"}) {
     CHECK(help.out.find(text) != std::string::npos);
   }
   for (const char* arguments :
@@ -222,12 +238,29 @@ TEST_CASE("predict_loss_curve: exit status tells usage and output apart", "[exam
     INFO(arguments);
     CHECK(run(folder, arguments).status == 1);
   }
-  const program_result output = run(folder, "--replicates 2 --csv no/such/folder/x.csv");
-  CHECK(output.status == 3);
-  CHECK(output.err == "predict_loss_curve: no/such/folder/x.csv: cannot be opened for writing\n");
-  const program_result horizon = run(folder, "--replicates 2 --horizon 300");
+  // Files that cannot be written are refused before any work, those that can stay as they are until there is something to write.
+  for (const char* option : {"--csv", "--svg"}) {
+    const program_result output = run(folder, std::string(option) + " no/such/folder/x");
+    CHECK(output.status == 3);
+    CHECK(output.out.empty());
+    CHECK(output.err == "predict_loss_curve: no/such/folder/x: cannot be opened for writing\n");
+  }
+  folder.write("old.csv", "old\n");
+  CHECK(run(folder, "--csv old.csv --svg new.svg --log missing.csv").status == 2);
+  CHECK(folder.read("old.csv") == "old\n");
+  CHECK(!folder.has("new.svg"));
+  const program_result horizon = run(folder, "--horizon 300");
   CHECK(horizon.status == 2);
-  CHECK(horizon.err == "predict_loss_curve: the run to predict ends within its warm-up\n");
+  CHECK(horizon.out.empty());
+  CHECK(
+      horizon.err ==
+      "predict_loss_curve: the run to predict ends at step 300 (--horizon), within its warm-up of 500 steps (as the curves, --warmup sets "
+      "it)\n");
+  const program_result warmup = run(folder, "--warmup 30000");
+  CHECK(warmup.status == 2);
+  CHECK(warmup.err ==
+        "predict_loss_curve: the run to predict ends at step 20000 (as the longest curve, --horizon sets it), within its warm-up of 30000 "
+        "steps (--warmup)\n");
 }
 
 #else

@@ -202,6 +202,24 @@ TEST_CASE("refine_from_log: without a log it makes one, which can be read back",
   CHECK(folder.read("l1.csv") != folder.read("demo.csv"));
 }
 
+TEST_CASE("refine_from_log: spikes leave the other norms readable in the figure", "[examples][refine_from_log]") {
+  const scratch_directory folder;
+  std::vector<double> norms(100, 0.4);
+  norms[40] = 150.0;
+  folder.write("spike.txt", column_of(norms));
+  folder.write("zero.txt", "0\n0\n0\n");
+  const program_result spike = run(folder, "spike.txt --svg spike.svg"), zero = run(folder, "zero.txt --svg zero.svg");
+  CHECK(spike.status == 0);
+  CHECK(zero.status == 0);  // no logarithm, a figure all the same
+  if (!folder.has("spike.svg")) return;
+  const std::string svg = folder.read("spike.svg");
+  for (const char* tick : {">0.5<", ">1<", ">10<", ">100<"}) {
+    INFO(tick);
+    CHECK(svg.find(tick) != std::string::npos);
+  }
+  CHECK(folder.read("zero.svg").find("</svg>") != std::string::npos);
+}
+
 TEST_CASE("refine_from_log: bad logs are refused with the file, the line and the cell", "[examples][refine_from_log]") {
   const scratch_directory folder;
   const std::string start = "refine_from_log: log.csv";
@@ -225,6 +243,9 @@ TEST_CASE("refine_from_log: bad logs are refused with the file, the line and the
   const program_result missing = run(folder, "missing.csv");
   CHECK(missing.status == 2);
   CHECK(missing.err == "refine_from_log: missing.csv: cannot be opened\n");
+  const program_result directory = run(folder, ".");
+  CHECK(directory.status == 2);
+  CHECK(directory.err == "refine_from_log: .: is a directory, must be a file\n");
   folder.write("log.csv", "1\nnan\n2\n");
   CHECK(run(folder, "log.csv --drop-non-finite").out.find("smoothed over 1, 1 left out; next run: 3 steps") != std::string::npos);
 }
@@ -243,9 +264,19 @@ TEST_CASE("refine_from_log: exit status tells usage and output apart", "[example
     INFO(arguments);
     CHECK(run(folder, arguments).status == 1);
   }
-  const program_result output = run(folder, "log.csv --out no/such/folder/x.csv");
-  CHECK(output.status == 3);
-  CHECK(output.err == "refine_from_log: no/such/folder/x.csv: cannot be opened for writing\n");
+  // Files that cannot be written are refused before any work, those that can stay as they are until there is something to write.
+  for (const char* arguments : {"log.csv --out", "log.csv --svg", "--save-log"}) {
+    INFO(arguments);
+    const program_result output = run(folder, std::string(arguments) + " no/such/folder/x");
+    CHECK(output.status == 3);
+    CHECK(output.out.empty());
+    CHECK(output.err == "refine_from_log: no/such/folder/x: cannot be opened for writing\n");
+  }
+  folder.write("old.csv", "old\n");
+  CHECK(run(folder, "missing.csv --out old.csv --svg new.svg").status == 2);
+  CHECK(folder.read("old.csv") == "old\n");
+  CHECK(!folder.has("new.svg"));
+  CHECK(!folder.has("-"));
 }
 
 #else

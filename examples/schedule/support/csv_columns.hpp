@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "support/text_file.hpp"
+
 #include <cctype>
 #include <cstddef>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,15 +21,16 @@
 namespace examples {
 
 /// A table that cannot be read: the message names file, line and cell.
-struct table_error : std::runtime_error {
-  using std::runtime_error::runtime_error;
+struct table_error : input_error {
+  using input_error::input_error;
 };
 
 /// A table of text cells that knows from which line each row came.
 class text_table {
  public:
   /// @param path a file, or `-` for standard input
-  /// @throws table_error if it cannot be opened, is empty, or rows differ in their number of cells
+  /// @throws input_error if it cannot be read
+  /// @throws table_error if it is empty, or rows differ in their number of cells
   [[nodiscard]] static text_table read(const std::string& path) {
     text_table table;
     table.name_ = path == "-" ? "standard input" : path;
@@ -37,10 +38,7 @@ class text_table {
     if (path == "-") {
       text.assign(std::istreambuf_iterator<char>(std::cin), {});
     } else {
-      std::ifstream stream(path, std::ios::binary);
-      if (!stream) throw table_error(path + ": cannot be opened");
-      text.assign(std::istreambuf_iterator<char>(stream), {});
-      if (stream.bad()) throw table_error(path + ": cannot be read");
+      text = read_text(path);
     }
     table.parse(text);
     return table;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "support/text_file.hpp"
+
 #include <gavel/core/philox.hpp>
 #include <gavel/core/uniform.hpp>
 
@@ -10,9 +12,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -29,7 +28,7 @@ struct character_text {
   std::vector<std::uint32_t> training, held_out;  ///< positions of characters to predict
 
   /// @param path a file, or a directory whose .hpp files are read in the order of their names
-  /// @throws std::runtime_error if it cannot be read or is short
+  /// @throws input_error if it cannot be read or is short
   [[nodiscard]] static character_text read(const std::string& path) {
     namespace fs = std::filesystem;
     std::vector<fs::path> files;
@@ -43,17 +42,15 @@ struct character_text {
     }
     character_text result;
     for (const fs::path& file : files) {
-      std::ifstream stream(file, std::ios::binary);
-      if (!stream) throw std::runtime_error(file.string() + ": cannot be opened");
-      for (auto c = std::istreambuf_iterator<char>(stream); c != std::istreambuf_iterator<char>(); ++c) {
-        result.symbols.push_back(static_cast<std::uint8_t>(*c == '\n' ? 95 : *c >= ' ' && *c <= '~' ? *c - ' ' : 96));
+      for (const char c : read_text(file.string())) {
+        result.symbols.push_back(static_cast<std::uint8_t>(c == '\n' ? 95 : c >= ' ' && c <= '~' ? c - ' ' : 96));
       }
     }
     constexpr std::size_t block = 200;
     for (std::size_t i = context; i < result.symbols.size(); ++i) {
       (i / block % 10 == 9 ? result.held_out : result.training).push_back(static_cast<std::uint32_t>(i));
     }
-    if (result.held_out.size() < block) throw std::runtime_error(path + ": has too little text, at least 2000 characters are needed");
+    if (result.held_out.size() < block) throw input_error(path + ": has too little text, at least 2000 characters are needed");
     return result;
   }
 };

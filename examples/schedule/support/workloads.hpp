@@ -102,7 +102,7 @@ struct split_data {
   result.shape = {.symbols = 40, .context = 4, .embedding = 8, .hidden = 40, .classes = 40};
   const std::vector<std::uint8_t> symbols = text_symbols(read_corpus(paths), result.shape.symbols);
   if (symbols.size() < 10 * block) {
-    throw input_error("the text has " + std::to_string(symbols.size()) + " characters, at least " + std::to_string(10 * block) +
+    throw input_error(joined(paths) + ": has " + std::to_string(symbols.size()) + " characters, at least " + std::to_string(10 * block) +
                       " are needed");
   }
   std::array<std::vector<std::size_t>, 3> places;  // train, validation, test

@@ -14,6 +14,7 @@
 //
 // Exit codes: 0 all right, 1 bad arguments, 2 bad input, 3 a file that cannot be written, 4 the runs that must agree do not.
 #include "support/output.hpp"
+#include "support/text_file.hpp"
 #include "torch_run.hpp"
 
 #include <gavel/core/philox.hpp>
@@ -30,10 +31,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <functional>
-#include <iterator>
-#include <stdexcept>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -64,11 +63,9 @@ std::int64_t class_of(char c) {
 }
 
 texts read_examples(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw std::runtime_error(path + ": cannot be opened");
-  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  const std::string text = examples::read_text(path);
   constexpr std::size_t context = 5;
-  if (text.size() < 1000) throw std::runtime_error(path + ": has " + std::to_string(text.size()) + " bytes, at least 1000 are needed");
+  if (text.size() < 1000) throw examples::input_error(path + ": has " + std::to_string(text.size()) + " bytes, at least 1000 are needed");
   constexpr std::size_t block = 100;
   const examples::character_examples none{.context = context, .classes = 97, .contexts = {}, .next = {}};
   texts result{none, none};
@@ -213,6 +210,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : exit_usage;
   }
   try {
+    examples::require_writable({args.csv});
     const texts data = read_examples(args.text);
     const std::vector<named_schedule> schedules = shown_schedules(args);
     std::printf("libtorch %s; %zu characters to learn from, %zu held out\n\n", examples::torch_version().c_str(), data.training.next.size(),
