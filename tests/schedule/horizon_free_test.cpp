@@ -145,6 +145,15 @@ TEST_CASE("A cosine wave falls, rises, and stays itself far out", "[schedule][ho
   CHECK(cosine_wave({.half_wave = 2.5}) != cosine_wave({.half_wave = 3.5}));
 }
 
+TEST_CASE("A cosine wave that is shorter than any step stays between its rates", "[schedule][horizon_free]") {
+  const cosine_wave wave({.base_rate = 1.0, .minimum_rate = 0.25, .half_wave = 1e-300});
+  CHECK(wave.rate(0) == 1.0);
+  for (const std::uint64_t step : {std::uint64_t{1}, last_step / 2, last_step}) {  // 1e300 waves, and more than a double counts
+    CHECK(wave.rate(step) >= 0.25);
+    CHECK(wave.rate(step) <= 1.0);
+  }
+}
+
 TEST_CASE("Cycles are triangles of the published formula", "[schedule][horizon_free]") {
   using amplitude = cyclic_options::amplitude;
   for (const amplitude mode : {amplitude::triangular, amplitude::triangular2, amplitude::exp_range}) {

@@ -290,6 +290,16 @@ TEST_CASE("Long runs stay accurate", "[schedule][last_iterate_bound]") {
   CHECK(best(shape) * 1000.0 == Approx(2.0).margin(1e-4));
 }
 
+TEST_CASE("A gradient of 0 adds nothing, however large the units", "[schedule][last_iterate_bound]") {
+  const std::vector<double> rates{0.0, 1e300}, norms{1e300, 0.0};  // the only rate meets no gradient
+  CHECK(last_iterate_bound(rates, norms, 1.0) == Approx(0.5e-300));
+  // Next to nothing: D / |g| rounds to 0, and the square of the one move is subnormal.
+  const base_rate_result best = best_base_rate(std::vector<double>{1e-160, 1.0}, std::vector<double>{1e200, 0.0}, 1e-200);
+  CHECK(best.status == base_rate_status::found);
+  CHECK(best.base_rate == 0.0);
+  CHECK(best.bound == Approx(1e-160).epsilon(1e-3));
+}
+
 TEST_CASE("What the bound refuses", "[schedule][last_iterate_bound]") {
   const doubles good = {1.0, 2.0}, three = {1.0, 1.0, 1.0};
   CHECK(message_of([&] { (void)last_iterate_bound(three, good, 1.0); }) ==

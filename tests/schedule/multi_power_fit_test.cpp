@@ -400,6 +400,24 @@ TEST_CASE("multi-power fit: the unit of the rate does not matter; the area of th
   CHECK(scaled.max_relative_error < 1e-6);
 }
 
+TEST_CASE("multi-power fit: rates at the ends of the range of doubles", "[schedule][multi_power]") {
+  constexpr double largest = (std::numeric_limits<double>::max)();
+  const std::vector<std::uint64_t> steps{0, 1, 2, 3, 4, 5};
+  const std::vector<double> losses{4.0, 3.5, 3.2, 2.9, 2.7, 2.6};
+  multi_power_observations observations;
+  const std::vector<double> huge(6, largest);
+  CHECK(message_of([&] { observations.add_curve(huge, steps, losses); }) ==
+        "domain: gavel::schedule::multi_power_observations::add_curve: S_1 + warmup_area = inf, must be finite at step 5");
+  CHECK(observations.size() == 0);
+
+  observations.add_curve(std::vector<double>{6e-320, 6e-320, 5e-320, 4e-320, 2e-320, 1e-320}, steps, losses);
+  const multi_power_law law = fit_multi_power_law(observations, {.starts = 2}).law;
+  for (const double x : {law.loss_floor, law.amplitude, law.annealing, law.alpha, law.scale, law.beta, law.gamma}) {
+    CHECK(x >= 0.0);
+    CHECK(x <= largest);
+  }
+}
+
 TEST_CASE("multi-power fit: what is refused", "[schedule][multi_power]") {
   multi_power_observations observations;
   auto add = [&](const std::vector<double>& rates, const std::vector<std::uint64_t>& steps, const std::vector<double>& losses) {

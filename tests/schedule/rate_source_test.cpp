@@ -77,6 +77,15 @@ TEST_CASE("Between its lines a log holds its rate or runs straight", "[schedule]
   CHECK(straight.rate(23) == Approx(0.2).epsilon(1e-15));
 }
 
+TEST_CASE("The steps of a log can be counted", "[schedule][rate_source]") {
+  const std::vector<double> rates = {1.0, 0.5};
+  std::vector<std::uint64_t> steps = {0, ~std::uint64_t{0} - 1};
+  const gavel::schedule::detail::source_reader<rate_log> reader("f", rate_log{steps, rates}, 0);
+  CHECK(reader.last_step() == ~std::uint64_t{0} - 1);
+  ++steps[1];  // the number of steps up to this one is 2^64
+  CHECK(message_of([&] { read(rate_log{steps, rates}, 0, 1); }) == "f: rates.steps[1] = 18446744073709551615, must be < 2^64 - 1");
+}
+
 TEST_CASE("Bad sources are named", "[schedule][rate_source]") {
   const std::vector<double> rates = {1.0, 0.5, 0.25}, bad = {1.0, std::numeric_limits<double>::quiet_NaN(), 0.25}, none;
   const std::vector<std::uint64_t> ascending = {0, 5, 9}, duplicated = {0, 5, 5}, unsorted = {5, 0, 9};

@@ -398,6 +398,37 @@ TEST_CASE("A refined schedule is a schedule", "[schedule][refinement]") {
   CHECK(one.rate(7) == 0.1);  // holds its end value
 }
 
+TEST_CASE("Logs and scales at the ends of the range of doubles give finite rates that end in 0", "[schedule][refinement]") {
+  constexpr double tiny = std::numeric_limits<double>::denorm_min(), largest = (std::numeric_limits<double>::max)();
+  // epsilon times the smallest positive norm is 0, and no floor.
+  const refined_schedule floored = refine(doubles{tiny, tiny, 0.0, tiny}, {.smoothing = 0.0});
+  CHECK(floored.status == refinement_status::floored_zero_norms);
+  CHECK(floored.floored_norms == 1);
+  for (std::size_t t = 0; t < 4; ++t) CHECK(floored.rates[t] == Approx(1.0 - static_cast<double>(t) / 3.0).margin(1e-12));
+
+  // D / |g| is above the largest double: an infinite scale would turn the 0 at the end into NaN.
+  const refined_schedule capped = refine(doubles{tiny, tiny, tiny}, {.distance = 1e10, .smoothing = 0.0});
+  CHECK(capped.rates == doubles{largest, largest, 0.0});
+  const refined_schedule falling = refine(doubles{1e-310, 1e-310, 1e-310, 1e-318}, {.distance = 1e10, .smoothing = 0.0});
+  CHECK(falling.status == refinement_status::interpolating);
+  CHECK(falling.rates.back() == 0.0);
+  CHECK(falling.rates[0] == largest);
+  CHECK(refine(doubles{tiny}, {.distance = 1e10}).rates[0] == largest);
+  doubles rates(3);
+  CHECK(refined_rates(doubles{1e-310, 1e-310, 1e-310}, rates, {.distance = 1e10}) == Approx(1e-300 / std::sqrt(3.0)));
+  CHECK(rates == doubles{largest, largest, 0.0});
+
+  // The largest base rate, and the smallest one, whose multiples round.
+  CHECK(refined_rates(doubles{1.0, 1.0, 1.0}, rates, {.base_rate = largest}) == 0.0);
+  CHECK(rates == doubles{largest, 0.5 * largest, 0.0});
+  CHECK(refine(doubles{0.0, 0.0, 0.0}, {.base_rate = largest}).rates == doubles{largest, 0.5 * largest, 0.0});
+  CHECK(refine(doubles(40, 0.0), {.base_rate = 40.0 * tiny}).rates[0] == 40.0 * tiny);
+
+  // Two steps of a longer log are its ends, both far above its middle.
+  const refined_schedule ends = refine(doubles{1e300, 1.0, 1.0, 1.0, 1e300}, {.steps = 2, .smoothing = 0.0});
+  CHECK(ends.rates == doubles{1.0, 0.0});
+}
+
 TEST_CASE("What refinement refuses", "[schedule][refinement]") {
   const doubles good = {1.0, 2.0, 3.0};
   doubles out(3, -7.0), two(2);

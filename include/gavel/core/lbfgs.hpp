@@ -13,11 +13,12 @@
 #include <vector>
 
 /// @file
-/// Minimising a smooth function of many variables from its gradient, free or inside a box.
+/// Minimising a smooth function of many variables from its gradient, free or inside a box. For sums of squares with a handful of parameters
+/// `levenberg_marquardt` needs fewer steps; without a gradient, or where f has kinks, take `nelder_mead`; for one equation see roots.hpp.
 
 namespace gavel {
 
-/// How a minimisation ended. Whatever it says, the result is the best point met.
+/// How a minimisation ended. Whatever it says, the result is the best point met: f never rises from step to step but by its rounding.
 enum class lbfgs_status {
   converged,           ///< the projected gradient, or the progress of one step, is within its tolerance
   iteration_limit,     ///< stopped early
@@ -25,18 +26,24 @@ enum class lbfgs_status {
   undefined_start      ///< f or its gradient is not finite at the start
 };
 
-/// Where and how long `lbfgs` looks.
+/// Where and how long `lbfgs` looks. Equal bounds hold a variable fast. A variable that must be positive, and whose size
+/// is not known, is better minimised as its logarithm than with a bound at 0.
 struct lbfgs_options {
-  std::vector<double> lower{};        ///< lower bounds, [n], -infinity allowed; empty: none
-  std::vector<double> upper{};        ///< upper bounds, [n], >= lower, infinity allowed; empty: none
-  double gradient_tolerance = 1e-8;   ///< stop at max_i |x_i - clamp(x_i - g_i)| <= this (max |g_i| without bounds), in units of g; >= 0
+  std::vector<double> lower{};  ///< lower bounds, [n], -infinity allowed; empty: none
+  std::vector<double> upper{};  ///< upper bounds, [n], >= lower, infinity allowed; empty: none
+  /// Absolute: where f is large, or known only to some digits, 1e-8 is never reached. Scale it with f, or set `value_tolerance`. 0 asks for
+  /// a gradient of exactly 0.
+  double gradient_tolerance = 1e-8;  ///< stop at max_i |x_i - clamp(x_i - g_i)| <= this (max |g_i| without bounds), in units of g; >= 0
+  /// For noisy or expensive f: 1e-6, say, ends the search when steps no longer pay. One short step is enough for that, so it may be early.
   double value_tolerance = 0.0;       ///< stop also when a step lowers f by at most this times |f|; 0: never for that reason
-  std::size_t max_iterations = 1000;  ///< steps at most
+  std::size_t max_iterations = 1000;  ///< steps at most; 0 evaluates the start and returns it
   std::size_t max_step_trials = 40;   ///< evaluations per step at most, >= 1
-  std::size_t history = 10;           ///< steps remembered, >= 1: memory is (2 history + 5) n numbers
+  /// 5 to 20 is the useful range: more helps in long curved valleys, and where n is small enough for it to span all directions.
+  std::size_t history = 10;  ///< steps remembered, >= 1: memory is (2 history + 5) n numbers
 };
 
-/// What `lbfgs` found.
+/// What `lbfgs` found. Where it matters look at `status` and `gradient_norm`: `line_search_failed` with a small norm is a minimum to the
+/// precision of f, with a large one most often a gradient that does not belong to f. Check that against (f(x + h) - f(x - h)) / 2h.
 struct lbfgs_result {
   std::vector<double> x{};      ///< the minimiser found, [n], inside the box
   double value = 0.0;           ///< f(x); infinity for an undefined start
@@ -48,7 +55,8 @@ struct lbfgs_result {
 
 namespace detail {
 
-/// The last steps s and gradient changes y, and the quasi-Newton direction they define on a subset of the variables.
+/// The last steps s and gradient changes y, and the quasi-Newton direction they define on a subset of the variables. A ring of @p capacity
+/// slots: entering a step overwrites the oldest one.
 class lbfgs_history {
  public:
   lbfgs_history(std::size_t n, std::size_t capacity)
@@ -57,7 +65,8 @@ class lbfgs_history {
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   void clear() noexcept { count_ = 0; }
 
-  /// Enters the step from (x, g) to (next_x, next_g) unless its curvature is lost in rounding.
+  /// Enters the step from (x, g) to (next_x, next_g) unless its curvature is lost in rounding: H stays positive definite only with s.y > 0,
+  /// which a step cut off by a bound or by the last trial need not have.
   void push(const double* x, const double* next_x, const double* g, const double* next_g) noexcept {
     double* s = steps_.data() + newest_next() * n_;
     double* y = changes_.data() + newest_next() * n_;
@@ -73,7 +82,8 @@ class lbfgs_history {
   }
 
   /// d = -H g over the variables with `free[i]`, 0 elsewhere: the two loops of Nocedal with every inner product restricted to them.
-  /// Returns the scale of H, 1 if nothing is remembered.
+  /// Pairs without positive curvature on that subset are passed over, so d descends. Returns the scale of H, 1 if nothing is remembered.
+  /// O(n) per remembered step, no allocation.
   double direction(const double* g, const unsigned char* free, double* d) noexcept {
     for (std::size_t i = 0; i < n_; ++i) d[i] = free[i] != 0 ? -g[i] : 0.0;
     double scale = 0.0;
@@ -112,7 +122,8 @@ class lbfgs_history {
   std::vector<double> steps_, changes_, curvature_, weight_;
 };
 
-/// One minimisation: the point, its gradient, the direction and the trial point.
+/// One minimisation: the point, its gradient, the direction and the trial point. All memory is taken by the constructor; `run` is called
+/// once and gives the result away.
 template <class F>
 class lbfgs_search {
  public:
@@ -289,6 +300,7 @@ class lbfgs_search {
   lbfgs_result result_;
 };
 
+/// Sizes, finite numbers and options; bounds are checked against each other, not against the start, which is clamped.
 inline void check_lbfgs(vector_view<const double> x0, const lbfgs_options& options) {
   constexpr const char* function = "gavel::lbfgs";
   const std::size_t n = x0.size();
@@ -324,13 +336,29 @@ inline void check_lbfgs(vector_view<const double> x0, const lbfgs_options& optio
 ///
 /// over the variables away from their bounds, with a length that satisfies the weak Wolfe conditions along the clamped path. A value or
 /// slope that is NaN or infinite rejects the trial point, so f may be undefined on part of the space.
-/// @param x0                 start, [n], finite; clamped into the box
+///
+///     const auto rosenbrock = [](std::span<const double> x, std::span<double> gradient) {
+///       const double a = 1.0 - x[0], b = x[1] - x[0] * x[0];
+///       gradient[0] = -2.0 * a - 400.0 * x[0] * b;
+///       gradient[1] = 200.0 * b;
+///       return a * a + 100.0 * b * b;
+///     };
+///     const lbfgs_result free = lbfgs(std::vector{-1.2, 1.0}, rosenbrock);                        // x = (1, 1)
+///     const lbfgs_result boxed = lbfgs(std::vector{-1.2, 1.0}, rosenbrock, {.upper = {0.5, 2.0}});  // x = (0.5, 0.25), f = 0.25
+///
+/// The minimum is the one of the valley that the descent falls into: where there may be several, start from several points. Give the
+/// variables units in which a change by 1 matters about equally; the method does not find them out where they differ by many orders. An f
+/// without a lower bound ends as `line_search_failed` or `iteration_limit` with a huge negative value. Kinks, as of |x|, can stop the
+/// descent early: smooth them, or take `nelder_mead` where there are few variables.
+/// @param x0                 start, [n], n >= 1, finite; clamped into the box
 /// @param value_and_gradient `double f(std::span<const double> x, std::span<double> gradient)`: writes all n slopes, returns f(x); called
-///                           only inside the box
+///                           only inside the box. What it throws passes through. Minimise -f to maximise
+/// @param options            the box and when to stop
 /// @return the best point with a status; nothing about f is an exception
 /// @throws std::domain_error for NaN in @p x0 or a bound; std::invalid_argument if n is 0, the size of a bound differs from n, a lower
 ///         bound exceeds its upper bound or an option is out of range
-/// @note O(history n) per step beside the evaluations, mostly one per step; memory is allocated once, before the first of them.
+/// @note O(history n) per step beside the evaluations, mostly one per step; memory is allocated once, before the first of them. No draws:
+///       the same call gives the same bits. Not usable in constant expressions.
 /// @par Source Jorge Nocedal (1980), Mathematics of Computation 35(151), the two loops; Dimitri Bertsekas (1982), SIAM J. Control and
 ///             Optimization 20(2), projected steps on a box; Adrian Lewis and Michael Overton (2013), Mathematical Programming 141, the
 ///             line search; William Hager and Hongchao Zhang (2005), SIAM J. Optimization 16(1), the test below the rounding of f.

@@ -145,6 +145,16 @@ void check_levenberg_marquardt(const std::array<double, N>& start, std::size_t n
 ///     (J' W J + damping diag(J' W J)) step = -J' W r
 ///
 /// for the parameters that no bound holds. A residual that is not finite rejects a trial point; slopes are finite where residuals are.
+/// Fitting a exp(-b t) to measurements y at times t:
+///
+///     const auto fit = levenberg_marquardt<2>({1.0, 1.0}, t.size(), [&](const auto& x, auto r, auto slopes) {
+///       for (std::size_t i = 0; i < r.size(); ++i) {
+///         const double decay = std::exp(-x[1] * t[i]);
+///         r[i] = x[0] * decay - y[i];
+///         if (!slopes.empty()) slopes[i] = {decay, -t[i] * x[0] * decay};
+///       }
+///     });
+///
 /// @param start       x, clamped into the box
 /// @param n_residuals n >= 1
 /// @param residuals   `void f(const std::array<double, N>& x, std::span<double> r, std::span<std::array<double, N>> slopes)`: writes the n

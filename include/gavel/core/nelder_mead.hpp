@@ -24,13 +24,17 @@ enum class nelder_mead_status {
   no_finite_value    ///< the objective is NaN or infinity wherever it was tried: `x` is the start
 };
 
-/// Where and how long `nelder_mead` looks.
+/// Where and how long `nelder_mead` looks. Tolerances are relative to values above 1 in size and absolute below; both must be met.
 struct nelder_mead_options {
+  /// Two variables take some hundred to the default tolerances, ten some thousand.
   std::size_t max_evaluations = 10000;  ///< calls of the objective at most, >= 1
+  /// Around a smooth minimum f is flat: its values in doubles do not tell x to better than about 1e-8, so smaller tolerances only cost.
   double x_tolerance = 1e-8;   ///< largest |x_i - best_i| / max(1, |best_i|) over the corners of a simplex that counts as small, >= 0
   double f_tolerance = 1e-12;  ///< largest (f - best) / max(1, |best|) over the corners of a simplex that counts as level, >= 0
-  double initial_step = 0.1;   ///< edge of the first simplex along coordinate i, times max(1, |start_i|); finite, > 0
-  std::size_t restarts = 1;    ///< fresh simplexes built around a converged point while they lower it
+  /// About the distance to the minimum: much smaller wastes evaluations on growing, much larger may jump over the valley that was meant.
+  double initial_step = 0.1;  ///< edge of the first simplex along coordinate i, times max(1, |start_i|); finite, > 0
+  /// 0 trusts the first collapse of the simplex. They share `max_evaluations` and stop with it.
+  std::size_t restarts = 1;  ///< fresh simplexes built around a converged point while they lower it
 };
 
 /// What `nelder_mead` found.
@@ -43,7 +47,8 @@ struct nelder_mead_result {
 
 namespace detail {
 
-/// n + 1 corners in the order of their values, and the moves of one iteration.
+/// n + 1 corners in the order of their values, and the moves of one iteration. Corners stay where they are in memory; their order is
+/// sorted.
 template <class F>
 class simplex_search {
  public:
@@ -202,13 +207,19 @@ class simplex_search {
 /// (n = 1 takes the constants of n = 2).
 ///
 /// It can stop at a point that is no minimum; a restart from there is the usual test and is made once unless `restarts` says otherwise.
-/// With a gradient, `lbfgs` is faster and certain of more.
+/// With a gradient, `lbfgs` is faster and certain of more. Variables of very different size should be scaled to about 1 first: the edge of
+/// the first simplex is `initial_step` itself along a coordinate that starts below 1 in size.
+///
+///     const auto kink = [](std::span<const double> x) { return std::abs(x[0] - 2.0) + std::abs(x[1] + 1.0); };
+///     const nelder_mead_result best = nelder_mead(kink, std::vector{0.0, 0.0});  // x = (2, -1)
+///
 /// @param f     objective, called as `double f(std::span<const double> x)`; NaN counts as +infinity, so constraints can be such returns
 /// @param start [n], n >= 1, finite: the first corner
+/// @param options tolerances, budget and size of the first simplex
 /// @return the best point met with a status; never worse than the start
 /// @throws std::invalid_argument for an empty start or an option out of range
 /// @throws std::domain_error if a coordinate of the start is not finite
-/// @note O(n^2) per iteration besides one or two evaluations of f (n + 2 where it shrinks); allocates n^2 + O(n) numbers once.
+/// @note O(n^2) per iteration besides one or two evaluations of f (n + 2 where it shrinks); allocates n^2 + O(n) numbers once. No draws.
 /// @par Source Nelder, Mead, The Computer Journal 7(4), 1965, with the acceptance rules of Lagarias, Reeds, Wright, Wright, SIAM Journal on
 ///             Optimization 9(1), 1998, and the dimension-dependent constants of Gao, Han, Computational Optimization and Applications
 ///             51(1), 2012, eq. 4.1.

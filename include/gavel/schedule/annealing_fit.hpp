@@ -158,7 +158,7 @@ struct huber_value {
   return result;
 }
 
-/// What is minimised.
+/// What is minimised. Objectives of different methods cannot be compared with each other.
 enum class annealing_fit_method {
   least_squares,  ///< minimises half the sum of (1 - L_pred / L_obs)^2 by variable projection: a grid over alpha, no starting values
   huber           ///< minimises `huber_objective` from the paper's 54 starts and the least-squares solution: a few bad points do no harm
@@ -314,7 +314,9 @@ inline void describe_parameters(const annealing_problem& problem, const annealin
 
 }  // namespace detail
 
-/// Fits the law to measured curves.
+/// Fits the law to measured curves. Start with least squares, which needs no starting values; take Huber for logs with outliers, or to
+/// reproduce published fits. The decay factor is not fitted: it is that of the observations. To choose it, enter the
+/// curves with several (0.99, 0.999, 0.9995) and compare `objective`.
 /// @param observations at least four points; a constant and a decaying curve of 20 points each are enough
 /// @return the law with errors and status; data that cannot tell something are a status, never an exception
 /// @throws std::domain_error for a loss or forward area that is not finite and > 0, or an annealing area that is not finite;

@@ -7,7 +7,12 @@
 
 /// @file
 /// Profiles made of profiles: hold, warm up, join, lift, restart, bend. Each is again a small value that literals build at compile time, so
-/// they nest: `warmup(0.05, floor(0.1, delayed(0.25, rex{})))`.
+/// they nest: `warmup(0.05, floor(0.1, delayed(0.25, rex{})))`. Order matters: this one warms up from 0, the other way round,
+/// `floor(0.1, warmup(0.05, ...))`, from a tenth of the peak.
+///
+/// Parts are given as shares of the run and scale with its length; for parts counted in steps see sequence.hpp.
+/// @note Evaluation costs the inner profile and a few operations more, allocates nothing and clamps z to [0, 1]. NaN is never a valid
+///       argument of a constructor: `std::invalid_argument`, as for any other value outside the range.
 
 namespace gavel::schedule {
 
@@ -28,7 +33,7 @@ template <profile R>
 
 }  // namespace detail
 
-/// 1 until progress @p delay, then the inner profile over the rest: rho = P((z - d) / (1 - d)).
+/// 1 until progress @p delay, then the inner profile over the rest: rho = P((z - d) / (1 - d)). Jumps at d unless P starts at 1.
 template <profile P>
 class delayed {
  public:
@@ -71,7 +76,8 @@ class warmup {
   Rise rise_;
 };
 
-/// The first profile over [0, at), the second over [at, 1], each stretched to its part. May jump where they meet.
+/// The first profile over [0, at), the second over [at, 1], each stretched to its part. May jump where they meet. Neither is lifted: for a
+/// rise before or a hold before a decay, `warmup`, `delayed` and `wsd` say it more directly.
 template <profile First, profile Second>
 class concat {
  public:
@@ -92,7 +98,8 @@ class concat {
   Second second_;
 };
 
-/// The inner profile lifted to end no lower than @p minimum: rho = m + (1 - m) P(z).
+/// The inner profile lifted to end no lower than @p minimum, a share of the peak: rho = m + (1 - m) P(z). The shape is squeezed, not cut
+/// off; a minimum in units of the rate is `horizon::minimum_rate`, a cut-off one `at_least`.
 /// @note Where all of this namespace is in scope write `schedule::floor`: the C library has a ::floor too.
 template <profile P>
 class floor {
@@ -116,7 +123,9 @@ class floor {
 template <profile P>
 class restart {
  public:
-  /// @throws std::invalid_argument unless cycles is finite and >= 1 and amplitude in (0, 1]
+  /// @param cycles    runs of the inner profile; a fraction, as in 2.5, cuts the last one short
+  /// @param amplitude peak of a cycle relative to the one before: 1 restarts at full height, 0.5 halves it
+  /// @throws std::invalid_argument unless cycles is in [1, 1e15) and amplitude in (0, 1]
   constexpr restart(double cycles, P inner, double amplitude = 1.0) : cycles_(cycles), inner_(inner), amplitude_(amplitude) {
     constexpr const char* function = "gavel::schedule::restart";
     if (!(cycles >= 1.0 && cycles < 1e15)) invalid_argument(function, "cycles", cycles, "must be in [1, 1e15)");
@@ -137,7 +146,8 @@ class restart {
   double amplitude_;
 };
 
-/// The inner profile raised to a power: rho = P(z)^exponent.
+/// The inner profile raised to a power: rho = P(z)^exponent. Above 1 it falls earlier, below 1 later; ends at 1 and 0 stay where they are.
+/// The inner profile must not be negative.
 template <profile P>
 class powered {
  public:

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 /// @file
 /// Schedules that need no budget: they are functions of the step alone and go on for ever. Inverse powers, exponentials, piecewise constants,
@@ -58,7 +59,8 @@ class exponential_decay {
   decay_options options_;
 };
 
-/// rate(t) = base / (1 + factor t / period).
+/// rate(t) = base / (1 + factor t / period): halved after period / factor steps, then ever slower. Its sum over all steps is infinite, so
+/// unlike `exponential_decay` it never stops a run from moving on.
 class inverse_time {
  public:
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
@@ -115,7 +117,8 @@ struct transformer_options {
   friend bool operator==(const transformer_options&, const transformer_options&) = default;
 };
 
-/// scale d^-1/2 min((t+1)^-1/2, (t+1) W^-3/2), steps counted from 0.
+/// scale d^-1/2 min((t+1)^-1/2, (t+1) W^-3/2), steps counted from 0. Peaks at step W - 1 with scale / sqrt(d W): 7.0e-4 by default. To set
+/// the peak itself, use `inverse_sqrt`.
 /// @par Source Vaswani et al., "Attention Is All You Need", 2017, arXiv 1706.03762, equation 3.
 class transformer {
  public:
@@ -183,7 +186,8 @@ struct cosine_wave_options {
   friend bool operator==(const cosine_wave_options&, const cosine_wave_options&) = default;
 };
 
-/// min + (base - min) (1 + cos(pi t / half wave)) / 2 for ever: falls, rises and falls again.
+/// min + (base - min) (1 + cos(pi t / half wave)) / 2 for ever: falls, rises and falls again. A run that goes on past its half wave so gets
+/// a rising rate; `stretch(cosine{}, ...)` holds the last one instead.
 class cosine_wave {
  public:
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
@@ -194,7 +198,9 @@ class cosine_wave {
     detail::check_positive(function, "half_wave", options.half_wave);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
-    const double half_waves = static_cast<double>(step) / options_.half_wave;
+    constexpr double largest = (std::numeric_limits<double>::max)();  // an infinite phase has no cosine
+    const double elapsed = static_cast<double>(step) / options_.half_wave;
+    const double half_waves = elapsed < largest ? elapsed : largest;
     return options_.minimum_rate + (options_.base_rate - options_.minimum_rate) * elementary::raised_cosine(half_waves);
   }
   friend bool operator==(const cosine_wave&, const cosine_wave&) = default;

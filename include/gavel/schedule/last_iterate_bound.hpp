@@ -100,7 +100,8 @@ double bound_value(const char* function, const char* parameter, const Rate& rate
   const used_rates used = used_steps(function, parameter, norms.size(), rate_of);
   if (used.steps == 0) return std::numeric_limits<double>::infinity();
   const bound_terms terms = walk_bound(used, rate_of, norms, scale);
-  return distance * (distance / used.largest) * terms.inverse + scale * (scale * used.largest) * terms.slope;
+  const double start = distance * (distance / used.largest) * terms.inverse;
+  return terms.slope > 0.0 ? start + scale * (scale * used.largest) * terms.slope : start;  // the factor of a slope of 0 may be infinite
 }
 
 }  // namespace detail
@@ -143,8 +144,8 @@ base_rate_result best_scale(const char* function, const char* parameter, const R
   if (used.steps == 0) return {0.0, std::numeric_limits<double>::infinity(), base_rate_status::no_positive_rate};
   const bound_terms terms = walk_bound(used, rate_of, norms, scale);
   if (!(terms.slope > 0.0)) return {std::numeric_limits<double>::infinity(), 0.0, base_rate_status::zero_norms};
-  const double base_rate = distance / scale / used.largest * std::sqrt(terms.inverse / terms.slope);
-  return {base_rate, 2.0 * std::sqrt(terms.inverse * terms.slope) * scale * distance, base_rate_status::found};
+  const double inverse = std::sqrt(terms.inverse), slope = std::sqrt(terms.slope);  // roots first: a quotient of them is finite
+  return {distance / scale / used.largest * (inverse / slope), 2.0 * (inverse * slope) * scale * distance, base_rate_status::found};
 }
 
 }  // namespace detail

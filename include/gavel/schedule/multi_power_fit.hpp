@@ -47,7 +47,7 @@ class multi_power_observations {
   /// @param losses `[n]` finite, > 0
   /// @param warmup_steps W: steps 0..W count with the rate of step W, as in `prediction_options`
   /// @throws std::invalid_argument for sizes and steps, and a source that is empty, not in order or too short; std::domain_error for a rate
-  ///         or loss out of its domain and if S_1 + S_W = 0 at the first step. Nothing is appended then.
+  ///         or loss out of its domain and if S_1 + S_W is 0 at the first step or infinite at the last. Nothing is appended then.
   /// @note O(last step). Keeps 8 bytes per step and about 120 per change of the rate.
   template <rate_source R>
   void add_curve(const R& rates, vector_view<const std::uint64_t> steps, vector_view<const double> losses, std::uint64_t warmup_steps = 0) {
@@ -62,6 +62,8 @@ class multi_power_observations {
     detail::check_steps(function, steps, source.last_step());
     detail::rate_changes changes = detail::changes_until(source, steps[steps.size() - 1]);
     detail::check_total_area(function, steps[0], changes.area(steps[0]) + warmup_area_);
+    const double area = changes.area(steps[steps.size() - 1]) + warmup_area_;
+    if (!detail::is_rate(area)) domain_error(function, "S_1 + warmup_area", area, "must be finite at step", steps[steps.size() - 1]);
     for (std::size_t i = 0; i < steps.size(); ++i) points_.push_back({curves_.size(), steps[i], losses[i]});
     curves_.push_back(std::move(changes));
   }

@@ -70,7 +70,7 @@ constexpr void check_share(const char* function, const char* parameter, double v
 
 }  // namespace detail
 
-/// rho = 1.
+/// rho = 1: no decay. The baseline, and the part that `concat` or `warmup` needs for a stable phase.
 struct constant {
   [[nodiscard]] constexpr double operator()(double) const noexcept { return 1.0; }
   friend bool operator==(const constant&, const constant&) = default;
@@ -136,7 +136,8 @@ class cosine {
   double half_waves_;
 };
 
-/// rho = (1 - z)^power; power 1/2 is the "sqrt" decay.
+/// rho = (1 - z)^power; power 1/2 is the "sqrt" decay. 1 is `linear` at the price of a comparison; above 1 it falls early (convex), below 1
+/// it holds the rate long and drops at the end.
 class polynomial {
  public:
   /// @throws std::invalid_argument unless power is finite and > 0
@@ -219,7 +220,7 @@ class geometric {
   double end_;
 };
 
-/// rho = 1 / (1 + slope z).
+/// rho = 1 / (1 + slope z): ends at 1 / (1 + slope), so slope 9 runs down to a tenth of the peak, most of it early.
 class inverse_linear {
  public:
   /// @throws std::invalid_argument unless slope is finite and > 0
@@ -238,6 +239,8 @@ class inverse_linear {
 /// @par Source Hsueh, Li, Wu, "Stochastic Gradient Descent with Hyperbolic-Tangent Decay on Classification", 2018, arXiv 1806.01593.
 class hyperbolic_tangent {
  public:
+  /// @param lower argument of tanh at the start; below 0, or the profile starts at 1/2 or less
+  /// @param upper argument of tanh at the end; above 0, or it ends at 1/2 or more
   /// @throws std::invalid_argument unless lower < upper, both finite
   constexpr hyperbolic_tangent(double lower, double upper) : lower_(lower), upper_(upper) {
     constexpr const char* function = "gavel::schedule::hyperbolic_tangent";

@@ -30,7 +30,7 @@ enum class rate_interpolation {
 /// Steps before the first line have its rate, so a log whose warm-up is cut off follows the warm-up rule by itself. The areas of a gap
 /// between two lines are exact for the chosen interpolation and cost O(log gap).
 struct rate_log {
-  vector_view<const std::uint64_t> steps;  ///< `[n]`, strictly ascending, n >= 1
+  vector_view<const std::uint64_t> steps;  ///< `[n]`, strictly ascending, n >= 1; below 2^64 - 1, so that steps can be counted
   vector_view<const double> rates;         ///< `[n]`, finite, >= 0
   rate_interpolation between = rate_interpolation::constant;
 
@@ -124,7 +124,9 @@ class source_reader {
       }
       if (!is_rate(log.rates[k])) domain_error_at(function_, "rates.rates", k, log.rates[k], "must be finite and >= 0");
     }
-    last_ = log.steps[log.steps.size() - 1];
+    const std::size_t end = log.steps.size() - 1;
+    if (log.steps[end] > last_) invalid_argument_at(function_, "rates.steps", end, log.steps[end], "must be < 2^64 - 1");
+    last_ = log.steps[end];
   }
 
   const char* function_;

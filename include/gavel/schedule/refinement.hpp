@@ -85,12 +85,18 @@ inline double middle(std::vector<double>& values) noexcept {
   return values[at];
 }
 
+/// A rate that leaves the range of doubles is the largest of them.
+inline double capped(double value) noexcept {
+  constexpr double largest = (std::numeric_limits<double>::max)();
+  return value < largest ? value : largest;
+}
+
 /// w_t w_{t+1:T-1} / w_{0:T-1} in the scale that the options ask for; `typical` is any positive number in the middle of the norms, which
 /// keeps the squares of very large and very small ones inside the range of doubles. Norms and `out` may be the same memory.
 inline double write_refined_rates(vector_view<const double> norms, double typical, std::span<double> out,
                                   const refined_rates_options& options) noexcept {
   const auto weight = [&](std::size_t t) {
-    const double relative = typical / norms[t];
+    const double relative = norms[t] < 1e150 * typical ? typical / norms[t] : 1e-150;  // weights are never 0
     return options.norm == gradient_norm::l2 ? relative * relative : relative;
   };
   double total = 0.0;
@@ -102,12 +108,15 @@ inline double write_refined_rates(vector_view<const double> norms, double typica
     after += here;
     if (out[t] > largest) largest = out[t];
   }
-  const bool absolute = options.distance > 0.0;
-  double scale = 1.0;
-  if (absolute) scale = options.distance / (typical * std::sqrt(total));
-  else if (largest > 0.0) scale = options.base_rate / largest;
-  for (double& rate : out) rate *= scale;
-  return absolute ? options.distance * typical / std::sqrt(total) : 0.0;
+  if (options.distance > 0.0) {
+    const double scale = options.distance / (typical * std::sqrt(total));
+    for (double& rate : out) rate = rate > 0.0 ? capped(rate * scale) : 0.0;
+    return options.distance * typical / std::sqrt(total);
+  }
+  if (largest > 0.0) {
+    for (double& rate : out) rate = options.base_rate * (rate / largest);
+  }
+  return 0.0;
 }
 
 inline double median_of(vector_view<const double> values) {
@@ -128,7 +137,7 @@ inline double median_of(vector_view<const double> values) {
 /// @return the guarantee on f(x_{T-1}) - f*, D / sqrt(sum_t |g_t|^-2), for convex f whose gradients have these norms; 0 without a distance
 /// @throws std::domain_error for a norm that is not finite and > 0, or is below 1e-150 of their median (its weight would leave the range of
 ///         doubles); std::invalid_argument if T is 0, the sizes differ, or an option is out of range
-/// @note O(T), one copy of the norms.
+/// @note O(T), one copy of the norms. With a distance, a rate above the largest double is the largest double.
 /// @par Source arXiv 2310.07831, the refined weights for SGD and their l1 form for coordinate-wise methods.
 inline double refined_rates(vector_view<const double> gradient_norms, std::span<double> out, const refined_rates_options& options = {}) {
   constexpr const char* function = "gavel::schedule::refined_rates";
@@ -273,16 +282,16 @@ inline double typical_norm(const std::vector<double>& norms) {
 }
 
 /// The other choice of weights, w_t = lambda for all t: linear decay, with the guarantee D rms(norms) / sqrt T.
-inline double write_linear_decay(const std::vector<double>& norms, double typical, std::span<double> out,
-                                 const refinement_options& options) noexcept {
+inline double write_linear_decay(const std::vector<double>& norms, std::span<double> out, const refinement_options& options) noexcept {
   const auto steps = static_cast<double>(out.size());
-  const bool absolute = options.distance > 0.0 && typical > 0.0;
-  double squares = 0.0;
-  for (const double norm : norms) squares += absolute ? norm / typical * (norm / typical) : 0.0;
+  double largest = 0.0, squares = 0.0;  // squares in units of the largest stay in range
+  for (const double norm : norms) largest = norm > largest ? norm : largest;
+  const bool absolute = options.distance > 0.0 && largest > 0.0;
+  for (const double norm : norms) squares += absolute ? norm / largest * (norm / largest) : 0.0;
   const double root = std::sqrt(squares);
-  const double scale = absolute ? options.distance / (typical * root) : options.base_rate * steps / (steps - 1.0);
-  for (std::size_t t = 0; t < out.size(); ++t) out[t] = scale * (steps - 1.0 - static_cast<double>(t)) / steps;
-  return absolute ? options.distance * typical * root / steps : 0.0;
+  const double first = absolute ? capped(options.distance / (largest * root) * ((steps - 1.0) / steps)) : options.base_rate;
+  for (std::size_t t = 0; t < out.size(); ++t) out[t] = first * ((steps - 1.0 - static_cast<double>(t)) / (steps - 1.0));
+  return absolute ? options.distance * (largest * (root / steps)) : 0.0;
 }
 
 }  // namespace detail
@@ -313,7 +322,8 @@ inline double write_linear_decay(const std::vector<double>& norms, double typica
   }
   result.end_ratio = detail::end_ratio(norms);
   const double typical = detail::typical_norm(norms);
-  const double floor = std::numeric_limits<double>::epsilon() * typical;
+  double floor = std::numeric_limits<double>::epsilon() * typical;
+  if (typical > 0.0 && floor == 0.0) floor = std::numeric_limits<double>::denorm_min();
   for (double& norm : norms) {
     if (norm < floor) norm = floor, ++result.floored_norms;
   }
@@ -331,10 +341,10 @@ inline double write_linear_decay(const std::vector<double>& norms, double typica
   if (steps == 1) {
     result.status = refinement_status::too_short;
     const bool absolute = options.distance > 0.0 && typical > 0.0;
-    result.rates[0] = absolute ? options.distance / norms[0] : options.base_rate;
+    result.rates[0] = absolute ? detail::capped(options.distance / norms[0]) : options.base_rate;
     result.guarantee = absolute ? options.distance * norms[0] : 0.0;
   } else if (result.status == refinement_status::interpolating || result.status == refinement_status::zero_norms) {
-    result.guarantee = detail::write_linear_decay(norms, typical, result.rates, options);
+    result.guarantee = detail::write_linear_decay(norms, result.rates, options);
   } else {
     result.guarantee = detail::write_refined_rates(norms, typical, result.rates,
                                                    {.norm = options.norm, .distance = options.distance, .base_rate = options.base_rate});

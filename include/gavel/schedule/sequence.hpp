@@ -14,10 +14,16 @@
 /// @file
 /// Schedules made of schedules, in steps rather than in progress: ramps, one after the other, products, floors, a cooldown attached to any
 /// step of any schedule, and a table of stored rates. Boundaries are whole steps, so nothing is lost to rounding on long runs.
+/// Where the parts are shares of a run of known length, join profiles instead (combinators.hpp) and stretch the result.
+///
+///     const auto rates = sequence(ramp({.to = 3e-4, .steps = 1000}), 1000, stretch(cosine{}, {.steps = 9000, .base_rate = 3e-4}));
+///
+/// @note All but `table` are values as literal as their parts, usable in constant expressions, that hold copies of their parts and allocate
+///       nothing of their own. A rate costs what the rates of the parts cost, O(1) with O(1) parts, for any step in any order.
 
 namespace gavel::schedule {
 
-/// The same rate at every step.
+/// The same rate at every step, for ever: it has no `steps()`. The plain start of a run whose `cooldown` is decided later.
 class constant_rate {
  public:
   /// @throws std::invalid_argument, std::domain_error unless rate is finite and >= 0
@@ -40,10 +46,11 @@ struct ramp_options {
 
 /// From one rate to another by a profile R that falls from 1 to 0, u = t / steps: down along it, to + (from - to) R(u), or up by running it
 /// backwards, from + (to - from) R(1 - u), as `warmup` does. `linear` (default) is straight, `one_minus_sqrt` rises as 1 - sqrt(1 - u),
-/// `polynomial(p)` as u^p.
+/// `polynomial(p)` as u^p. From step `steps` on the rate is `to`; equal ends give that rate throughout.
 template <profile R = linear>
 class ramp {
  public:
+  /// @param shape R, which should run from 1 to 0: one that ends at m > 0 misses the lower rate by m |to - from|
   /// @throws std::invalid_argument, std::domain_error for a rate that is negative, infinite or NaN, or steps > 2^53
   constexpr explicit ramp(const ramp_options& options, R shape = R{}) : options_(options), shape_(shape) {
     constexpr const char* function = "gavel::schedule::ramp";
@@ -72,10 +79,12 @@ class ramp {
 };
 ramp(const ramp_options&)->ramp<linear>;
 
-/// The first schedule for the steps before @p boundary, then the second, which counts its own steps from 0. Nests for more parts.
+/// The first schedule for the steps before @p boundary, then the second, which counts its own steps from 0. Nests for more parts. Nothing
+/// makes the two meet: give them the same rate at the boundary, or use `cooldown`, which starts from the rate it finds.
 template <rate_schedule First, rate_schedule Second>
 class sequence {
  public:
+  /// @param boundary first step of the second schedule; 0 skips the first, whose own length does not matter
   /// @throws std::invalid_argument if boundary > 2^53
   constexpr sequence(First first, std::uint64_t boundary, Second second) : first_(first), boundary_(boundary), second_(second) {
     detail::check_count("gavel::schedule::sequence", "boundary", boundary);
@@ -94,7 +103,7 @@ class sequence {
 };
 
 /// The product of two schedules at the same step. With a `constant_rate` it is a change of units, or the rate of a parameter group that has a
-/// factor of its own.
+/// factor of its own: `product(constant_rate(0.1), rates)` is a tenth of the rate at every step.
 template <rate_schedule First, rate_schedule Second>
 class product {
  public:
@@ -117,7 +126,8 @@ class product {
   Second second_;
 };
 
-/// A schedule that never falls below @p minimum: max(minimum, rate).
+/// A schedule that never falls below @p minimum: max(minimum, rate). It cuts the curve off and lifts a warm-up from 0 as well; to keep the
+/// shape and squeeze it between two rates, set `horizon::minimum_rate`, or use the profile `floor`.
 template <rate_schedule S>
 class at_least {
  public:
@@ -147,7 +157,8 @@ struct cooldown_options {
 };
 
 /// Any schedule up to a checkpoint, then a decay of any shape from the rate it had there: what a schedule bound to a horizon cannot do. The
-/// decay may start at any checkpoint, and the part before it is not changed by it.
+/// decay may start at any checkpoint, and the part before it is not changed by it. Past start + steps the last rate is held:
+/// `minimum_rate` for a shape that ends at 0.
 template <rate_schedule S, profile P = one_minus_sqrt>
 class cooldown {
  public:
@@ -179,6 +190,7 @@ class cooldown {
 
 /// Stored rates, one per step: a schedule read from a file, measured, or computed once. Past its end the last rate is held. Every schedule fits
 /// into this one type, so it is also what a schedule chosen by name at run time can be.
+/// @note Allocates 8 bytes per step once and copies them with the table; a rate is one read of memory. Not for constant expressions.
 class table {
  public:
   /// @param rates at least one, each finite and >= 0; copied
@@ -194,7 +206,7 @@ class table {
     rates_.assign(rates.begin(), rates.end());
   }
   table(std::initializer_list<double> rates) : table(vector_view<const double>(rates.begin(), rates.size())) {}
-  /// The first @p steps rates of another schedule.
+  /// The first @p steps rates of another schedule, each evaluated once.
   /// @throws std::invalid_argument if steps is 0, or as above for the rates
   template <rate_schedule S>
   table(const S& schedule, std::uint64_t steps) : table(computed(schedule, steps)) {}

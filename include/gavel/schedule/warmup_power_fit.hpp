@@ -11,17 +11,21 @@
 
 /// @file
 /// Two numbers that describe a long table of rates: how long it warms up and how it decays.
+///
+///     const warmup_power_fit fit = fit_warmup_power(refined.rates);
+///     const auto rates = stretch(warmup(fit.warmup, polynomial(fit.power)), {.steps = 50'000, .base_rate = fit.peak});
 
 namespace gavel::schedule {
 
 /// Whether the two numbers mean something.
 enum class warmup_power_status {
   fitted,       ///< yes; look at `rms_error` for how well
-  power_limit,  ///< the decay is more abrupt, or flatter, than any power in [1/50, 50]
+  power_limit,  ///< the decay is more abrupt, or flatter, than any power in [1/50, 50]; the numbers are the best within that range
   undefined     ///< fewer than 3 rates, or none positive: nothing was fitted
 };
 
-/// rate(z) ~ peak z / p up to z = p, then peak ((1 - z) / (1 - p))^q: the schedule `warmup(p, polynomial(q))` times `peak`.
+/// rate(z) ~ peak z / p up to z = p, then peak ((1 - z) / (1 - p))^q: the schedule `warmup(p, polynomial(q))` times `peak`. The shape ends
+/// at 0: a table that ends well above it, or holds its rate for a while, is described badly, and `rms_error` says so.
 struct warmup_power_fit {
   double warmup = 0.0;     ///< p: share of the run that rises, in [0, 0.98]
   double power = 1.0;      ///< q: 1 is linear decay, above 1 falls early (convex), below 1 holds the rate long (concave)
@@ -72,8 +76,10 @@ double golden_minimum(F&& f, double low, double high, int rounds) {
 /// Describes a schedule by a linear warm-up and a power of what remains, to report a refined schedule in two numbers or to hand it to a
 /// trainer that only knows such shapes. Least squares over p, q and the peak, which enters linearly and is eliminated.
 /// @param rates the table, [T], finite, >= 0; entry t stands at progress z = t / (T - 1)
+/// @return p, q, the peak and what is left over; the default values and `undefined` for a table without a shape
 /// @throws std::domain_error for a rate that is negative or not finite
 /// @note The table is read at 401 points, so the time does not grow with T; some thousand passes over them, a few tens of milliseconds.
+///       Allocates these points once. Of several minima in p it takes the lowest on a grid of 0.02 and narrows it.
 /// @par Source Defazio, Cutkosky, Mehta, Mishchenko, 2023, arXiv 2310.07831, the polynomials fitted to refined schedules.
 [[nodiscard]] inline warmup_power_fit fit_warmup_power(vector_view<const double> rates) {
   constexpr const char* function = "gavel::schedule::fit_warmup_power";

@@ -10,6 +10,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -79,9 +80,9 @@ class multi_power_problem {
     result.alpha = std::exp(p[index_alpha]);
     result.beta = std::exp(p[index_beta]);
     result.gamma = std::exp(p[index_gamma]);
-    result.amplitude = std::exp(p[index_amplitude] + result.alpha * units_.log_area);
-    result.annealing = std::exp(p[index_annealing] - units_.log_rate);
-    result.scale = std::exp(p[index_scale] + result.gamma * units_.log_rate - units_.log_area);
+    result.amplitude = finite_exp(p[index_amplitude] + result.alpha * units_.log_area);
+    result.annealing = finite_exp(p[index_annealing] - units_.log_rate);
+    result.scale = finite_exp(p[index_scale] + result.gamma * units_.log_rate - units_.log_area);
     result.warmup_area = warmup_area_;
     return result;
   }
@@ -171,6 +172,13 @@ class multi_power_problem {
   }
 
  private:
+  // Rates or areas near the ends of the range of doubles ask for factors beyond them; a law is finite.
+  [[nodiscard]] static double finite_exp(double exponent) noexcept {
+    constexpr double largest = (std::numeric_limits<double>::max)();
+    const double value = std::exp(exponent);
+    return value <= largest ? value : largest;
+  }
+
   // alpha in [0.001, 8], beta in [0.01, 10], gamma in [0.01, 2]: powers beyond have no shape left that losses could show. log A and log B
   // may be -infinity: a term that is absent, and stays so, for it has no slope.
   static constexpr multi_power_vector lower{
