@@ -66,7 +66,7 @@ void add(const std::string& name, Make make, Hand by_hand) {
   const std::string rate = "schedule/rate_" + name + "/double/" + std::to_string(run_steps) + "/";
   benchmark::RegisterBenchmark((rate + "gavel").c_str(), [=](benchmark::State& state) {
     const auto schedule = make(over(run_steps));
-    one_by_one(state, [&](std::int64_t t) { return schedule.rate(static_cast<std::uint64_t>(t)); });
+    one_by_one(state, [schedule](std::int64_t t) { return schedule.rate(static_cast<std::uint64_t>(t)); });
   });
   benchmark::RegisterBenchmark((rate + "hand").c_str(), [=](benchmark::State& state) { one_by_one(state, closed_form(run_steps)); });
   const std::string table = "schedule/fill_" + name + "/double/" + std::to_string(table_steps) + "/";

@@ -76,7 +76,7 @@ TARGETS = [
     Target(schedule("rate_wsd_one_minus_sqrt", "1000000"), "share", 1.1, "hand", "one rate, warm-up, stable, 1 - sqrt decay"),
     Target(schedule("fill_linear", "10000000"), "time", 1e8, None, "a table of rates, `fill`, linear decay"),
     Target(schedule("fill_rex", "10000000"), "time", 1e8, None, "a table of rates, `fill`, REX"),
-    Target(schedule("refined_rates", "10000000"), "growth", 4, "10000", "refined schedule, `refined_rates`"),
+    Target(schedule("refined_rates", "10000000"), "growth", 2, "10000", "refined schedule, `refined_rates`"),
     Target(schedule("last_iterate_bound", "10000000"), "growth", 2, "10000", "bound of a schedule, `last_iterate_bound`"),
     Target(schedule("fit_annealing_law", "40"), "time", 1e8, None, "`fit_annealing_law`, two curves of 20,000 steps"),
     Target(schedule("fit_annealing_law_huber", "40"), "time", 1e8, None, "the same, multi-start Huber fit"),
@@ -121,7 +121,7 @@ is the minimum, exact to rounding. Without replacement the same bound decides fo
 
 What a rate costs: the profile, the sampling and the convention are types, so the compiler sees one expression; the cosine is a polynomial
 of half the degree that a general cosine needs. The steps at 30-60-90 % are compared with three nested conditions; a list whose length is
-known at run time only takes about half a cycle more, which no bookkeeping hides in a rate of one nanosecond."""
+known at run time only takes up to one cycle more, which nothing hides in a rate of one nanosecond; a whole table costs the same."""
 
 
 def leading_number(size):
