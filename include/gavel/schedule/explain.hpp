@@ -9,6 +9,7 @@
 /// @file
 /// What a schedule does, as data: the rates at the steps where schedules go wrong (the first, the end of the warm-up, the last, the one after
 /// it), the peak and the area.
+/// @par Source None but the schedule: it is read at every step. Why these steps: conventions differ there, see the table in sampling.hpp.
 
 namespace gavel::schedule {
 
@@ -61,7 +62,9 @@ template <rate_schedule S>
   return result;
 }
 
-/// The same over the schedule's own horizon.
+/// The same over the schedule's own horizon, `schedule.steps()`.
+/// @throws std::invalid_argument if that is 0 or above 2^53
+/// @note O(steps) rates; no allocation.
 template <finite_rate_schedule S>
 [[nodiscard]] explanation explain(const S& schedule) {
   return explain(schedule, static_cast<std::uint64_t>(schedule.steps()));

@@ -20,6 +20,8 @@
 ///
 /// @note All but `table` are values as literal as their parts, usable in constant expressions, that hold copies of their parts and allocate
 ///       nothing of their own. A rate costs what the rates of the parts cost, O(1) with O(1) parts, for any step in any order.
+/// @par Source The cooldown from a checkpoint: Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 2024,
+///             arXiv 2405.18392. The other pieces are elementary; which upstream scheduler each makes up is said in the presets' headers.
 
 namespace gavel::schedule {
 

@@ -16,6 +16,7 @@
 /// @file
 /// Trees of drafts: several continuations of one text, verified by one call of the target model. `draft_tree` holds the tokens; here are
 /// also what every verification of a tree returns and checks. `walk_tree` and `traversal_verifier` decide.
+/// @par Source Drafts as a tree of tokens: Miao et al., "SpecInfer", 2023, arXiv 2305.09781.
 
 namespace gavel::speculative {
 

@@ -10,6 +10,8 @@
 
 /// @file
 /// The words every header of `speculative` shares: token ids, draft laws, verdicts, and the concept that all verifiers satisfy.
+/// @par Source The problem: Leviathan, Kalman, Matias, "Fast Inference from Transformers via Speculative Decoding", 2022, arXiv 2211.17192;
+///             Chen et al., "Accelerating Large Language Model Decoding with Speculative Sampling", 2023, arXiv 2302.01318.
 
 namespace gavel::speculative {
 

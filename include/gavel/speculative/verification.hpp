@@ -20,6 +20,7 @@
 /// accepts, given that the tests before it did not; `index(k)` is the draft it tests; `residual()` are the weights of the token that is
 /// drawn when no test accepts. `decide` plays a rule with at most two uniforms and `describe` writes down its law; both walk through the
 /// same `walk_tests` and the same `residual_weights`, so that an enumeration of `describe` is a statement about `decide`.
+/// @par Source Accept or draw from what is left: Leviathan, Kalman, Matias, 2022, arXiv 2211.17192. Each rule names its own source.
 
 namespace gavel::speculative::detail {
 
