@@ -24,8 +24,9 @@ std::string name(const char* function, const char* scalar, std::size_t size, con
 
 template <class Body>
 void add(const char* function, const char* scalar, std::size_t size, const char* who, Body body) {
-  benchmark::RegisterBenchmark(name(function, scalar, size, who).c_str(), [body](benchmark::State& state) { body(state); })
-      ->Unit(benchmark::kMicrosecond);
+  benchmark::RegisterBenchmark(name(function, scalar, size, who).c_str(), [body](benchmark::State& state) {
+    body(state);
+  })->Unit(benchmark::kMicrosecond);
 }
 
 float std_log_sum_exp(const std::vector<float>& x) {

@@ -60,7 +60,9 @@ void double_portable(std::size_t n, double* out) { arithmetic_body<double, 16>(n
 __attribute__((target("avx2,fma"))) std::uint64_t read_avx2(const unsigned char* data, std::size_t bytes) { return read_body(data, bytes); }
 __attribute__((target("avx2,fma"))) void float_avx2(std::size_t n, double* out) { arithmetic_body<float, 32>(n, 10, out); }
 __attribute__((target("avx2,fma"))) void double_avx2(std::size_t n, double* out) { arithmetic_body<double, 32>(n, 16, out); }
-__attribute__((target("avx512f"))) std::uint64_t read_avx512(const unsigned char* data, std::size_t bytes) { return read_body(data, bytes); }
+__attribute__((target("avx512f"))) std::uint64_t read_avx512(const unsigned char* data, std::size_t bytes) {
+  return read_body(data, bytes);
+}
 __attribute__((target("avx512f"))) void float_avx512(std::size_t n, double* out) { arithmetic_body<float, 64>(n, 10, out); }
 __attribute__((target("avx512f"))) void double_avx512(std::size_t n, double* out) { arithmetic_body<double, 64>(n, 16, out); }
 #endif

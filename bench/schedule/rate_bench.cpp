@@ -93,18 +93,13 @@ void write_only(benchmark::State& state) {
 }
 
 const bool registered = [] {
-  add(
-      "linear", [](const horizon& over) { return stretch(linear{}, over); }, [] { return [](double z) { return 1.0 - z; }; });
-  add(
-      "rex", [](const horizon& over) { return stretch(rex{}, over); }, [] { return [](double z) { return 2.0 * (1.0 - z) / (2.0 - z); }; });
+  add("linear", [](const horizon& over) { return stretch(linear{}, over); }, [] { return [](double z) { return 1.0 - z; }; });
+  add("rex", [](const horizon& over) { return stretch(rex{}, over); }, [] { return [](double z) { return 2.0 * (1.0 - z) / (2.0 - z); }; });
   add(
       "cosine", [](const horizon& over) { return stretch(cosine{}, over); },
       [] { return [](double z) { return 0.5 * (1.0 + std::cos(3.14159265358979323846 * z)); }; });
   add(
-      "step_decay",
-      [](const horizon& over) {
-        return stretch(step_decay(hidden(0.1), {hidden(0.3), hidden(0.6), hidden(0.9)}), over);
-      },
+      "step_decay", [](const horizon& over) { return stretch(step_decay(hidden(0.1), {hidden(0.3), hidden(0.6), hidden(0.9)}), over); },
       [] {
         const double first = hidden(0.3), second = hidden(0.6), third = hidden(0.9), factor = hidden(0.1);
         return [=](double z) { return z < first ? 1.0 : z < second ? factor : z < third ? factor * factor : factor * factor * factor; };

@@ -71,11 +71,16 @@ void std_chain(benchmark::State& state, draft_form form) {
 }
 
 [[maybe_unused]] const bool registered = [] {
-  for (const auto& [form, word] : {std::pair{draft_form::logits, "verify_chain5_logits"}, std::pair{draft_form::probs, "verify_chain5_probs"}}) {
+  for (const auto& [form, word] :
+       {std::pair{draft_form::logits, "verify_chain5_logits"}, std::pair{draft_form::probs, "verify_chain5_probs"}}) {
     const std::string stem = std::string("speculative/") + word + "/float/" + std::to_string(bench::chain_vocabulary) + "/";
     const draft_form chosen = form;
-    benchmark::RegisterBenchmark((stem + "gavel").c_str(), [chosen](benchmark::State& s) { gavel_chain(s, chosen); })->Unit(benchmark::kMicrosecond);
-    benchmark::RegisterBenchmark((stem + "std").c_str(), [chosen](benchmark::State& s) { std_chain(s, chosen); })->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark((stem + "gavel").c_str(), [chosen](benchmark::State& s) {
+      gavel_chain(s, chosen);
+    })->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark((stem + "std").c_str(), [chosen](benchmark::State& s) {
+      std_chain(s, chosen);
+    })->Unit(benchmark::kMicrosecond);
   }
   return true;
 }();

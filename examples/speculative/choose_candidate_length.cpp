@@ -60,12 +60,14 @@ class csv_file {
     if (path.empty()) return;
     file_.reset(std::fopen(path.c_str(), "w"));
     ok_ = file_ != nullptr;
-    if (ok_) ok_ = std::fputs("part,rule,time_per_token,standard_error,expected,discard_rate,verification_rate,law_p_value\n", file_.get()) >= 0;
+    if (ok_)
+      ok_ = std::fputs("part,rule,time_per_token,standard_error,expected,discard_rate,verification_rate,law_p_value\n", file_.get()) >= 0;
   }
   void row(const char* part, const std::string& rule, const simulation_result& r, double expected, double p_value) {
     if (file_ == nullptr) return;
-    ok_ = std::fprintf(file_.get(), "%s,%s,%.9g,%.3g,%.9g,%.9g,%.9g,%.6g\n", part, rule.c_str(), r.time_per_token.value, r.time_per_token.standard_error,
-                       expected, r.discard_rate.value, r.verification_rate.value, p_value) > 0 && ok_;
+    ok_ = std::fprintf(file_.get(), "%s,%s,%.9g,%.3g,%.9g,%.9g,%.9g,%.6g\n", part, rule.c_str(), r.time_per_token.value,
+                       r.time_per_token.standard_error, expected, r.discard_rate.value, r.verification_rate.value, p_value) > 0 &&
+          ok_;
   }
   [[nodiscard]] bool close() {
     if (file_ != nullptr) ok_ = std::fclose(file_.release()) == 0 && ok_;
@@ -100,10 +102,11 @@ bool independent_part(const settings& run, csv_file& csv) {
       {"constant .8, 10:1", {0.8}, {1.0}, {1.0, 10.0}, 4.049173, 4.049173},
       {"{.2: .5, .05: .5}, 1.2:1", {0.2, 0.05}, {0.5, 0.5}, {1.0, 1.2}, 1.2, 1.2},
   };
-  std::printf("1. Independent token difficulties: time per token in draft steps. Claim: continuing while P(all accepted) > t_d / (g m) is the\n"
-              "   optimum, beats every fixed length K, and reduces to the best K when difficulty is constant.\n\n");
-  std::printf("%-34s %9s %9s %9s %18s %18s %9s %6s %8s\n", "levels {a: share}, t_t:t_d", "known", "solver", "h*", "simulated", "learnt online", "best K",
-              "K", "gain");
+  std::printf(
+      "1. Independent token difficulties: time per token in draft steps. Claim: continuing while P(all accepted) > t_d / (g m) is the\n"
+      "   optimum, beats every fixed length K, and reduces to the best K when difficulty is constant.\n\n");
+  std::printf("%-34s %9s %9s %9s %18s %18s %9s %6s %8s\n", "levels {a: share}, t_t:t_d", "known", "solver", "h*", "simulated",
+              "learnt online", "best K", "K", "gain");
   bool ok = true;
   double microseconds = 0.0;
   for (const difficulty_model& model : models) {
@@ -116,13 +119,14 @@ bool independent_part(const settings& run, csv_file& csv) {
     online_rule online({.cost = model.cost, .max_length = 40});
     fixed_length_rule fixed(optimum.best_fixed.length);
     const auto results = compare_length_rules(independent_levels(model.acceptance, model.probs), options, best, online, fixed);
-    ok = ok && std::abs(optimum.time_per_token - model.known_optimum) < 1e-6 && std::abs(optimum.best_fixed.time_per_token - model.known_fixed) < 1e-6 &&
+    ok = ok && std::abs(optimum.time_per_token - model.known_optimum) < 1e-6 &&
+         std::abs(optimum.best_fixed.time_per_token - model.known_fixed) < 1e-6 &&
          std::abs(results[0].time_per_token.value - optimum.time_per_token) <= 5.0 * results[0].time_per_token.standard_error + 1e-12;
     progress("");
-    std::printf("%-34s %9.4f %9.4f %9.3f %9.4f +- %.4f %9.4f +- %.4f %9.4f %6zu %7.1f%%\n", model.name, model.known_optimum, optimum.time_per_token,
-                optimum.rejection_threshold, results[0].time_per_token.value, results[0].time_per_token.standard_error, results[1].time_per_token.value,
-                results[1].time_per_token.standard_error, optimum.best_fixed.time_per_token, optimum.best_fixed.length,
-                100.0 * optimum.gain_over_best_fixed);
+    std::printf("%-34s %9.4f %9.4f %9.3f %9.4f +- %.4f %9.4f +- %.4f %9.4f %6zu %7.1f%%\n", model.name, model.known_optimum,
+                optimum.time_per_token, optimum.rejection_threshold, results[0].time_per_token.value,
+                results[0].time_per_token.standard_error, results[1].time_per_token.value, results[1].time_per_token.standard_error,
+                optimum.best_fixed.time_per_token, optimum.best_fixed.length, 100.0 * optimum.gain_over_best_fixed);
     csv.row("independent", std::string("\"optimum ") + model.name + "\"", results[0], optimum.time_per_token, 1.0);
     csv.row("independent", std::string("\"online ") + model.name + "\"", results[1], optimum.time_per_token, 1.0);
     csv.row("independent", std::string("\"best fixed ") + model.name + "\"", results[2], optimum.best_fixed.time_per_token, 1.0);
@@ -137,7 +141,8 @@ bool independent_part(const settings& run, csv_file& csv) {
 
 class bigram_pair {
  public:
-  bigram_pair(std::size_t vocabulary, std::uint64_t seed) : vocabulary_(vocabulary), p_(vocabulary * vocabulary), q_(vocabulary * vocabulary) {
+  bigram_pair(std::size_t vocabulary, std::uint64_t seed)
+      : vocabulary_(vocabulary), p_(vocabulary * vocabulary), q_(vocabulary * vocabulary) {
     gavel::philox4x32 rng(seed, 1000);
     std::vector<double> target(vocabulary);
     std::vector<double> draft(vocabulary);
@@ -272,12 +277,15 @@ bool end_to_end_part(const settings& run, csv_file& csv) {
   head_training_result trained;
   const acceptance_head<double> head = train_head(pair, run.seed, trained);
   progress("");
-  std::printf("2. End to end: bigram target and draft, %zu tokens, t_t:t_d = %g:%g. Draft = target logits plus noise, little after 70%% of the\n"
-              "   tokens and much after the others. Head: loss %.4f -> %.4f in %zu steps (w = 6).\n",
-              run.vocabulary, run.cost.target_time, run.cost.draft_time, trained.initial_loss, trained.final_loss, trained.steps);
-  if (!run.cost.speculation_can_pay()) std::printf("   A draft step takes as long as a target call: speculation cannot pay, whatever the rule.\n");
-  std::printf("   Claim: adaptive lengths need less time per token than the best fixed K, and the text keeps the target's law.\n"
-              "   Published (7B drafting for 70B): 7.2%% (Alpaca), 9.4%% (GSM8K), 11.1%% (HumanEval) over the best fixed K.\n\n");
+  std::printf(
+      "2. End to end: bigram target and draft, %zu tokens, t_t:t_d = %g:%g. Draft = target logits plus noise, little after 70%% of the\n"
+      "   tokens and much after the others. Head: loss %.4f -> %.4f in %zu steps (w = 6).\n",
+      run.vocabulary, run.cost.target_time, run.cost.draft_time, trained.initial_loss, trained.final_loss, trained.steps);
+  if (!run.cost.speculation_can_pay())
+    std::printf("   A draft step takes as long as a target call: speculation cannot pay, whatever the rule.\n");
+  std::printf(
+      "   Claim: adaptive lengths need less time per token than the best fixed K, and the text keeps the target's law.\n"
+      "   Published (7B drafting for 70B): 7.2%% (Alpaca), 9.4%% (GSM8K), 11.1%% (HumanEval) over the best fixed K.\n\n");
 
   const decoder models(pair, head, run.cost);
   const std::size_t short_run = std::max<std::size_t>(run.tokens / 3, 1640);
@@ -344,7 +352,8 @@ bool end_to_end_part(const settings& run, csv_file& csv) {
     csv.row("bigram", "\"" + r.name + "\"", result, 0.0, r.outcome.p_value);
     ok = ok && r.outcome.p_value > 1e-6;
   }
-  std::printf("\n   %s\n", ok ? "Every text follows the target's law (chi-square over all contexts, p > 1e-6)." : "A text DEPARTS from the target's law.");
+  std::printf("\n   %s\n", ok ? "Every text follows the target's law (chi-square over all contexts, p > 1e-6)."
+                              : "A text DEPARTS from the target's law.");
   return ok;
 }
 

@@ -49,9 +49,8 @@ double call_time(const settings& s, std::size_t nodes, std::size_t levels) {
 
 // The fastest tree of exactly this many nodes.
 speculative::tree_shape fastest_of_budget(const speculative::tree_shape_table& table, const settings& s, std::size_t nodes) {
-  return table.fastest([&](std::size_t m, std::size_t levels) {
-    return m == nodes ? call_time(s, m, levels) : std::numeric_limits<double>::infinity();
-  });
+  return table.fastest(
+      [&](std::size_t m, std::size_t levels) { return m == nodes ? call_time(s, m, levels) : std::numeric_limits<double>::infinity(); });
 }
 
 void print_table(const speculative::tree_shape_table& table, const settings& s) {

@@ -66,19 +66,16 @@ TEST_CASE("categorical: golden values", "[core][categorical]") {
   for (int i = 0; i < 32; ++i) same();
   CHECK(philox == same);  // one uniform each
   philox = philox4x32(42, 7);
-  CHECK(several(16, [&] {
-          return gavel::categorical(philox, std::vector<float>{0, 1, 2, 0, 3, 4, 0});
-        }) == list{4, 4, 5, 4, 2, 4, 4, 4, 5, 4, 1, 4, 1, 4, 5, 2});
+  CHECK(several(16, [&] { return gavel::categorical(philox, std::vector<float>{0, 1, 2, 0, 3, 4, 0}); }) ==
+        list{4, 4, 5, 4, 2, 4, 4, 4, 5, 4, 1, 4, 1, 4, 5, 2});
 }
 
 TEST_CASE("categorical: law and zero weights", "[core][categorical]") {
   const auto probs = long_tail(300);
   philox4x32 rng(9);
   std::mt19937_64 other(9);
-  CHECK(p_value(
-            probs, [&] { return gavel::categorical(rng, probs); }, 60000) > 1e-6);
-  CHECK(p_value(
-            probs, [&] { return gavel::categorical(other, probs); }, 60000) > 1e-6);
+  CHECK(p_value(probs, [&] { return gavel::categorical(rng, probs); }, 60000) > 1e-6);
+  CHECK(p_value(probs, [&] { return gavel::categorical(other, probs); }, 60000) > 1e-6);
   // The ends of the unit interval hit the first and the last positive weight, whatever the rounding of the sum.
   for (std::size_t n = 3; n < 200; ++n) {
     std::vector<double> row(n, 0.1);
@@ -150,10 +147,8 @@ TEST_CASE("alias_table: law, zero weights, value semantics", "[core][categorical
   const alias_table table(probs);
   philox4x32 rng(23);
   std::mt19937_64 other(23);
-  CHECK(p_value(
-            probs, [&] { return table.sample(rng); }, 400000) > 1e-6);
-  CHECK(p_value(
-            probs, [&] { return table.sample(other); }, 400000) > 1e-6);
+  CHECK(p_value(probs, [&] { return table.sample(rng); }, 400000) > 1e-6);
+  CHECK(p_value(probs, [&] { return table.sample(other); }, 400000) > 1e-6);
   // Rounding must not turn a zero weight into an outcome: every cell, lowest and highest fraction.
   for (std::size_t n = 2; n < 120; ++n) {
     std::vector<double> row(n, 0.1);

@@ -59,8 +59,7 @@ void check_values(const std::array<double, N>& points, const std::array<double, 
 #define CHECK_SERIES_WITHIN(allowed, points, name)                                            \
   do {                                                                                        \
     static constexpr auto values = map(points, [](double x) { return elementary::name(x); }); \
-    check_values(                                                                             \
-        points, values, [](double x) { return std::name(x); }, allowed);                      \
+    check_values(points, values, [](double x) { return std::name(x); }, allowed);             \
   } while (false)
 #define CHECK_SERIES(points, name) CHECK_SERIES_WITHIN(2, points, name)
 
@@ -145,8 +144,7 @@ TEST_CASE("The raised cosine is exact at whole numbers and keeps its digits next
   }
   static constexpr auto points = grid<100>(0.0, 9.0);
   static constexpr auto values = map(points, [](double x) { return elementary::raised_cosine(x); });
-  check_values(
-      points, values, [](double x) { return elementary::raised_cosine(x); }, 2);
+  check_values(points, values, [](double x) { return elementary::raised_cosine(x); }, 2);
 }
 
 TEST_CASE("Hyperbolic tangents at compile time agree with those at run time, near 0 too", "[core][elementary]") {
@@ -163,8 +161,7 @@ TEST_CASE("Powers at compile time agree with those at run time", "[core][element
   static constexpr auto check = [](auto power) {
     static constexpr double y = decltype(power){}();
     static constexpr auto values = map(bases, [](double x) { return elementary::pow(x, y); });
-    check_values(
-        bases, values, [](double x) { return std::pow(x, y); }, 2);
+    check_values(bases, values, [](double x) { return std::pow(x, y); }, 2);
   };
   check([] { return 0.5; });
   check([] { return 0.9; });

@@ -201,19 +201,15 @@ TEST_CASE("Arguments of the minimiser are checked", "[core][lbfgs]") {
   CHECK(message_of([&] { (void)lbfgs(std::array{0.0, not_a_number}, rosenbrock); }) == "domain: gavel::lbfgs: x0[1] = nan, must be finite");
   CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.lower = {1.0}}); }) == "gavel::lbfgs: lower.size() = 1, must be 0 or x0.size() = 2");
   CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.upper = {1.0}}); }) == "gavel::lbfgs: upper.size() = 1, must be 0 or x0.size() = 2");
-  CHECK(message_of([&] {
-          (void)lbfgs(x, rosenbrock, {.lower = {0.0, not_a_number}});
-        }) == "domain: gavel::lbfgs: lower[1] = nan, must not be NaN");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.lower = {0.0, not_a_number}}); }) ==
+        "domain: gavel::lbfgs: lower[1] = nan, must not be NaN");
   CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.lower = {infinite, 0.0}}); }) == "gavel::lbfgs: lower[0] = inf, must be < infinity");
-  CHECK(message_of([&] {
-          (void)lbfgs(x, rosenbrock, {.upper = {not_a_number, 0.0}});
-        }) == "domain: gavel::lbfgs: upper[0] = nan, must not be NaN");
-  CHECK(message_of([&] {
-          (void)lbfgs(x, rosenbrock, {.upper = {0.0, -infinite}});
-        }) == "gavel::lbfgs: upper[1] = -inf, must be > -infinity");
-  CHECK(message_of([&] {
-          (void)lbfgs(x, rosenbrock, {.lower = {0.0, 2.0}, .upper = {1.0, 1.0}});
-        }) == "gavel::lbfgs: lower[1] = 2, must be <= upper = 1");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.upper = {not_a_number, 0.0}}); }) ==
+        "domain: gavel::lbfgs: upper[0] = nan, must not be NaN");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.upper = {0.0, -infinite}}); }) ==
+        "gavel::lbfgs: upper[1] = -inf, must be > -infinity");
+  CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.lower = {0.0, 2.0}, .upper = {1.0, 1.0}}); }) ==
+        "gavel::lbfgs: lower[1] = 2, must be <= upper = 1");
   CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.gradient_tolerance = -1.0}); }) ==
         "gavel::lbfgs: gradient_tolerance = -1, must be >= 0");
   CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.value_tolerance = -1.0}); }) == "gavel::lbfgs: value_tolerance = -1, must be >= 0");

@@ -186,12 +186,10 @@ TEST_CASE("Where residuals are undefined the step is shortened", "[core][levenbe
 TEST_CASE("Arguments of the fit are checked", "[core][levenberg_marquardt]") {
   const pair x{};
   CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 0, valley); }) == "gavel::levenberg_marquardt: n_residuals = 0, must be >= 1");
-  CHECK(message_of([&] {
-          (void)levenberg_marquardt<2>({0.0, not_a_number}, 2, valley);
-        }) == "domain: gavel::levenberg_marquardt: start[1] = nan, must not be NaN");
-  CHECK(message_of([&] {
-          (void)levenberg_marquardt<2>(x, 2, valley, {.lower = {0.0, 2.0}, .upper = {1.0, 1.0}});
-        }) == "gavel::levenberg_marquardt: lower[1] = 2, must be <= upper = 1");
+  CHECK(message_of([&] { (void)levenberg_marquardt<2>({0.0, not_a_number}, 2, valley); }) ==
+        "domain: gavel::levenberg_marquardt: start[1] = nan, must not be NaN");
+  CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 2, valley, {.lower = {0.0, 2.0}, .upper = {1.0, 1.0}}); }) ==
+        "gavel::levenberg_marquardt: lower[1] = 2, must be <= upper = 1");
   CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 2, valley, {.huber_delta = 0.0}); }) ==
         "gavel::levenberg_marquardt: huber_delta = 0, must be > 0");
   CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 2, valley, {.tolerance = -1.0}); }) ==

@@ -117,14 +117,12 @@ TEST_CASE("The filter refuses what has no median", "[core][median_filter]") {
   CHECK(message_of([&] { median_filter(x, out, {.width = 2}); }) == "gavel::median_filter: width = 2, must be odd");
   CHECK(message_of([&] { median_filter(x, out, {.width = 0}); }) == "gavel::median_filter: width = 0, must be odd");
   CHECK(message_of([&] { median_filter(x, out, {.width = 5}); }) == "gavel::median_filter: width = 5, must be <= values.size() = 3");
-  CHECK(message_of([&] {
-          median_filter(std::vector<double>{1.0, 2.0, not_a_number}, out);
-        }) == "domain: gavel::median_filter: values[2] = nan, must not be NaN");
+  CHECK(message_of([&] { median_filter(std::vector<double>{1.0, 2.0, not_a_number}, out); }) ==
+        "domain: gavel::median_filter: values[2] = nan, must not be NaN");
   CHECK(out == std::vector<double>(3, -7.0));
   CHECK(message_of([&] { (void)running_median(std::array{1.0, 2.0}); }) == "gavel::running_median: window.size() = 2, must be odd");
-  CHECK(message_of([&] {
-          (void)running_median(std::array{1.0, not_a_number, 2.0});
-        }) == "domain: gavel::running_median: window[1] = nan, must not be NaN");
+  CHECK(message_of([&] { (void)running_median(std::array{1.0, not_a_number, 2.0}); }) ==
+        "domain: gavel::running_median: window[1] = nan, must not be NaN");
   running_median median(std::array{1.0});
   CHECK(message_of([&] { median.push(not_a_number); }) == "domain: gavel::running_median::push: value = nan, must not be NaN");
   CHECK(median.median() == 1.0);

@@ -223,12 +223,10 @@ TEST_CASE("Optimisers resume from their stored state", "[core][optimizers]") {
   gavel::sgd<double> heavy(3, {.momentum = 0.9});
   CHECK(message_of([&] { heavy.restore({}); }) == "gavel::sgd::restore: state.velocity.size() = 0, must be 3");
   gavel::adam<double> adaptive(2);
-  CHECK(message_of([&] {
-          adaptive.restore({.mean = {1.0}, .square = {1.0, 1.0}});
-        }) == "gavel::adam::restore: state.mean.size() = 1, must be 2");
-  CHECK(message_of([&] {
-          adaptive.restore({.mean = {1.0, 1.0}, .square = {1.0}});
-        }) == "gavel::adam::restore: state.square.size() = 1, must be 2");
+  CHECK(message_of([&] { adaptive.restore({.mean = {1.0}, .square = {1.0, 1.0}}); }) ==
+        "gavel::adam::restore: state.mean.size() = 1, must be 2");
+  CHECK(message_of([&] { adaptive.restore({.mean = {1.0, 1.0}, .square = {1.0}}); }) ==
+        "gavel::adam::restore: state.square.size() = 1, must be 2");
   CHECK(adaptive == gavel::adam<double>(2));
 }
 

@@ -102,14 +102,10 @@ TEST_CASE("permutation and sample_without_replacement: every order is equally li
   philox4x32 rng(31);
   std::mt19937_64 other(31);
   const auto flat = [](double outcomes) { return [outcomes](const list&) { return 1.0 / outcomes; }; };
-  CHECK(p_value(
-            5, 5, 60000, [&] { return gavel::permutation(rng, 5); }, flat(120)) > 1e-6);
-  CHECK(p_value(
-            5, 5, 60000, [&] { return gavel::permutation(other, 5); }, flat(120)) > 1e-6);
-  CHECK(p_value(
-            6, 3, 60000, [&] { return gavel::sample_without_replacement(rng, 6, 3); }, flat(120)) > 1e-6);
-  CHECK(p_value(
-            4, 4, 60000, [&] { return gavel::sample_without_replacement(rng, 4, 4); }, flat(24)) > 1e-6);
+  CHECK(p_value(5, 5, 60000, [&] { return gavel::permutation(rng, 5); }, flat(120)) > 1e-6);
+  CHECK(p_value(5, 5, 60000, [&] { return gavel::permutation(other, 5); }, flat(120)) > 1e-6);
+  CHECK(p_value(6, 3, 60000, [&] { return gavel::sample_without_replacement(rng, 6, 3); }, flat(120)) > 1e-6);
+  CHECK(p_value(4, 4, 60000, [&] { return gavel::sample_without_replacement(rng, 4, 4); }, flat(24)) > 1e-6);
 }
 
 TEST_CASE("sample_without_replacement: the first elements of a permutation, whatever the method", "[core][permutation]") {
@@ -149,10 +145,8 @@ TEST_CASE("weighted_sample_without_replacement: successive draws proportional to
   std::mt19937 other(41);
   for (const std::size_t k : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{5}}) {
     INFO("k = " << k);
-    CHECK(p_value(
-              5, k, 60000, [&] { return weighted(rng, row, k); }, successive) > 1e-6);
-    CHECK(p_value(
-              5, k, 60000, [&] { return weighted(other, row, k); }, successive) > 1e-6);
+    CHECK(p_value(5, k, 60000, [&] { return weighted(rng, row, k); }, successive) > 1e-6);
+    CHECK(p_value(5, k, 60000, [&] { return weighted(other, row, k); }, successive) > 1e-6);
   }
 }
 

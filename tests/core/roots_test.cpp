@@ -128,12 +128,10 @@ TEST_CASE("Inverse tables refuse functions they cannot invert", "[core][roots]")
   CHECK(table.assign(x, std::vector<double>{0, 1, 2}) == status::not_positive);
   CHECK(table.assign(x, std::vector<double>{1, not_a_number, 2}) == status::not_positive);
   CHECK_FALSE(table.ready());
-  CHECK(message_of([&] {
-          (void)table.assign(x, std::vector<double>{1, 2});
-        }) == "gavel::monotone_inverse_table::assign: y.size() = 2, must equal x.size() = 3");
-  CHECK(message_of([&] {
-          (void)table.assign(std::vector<double>{1, 1}, std::vector<double>{1, 2});
-        }) == "gavel::monotone_inverse_table::assign: x[1] = 1, must be > its predecessor 1");
+  CHECK(message_of([&] { (void)table.assign(x, std::vector<double>{1, 2}); }) ==
+        "gavel::monotone_inverse_table::assign: y.size() = 2, must equal x.size() = 3");
+  CHECK(message_of([&] { (void)table.assign(std::vector<double>{1, 1}, std::vector<double>{1, 2}); }) ==
+        "gavel::monotone_inverse_table::assign: x[1] = 1, must be > its predecessor 1");
   CHECK(message_of([&] { (void)table.tabulate([](double w) { return w; }, 0.0, 1.0, 8); }) ==
         "gavel::monotone_inverse_table::tabulate: x_low = 0, must be > 0");
   CHECK(message_of([&] { (void)table.tabulate([](double w) { return w; }, 2.0, 1.0, 8); }) ==

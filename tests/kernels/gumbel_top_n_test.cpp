@@ -41,7 +41,8 @@ TEMPLATE_TEST_CASE("ordered pairs follow the law of draws without replacement (G
 TEST_CASE("across many chunks the first draw follows the softmax and the top key is Gumbel", "[kernels][gumbel_top_n]") {
   const std::size_t n = 9001;
   auto x = random_logits<float>(n, 31, 1.0);
-  for (std::size_t i = 0; i < n; ++i) x[i] += static_cast<float>(i / 2048 * 3 % 5);  // heavier and lighter chunks in turn: entries must be replaced
+  for (std::size_t i = 0; i < n; ++i)
+    x[i] += static_cast<float>(i / 2048 * 3 % 5);  // heavier and lighter chunks in turn: entries must be replaced
   const double temperature = 1.4;
   const auto twin = twin_softmax(wide(x), static_cast<long double>(temperature));
   const double log_normalizer = static_cast<double>(twin_log_sum_exp(wide(x), static_cast<long double>(temperature)));

@@ -270,15 +270,12 @@ TEST_CASE("Bad rates, steps and sizes are named", "[schedule][annealing]") {
         "gavel::schedule::areas_at: forward.size() = 4, must equal steps.size() = 2");
   CHECK(message_of([&] { areas_at(rates, steps, two, four); }) ==
         "gavel::schedule::areas_at: annealing.size() = 4, must equal steps.size() = 2");
-  CHECK(message_of([&] {
-          areas_at(rates, std::vector<std::uint64_t>{1, 1}, two, other);
-        }) == "gavel::schedule::areas_at: steps[1] = 1, must be > its predecessor 1");
-  CHECK(message_of([&] {
-          areas_at(rates, std::vector<std::uint64_t>{2, 1}, two, other);
-        }) == "gavel::schedule::areas_at: steps[1] = 1, must be > its predecessor 2");
-  CHECK(message_of([&] {
-          areas_at(rates, std::vector<std::uint64_t>{1, 9}, two, other);
-        }) == "gavel::schedule::areas_at: steps[1] = 9, must be <= the last step of the rates, 2");
+  CHECK(message_of([&] { areas_at(rates, std::vector<std::uint64_t>{1, 1}, two, other); }) ==
+        "gavel::schedule::areas_at: steps[1] = 1, must be > its predecessor 1");
+  CHECK(message_of([&] { areas_at(rates, std::vector<std::uint64_t>{2, 1}, two, other); }) ==
+        "gavel::schedule::areas_at: steps[1] = 1, must be > its predecessor 2");
+  CHECK(message_of([&] { areas_at(rates, std::vector<std::uint64_t>{1, 9}, two, other); }) ==
+        "gavel::schedule::areas_at: steps[1] = 9, must be <= the last step of the rates, 2");
   // The bad rate comes last: nothing is written before it is found.
   const std::vector<double> bad = {1.0, 0.5, -0.5};
   CHECK(message_of([&] { areas_at(bad, steps, two, other); }) ==

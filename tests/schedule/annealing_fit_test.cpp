@@ -270,7 +270,7 @@ TEST_CASE("The Huber objective has the gradient it reports", "[schedule][anneali
   annealing_law law = truth;
   law.amplitude *= 1.002;
   const huber_value at = huber_objective(law, observations);
-  const auto slope = [&](double annealing_law::*parameter) {
+  const auto slope = [&](double annealing_law::* parameter) {
     annealing_law up = law, down = law;
     const double h = 1e-7 * law.*parameter;
     up.*parameter += h;

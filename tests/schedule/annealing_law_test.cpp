@@ -94,9 +94,8 @@ TEST_CASE("At one model size the size term is part of the floor", "[schedule][an
   CHECK(sizes.at(1e9).annealing == published.annealing);
   CHECK(message_of([&] { (void)sizes.at(0.0); }) ==
         "domain: gavel::schedule::model_size_law::at: n_parameters = 0, must be finite and > 0");
-  CHECK(message_of([&] {
-          (void)model_size_law{published, -1.0, 0.3}.at(1.0);
-        }) == "domain: gavel::schedule::model_size_law::at: size_amplitude = -1, must be finite and >= 0");
+  CHECK(message_of([&] { (void)model_size_law{published, -1.0, 0.3}.at(1.0); }) ==
+        "domain: gavel::schedule::model_size_law::at: size_amplitude = -1, must be finite and >= 0");
 }
 
 TEST_CASE("Bad laws, areas and schedules are named", "[schedule][annealing]") {
@@ -119,12 +118,10 @@ TEST_CASE("Bad laws, areas and schedules are named", "[schedule][annealing]") {
   CHECK(out == std::array{5.0, 5.0, 5.0});
   CHECK(message_of([&] { predict(published, good, four); }) ==
         "gavel::schedule::predict: out.size() = 4, must be <= the steps of the rates, 3");
-  CHECK(message_of([&] {
-          predict(published, good, std::vector<std::uint64_t>{0, 1}, out);
-        }) == "gavel::schedule::predict: out.size() = 3, must equal steps.size() = 2");
-  CHECK(message_of([&] {
-          predict(published, good, std::vector<std::uint64_t>{0, 2, 1}, out);
-        }) == "gavel::schedule::predict: steps[2] = 1, must be > its predecessor 2");
+  CHECK(message_of([&] { predict(published, good, std::vector<std::uint64_t>{0, 1}, out); }) ==
+        "gavel::schedule::predict: out.size() = 3, must equal steps.size() = 2");
+  CHECK(message_of([&] { predict(published, good, std::vector<std::uint64_t>{0, 2, 1}, out); }) ==
+        "gavel::schedule::predict: steps[2] = 1, must be > its predecessor 2");
   CHECK(message_of([&] { (void)predict_at(published, good, 3); }) ==
         "gavel::schedule::predict_at: step = 3, must be <= the last step of the rates, 2");
   const auto refuse = [&](const annealing_law& law) { return message_of([&] { (void)predict_at(law, good, 2); }); };

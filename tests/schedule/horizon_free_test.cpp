@@ -23,7 +23,7 @@ constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint64_t last_step = (std::numeric_limits<std::uint64_t>::max)();
 
 template <class S>
-constexpr bool regular_schedule = rate_schedule<S>&& std::copyable<S>&& std::equality_comparable<S> && !finite_rate_schedule<S>;
+constexpr bool regular_schedule = rate_schedule<S> && std::copyable<S> && std::equality_comparable<S> && !finite_rate_schedule<S>;
 static_assert(regular_schedule<exponential_decay> && regular_schedule<inverse_time> && regular_schedule<inverse_sqrt> &&
               regular_schedule<transformer> && regular_schedule<piecewise_constant> && regular_schedule<cosine_wave> &&
               regular_schedule<cyclic> && regular_schedule<warm_restarts<>> && regular_schedule<warm_restarts<rex>>);
@@ -357,15 +357,12 @@ TEST_CASE("Piecewise constants and warm restarts check their parts", "[schedule]
         "gavel::schedule::piecewise_constant: rates.size() = 1, must be one more than boundaries.size(), 1");
   CHECK(message_of([] { (void)piecewise_constant({}, {}); }) ==
         "gavel::schedule::piecewise_constant: rates.size() = 0, must be one more than boundaries.size(), 0");
-  CHECK(message_of([] {
-          (void)piecewise_constant({5, 5}, {0.1, 0.2, 0.3});
-        }) == "gavel::schedule::piecewise_constant: boundaries[1] = 5, must be > the one before, 5");
-  CHECK(message_of([] {
-          (void)piecewise_constant({5}, {0.1, -0.2});
-        }) == "gavel::schedule::piecewise_constant: rates[1] = -0.2, must be finite and >= 0");
-  CHECK(message_of([] {
-          (void)piecewise_constant({5}, {not_a_number, 0.2});
-        }) == "domain: gavel::schedule::piecewise_constant: rates[0] = nan, must be a number");
+  CHECK(message_of([] { (void)piecewise_constant({5, 5}, {0.1, 0.2, 0.3}); }) ==
+        "gavel::schedule::piecewise_constant: boundaries[1] = 5, must be > the one before, 5");
+  CHECK(message_of([] { (void)piecewise_constant({5}, {0.1, -0.2}); }) ==
+        "gavel::schedule::piecewise_constant: rates[1] = -0.2, must be finite and >= 0");
+  CHECK(message_of([] { (void)piecewise_constant({5}, {not_a_number, 0.2}); }) ==
+        "domain: gavel::schedule::piecewise_constant: rates[0] = nan, must be a number");
   CHECK(message_of([] { (void)piecewise_constant(std::vector<std::uint64_t>(33, 1), std::vector<double>(33, 0.1)); }) ==
         "gavel::fixed_list: size = 33, must be <= capacity 32");
   CHECK(message_of([] { (void)warm_restarts({.minimum_rate = 2.0}); }) ==

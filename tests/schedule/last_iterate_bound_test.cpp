@@ -310,35 +310,29 @@ TEST_CASE("What the bound refuses", "[schedule][last_iterate_bound]") {
         "gavel::schedule::last_iterate_bound: distance = 0, must be finite and > 0");
   CHECK(message_of([&] { (void)last_iterate_bound(good, good, not_a_number); }) ==
         "domain: gavel::schedule::last_iterate_bound: distance = nan, must be finite and > 0");
-  CHECK(message_of([&] {
-          (void)last_iterate_bound(doubles{1.0, -1.0}, good, 1.0);
-        }) == "domain: gavel::schedule::last_iterate_bound: rates[1] = -1, must be finite and >= 0");
-  CHECK(message_of([&] {
-          (void)last_iterate_bound(good, doubles{1.0, infinite}, 1.0);
-        }) == "domain: gavel::schedule::last_iterate_bound: gradient_norms[1] = inf, must be finite and >= 0");
+  CHECK(message_of([&] { (void)last_iterate_bound(doubles{1.0, -1.0}, good, 1.0); }) ==
+        "domain: gavel::schedule::last_iterate_bound: rates[1] = -1, must be finite and >= 0");
+  CHECK(message_of([&] { (void)last_iterate_bound(good, doubles{1.0, infinite}, 1.0); }) ==
+        "domain: gavel::schedule::last_iterate_bound: gradient_norms[1] = inf, must be finite and >= 0");
   doubles gradient(2, -7.0), short_gradient(1);
   CHECK(message_of([&] { (void)last_iterate_bound(good, good, 1.0, short_gradient); }) ==
         "gavel::schedule::last_iterate_bound: gradient.size() = 1, must be rates.size() = 2");
-  CHECK(message_of([&] {
-          (void)last_iterate_bound(doubles{1.0, 0.0}, good, 1.0, gradient);
-        }) == "gavel::schedule::last_iterate_bound: rates[1] = 0, must be > 1e-12 of the largest where a gradient is asked for");
+  CHECK(message_of([&] { (void)last_iterate_bound(doubles{1.0, 0.0}, good, 1.0, gradient); }) ==
+        "gavel::schedule::last_iterate_bound: rates[1] = 0, must be > 1e-12 of the largest where a gradient is asked for");
   CHECK(message_of([&] {
           (void)last_iterate_bound(doubles{1.0, 6e-17}, good, 1.0, gradient);  // counts as 0 in the value too
         }) == "gavel::schedule::last_iterate_bound: rates[1] = 6e-17, must be > 1e-12 of the largest where a gradient is asked for");
   CHECK(gradient == doubles(2, -7.0));
   CHECK(message_of([&] { (void)best_base_rate(three, good, 1.0); }) ==
         "gavel::schedule::best_base_rate: rates.size() = 3, must be gradient_norms.size() = 2");
-  CHECK(message_of([&] {
-          (void)best_base_rate(listed{{1.0, not_a_number}}, good, 1.0);
-        }) == "domain: gavel::schedule::best_base_rate: rate[1] = nan, must be finite and >= 0");
-  CHECK(message_of([&] {
-          (void)bound(listed{{1.0, -2.0}}, good, 1.0);
-        }) == "domain: gavel::schedule::bound: rate[1] = -2, must be finite and >= 0");
+  CHECK(message_of([&] { (void)best_base_rate(listed{{1.0, not_a_number}}, good, 1.0); }) ==
+        "domain: gavel::schedule::best_base_rate: rate[1] = nan, must be finite and >= 0");
+  CHECK(message_of([&] { (void)bound(listed{{1.0, -2.0}}, good, 1.0); }) ==
+        "domain: gavel::schedule::bound: rate[1] = -2, must be finite and >= 0");
   CHECK(message_of([&] { (void)minimise_last_iterate_bound(doubles{}, 1.0); }) ==
         "gavel::schedule::minimise_last_iterate_bound: gradient_norms.size() = 0, must be >= 1");
-  CHECK(message_of([&] {
-          (void)minimise_last_iterate_bound(doubles{1.0, 0.0}, 1.0);
-        }) == "domain: gavel::schedule::minimise_last_iterate_bound: gradient_norms[1] = 0, must be finite and > 0");
+  CHECK(message_of([&] { (void)minimise_last_iterate_bound(doubles{1.0, 0.0}, 1.0); }) ==
+        "domain: gavel::schedule::minimise_last_iterate_bound: gradient_norms[1] = 0, must be finite and > 0");
   CHECK(message_of([&] { (void)minimise_last_iterate_bound(good, infinite); }) ==
         "gavel::schedule::minimise_last_iterate_bound: distance = inf, must be finite and > 0");
   CHECK(message_of([&] { (void)minimise_last_iterate_bound(good, 1.0, {.tolerance = 0.0}); }) ==

@@ -197,7 +197,7 @@ TEST_CASE("multi-power law: slopes of the folded sums", "[schedule][multi_power]
         const annealing_sum sum = changes.sum_and_slopes(at, t, width);
         CHECK(sum.value == Approx(changes.sum(at, t, width)).epsilon(1e-12).margin(1e-300));
         const double h = 1e-5;
-        auto slope = [&](double annealing_shape::*which) {
+        auto slope = [&](double annealing_shape::* which) {
           annealing_shape up = at, down = at;
           up.*which += h;
           down.*which -= h;
@@ -373,9 +373,8 @@ TEST_CASE("multi-power law: a schedule, a log and a table predict alike", "[sche
         "gavel::schedule::predict_at: step = 1001, must be <= the last step of the rates, 1000");
   CHECK(message_of([&] { (void)gavel::schedule::predict_at(small_model, dense, 5, {.warmup_steps = 2000}); }) ==
         "gavel::schedule::predict_at: warmup_steps = 2000, must be <= the last step of the rates, 1000");
-  CHECK(message_of([&] {
-          (void)gavel::schedule::predict_at(small_model, std::vector<double>{0.0, 0.0}, 1);
-        }) == "domain: gavel::schedule::predict_at: S_1 + warmup_area = 0, must be > 0 at step 1");
+  CHECK(message_of([&] { (void)gavel::schedule::predict_at(small_model, std::vector<double>{0.0, 0.0}, 1); }) ==
+        "domain: gavel::schedule::predict_at: S_1 + warmup_area = 0, must be > 0 at step 1");
 }
 
 TEST_CASE("multi-power law: what is refused", "[schedule][multi_power]") {

@@ -320,9 +320,8 @@ TEST_CASE("Parameters outside their range are refused", "[schedule][profile]") {
   CHECK(message_of([] { (void)step_decay(0.5, {0.2, 1.5}); }) == "gavel::schedule::step_decay: milestones[1] = 1.5, must be in [0, 1]");
   CHECK(message_of([] { (void)step_decay(0.5, {-0.1}); }) == "gavel::schedule::step_decay: milestones[0] = -0.1, must be in [0, 1]");
   CHECK(message_of([] { (void)step_decay(0.5, {not_a_number}); }) == "gavel::schedule::step_decay: milestones[0] = nan, must be in [0, 1]");
-  CHECK(message_of([] {
-          (void)step_decay(0.5, {0.5, 0.4});
-        }) == "gavel::schedule::step_decay: milestones[1] = 0.4, must be >= the one before, 0.5");
+  CHECK(message_of([] { (void)step_decay(0.5, {0.5, 0.4}); }) ==
+        "gavel::schedule::step_decay: milestones[1] = 0.4, must be >= the one before, 0.5");
   CHECK(message_of([] { (void)step_decay(0.5, std::vector<double>(33, 0.5)); }) == "gavel::fixed_list: size = 33, must be <= capacity 32");
 }
 

@@ -234,8 +234,7 @@ TEST_CASE("The cosine cycle should be as long as a long run", "[schedule][search
   };
   const std::vector<double> lengths = {60000, 100000, 150000, 200000, 300000, 600000};
   std::vector<double> losses(lengths.size());
-  const auto best = best_of(
-      published, [](double length) { return cosine_cycle{length}; }, lengths, horizon, losses);
+  const auto best = best_of(published, [](double length) { return cosine_cycle{length}; }, lengths, horizon, losses);
   CHECK(best.parameter == 200000.0);
   CHECK(best.index == 3);
   CHECK(best.loss == losses[3]);

@@ -243,13 +243,11 @@ TEST_CASE("Parts that make no sense are refused", "[schedule][sequence]") {
 
 TEST_CASE("Tables refuse rates that are not rates", "[schedule][sequence]") {
   CHECK(message_of([] { (void)table(std::vector<double>{}); }) == "gavel::schedule::table: rates.size() = 0, must be >= 1");
-  CHECK(message_of([] {
-          (void)table(std::vector<double>{0.1, -0.1});
-        }) == "gavel::schedule::table: rates[1] = -0.1, must be finite and >= 0");
+  CHECK(message_of([] { (void)table(std::vector<double>{0.1, -0.1}); }) ==
+        "gavel::schedule::table: rates[1] = -0.1, must be finite and >= 0");
   CHECK(message_of([] { (void)table(std::vector<double>{infinity}); }) ==
         "gavel::schedule::table: rates[0] = inf, must be finite and >= 0");
-  CHECK(message_of([] {
-          (void)table(std::vector<double>{0.1, not_a_number});
-        }) == "domain: gavel::schedule::table: rates[1] = nan, must be a number");
+  CHECK(message_of([] { (void)table(std::vector<double>{0.1, not_a_number}); }) ==
+        "domain: gavel::schedule::table: rates[1] = nan, must be a number");
   CHECK(message_of([] { (void)table(counts_steps{}, 0); }) == "gavel::schedule::table: rates.size() = 0, must be >= 1");
 }

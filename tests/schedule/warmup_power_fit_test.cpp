@@ -79,10 +79,8 @@ TEST_CASE("What no such shape describes is said", "[schedule][warmup_power_fit]"
   const warmup_power_fit fit = fit_warmup_power(noisy);
   CHECK(fit.rms_error == Approx(0.05).margin(0.03));
   CHECK(fit.power == Approx(1.5).epsilon(0.1));
-  CHECK(message_of([] {
-          (void)fit_warmup_power(std::vector<double>{1.0, -1.0, 0.0});
-        }) == "domain: gavel::schedule::fit_warmup_power: rates[1] = -1, must be finite and >= 0");
-  CHECK(message_of([] {
-          (void)fit_warmup_power(std::vector<double>{1.0, 1.0, std::numeric_limits<double>::quiet_NaN()});
-        }) == "domain: gavel::schedule::fit_warmup_power: rates[2] = nan, must be finite and >= 0");
+  CHECK(message_of([] { (void)fit_warmup_power(std::vector<double>{1.0, -1.0, 0.0}); }) ==
+        "domain: gavel::schedule::fit_warmup_power: rates[1] = -1, must be finite and >= 0");
+  CHECK(message_of([] { (void)fit_warmup_power(std::vector<double>{1.0, 1.0, std::numeric_limits<double>::quiet_NaN()}); }) ==
+        "domain: gavel::schedule::fit_warmup_power: rates[2] = nan, must be finite and >= 0");
 }

@@ -16,8 +16,8 @@
 using gavel::testing::message_of;
 
 using namespace gavel::speculative;
-using gavel::matrix_view;
 using Catch::Matchers::Message;
+using gavel::matrix_view;
 
 namespace {
 
@@ -209,9 +209,8 @@ TEST_CASE("training reaches the biased optimum, and unbiasing it the labels", "[
       acceptance_head<double> head({.hidden = 3, .layers = layers});
       gavel::philox4x32 rng(71);
       head.initialize(rng);
-      const head_training_result trained =
-          train_acceptance_head<double>(head, states, data.labels, rng,
-                                        {.loss = {weight}, .optimizer = {.learning_rate = 0.02}, .epochs = 40, .batch_size = 50});
+      const head_training_result trained = train_acceptance_head<double>(
+          head, states, data.labels, rng, {.loss = {weight}, .optimizer = {.learning_rate = 0.02}, .epochs = 40, .batch_size = 50});
       CHECK(trained.steps == 1600);
       REQUIRE(trained.epoch_loss.size() == 40);
       CHECK(trained.epoch_loss.back() < trained.epoch_loss.front());

@@ -19,8 +19,8 @@
 using gavel::testing::message_of;
 
 using namespace gavel::speculative;
-using gavel::matrix_view;
 using Catch::Matchers::Message;
+using gavel::matrix_view;
 
 namespace {
 
@@ -169,7 +169,8 @@ TEST_CASE("loss: extreme logits stay finite", "[speculative][acceptance_loss]") 
   const std::vector<float> logits{1000.0f, -1000.0f, -1000.0f, 1000.0f};
   const std::vector<double> labels{1.0, 0.0};
   std::vector<float> gradient(4);
-  const double loss = acceptance_loss_gradient<float>(matrix_view<const float>(logits.data(), 2, 2), labels, matrix_view<float>(gradient.data(), 2, 2));
+  const double loss =
+      acceptance_loss_gradient<float>(matrix_view<const float>(logits.data(), 2, 2), labels, matrix_view<float>(gradient.data(), 2, 2));
   CHECK(loss == Approx(2000.0));
   CHECK(gradient[0] == Approx(1.0 / 7.0));
   CHECK(gradient[3] == Approx(6.0 / 7.0));
@@ -187,8 +188,8 @@ TEST_CASE("bias of the weighted loss: optimum and inverse", "[speculative][accep
       if (y > 0.0 && y < 1.0) {  // the loss of one label has its minimum there
         std::vector<double> gradient(2);
         const std::vector<double> logits{std::log(1.0 - s), std::log(s)};
-        acceptance_loss_gradient<double>(matrix_view<const double>(logits.data(), 1, 2), std::vector{y}, matrix_view<double>(gradient.data(), 1, 2), {},
-                                         {w});
+        acceptance_loss_gradient<double>(matrix_view<const double>(logits.data(), 1, 2), std::vector{y},
+                                         matrix_view<double>(gradient.data(), 1, 2), {}, {w});
         CHECK(std::abs(gradient[0]) < 1e-15);
         CHECK(std::abs(gradient[1]) < 1e-15);
       }
@@ -196,7 +197,8 @@ TEST_CASE("bias of the weighted loss: optimum and inverse", "[speculative][accep
   }
   CHECK(biased_acceptance(0.8, 6.0) == Approx(0.4));
   CHECK(unbiased_acceptance(0.4, 6.0) == Approx(0.8));
-  CHECK(message_of([] { (void)unbiased_acceptance(1.5, 6.0); }) == "domain: gavel::speculative::unbiased_acceptance: predicted = 1.5, must be in [0, 1]");
+  CHECK(message_of([] { (void)unbiased_acceptance(1.5, 6.0); }) ==
+        "domain: gavel::speculative::unbiased_acceptance: predicted = 1.5, must be in [0, 1]");
   CHECK(message_of([] { (void)biased_acceptance(0.5, 0.0); }) ==
         "gavel::speculative::biased_acceptance: rejection_weight = 0, must be finite and > 0");
 }
@@ -208,7 +210,8 @@ TEST_CASE("loss: bad input is named and the gradient untouched", "[speculative][
   std::vector<double> gradient(6, 42.0);
   const auto call = [&](std::vector<std::uint8_t> mask, double weight = 6.0) {
     return message_of([&] {
-      acceptance_loss_gradient<double>(matrix_view<const double>(logits.data(), 3, 2), labels, matrix_view<double>(gradient.data(), 3, 2), mask, {weight});
+      acceptance_loss_gradient<double>(matrix_view<const double>(logits.data(), 3, 2), labels, matrix_view<double>(gradient.data(), 3, 2),
+                                       mask, {weight});
     });
   };
   CHECK(call({0, 0, 0}) == prefix + "mask, must keep at least one position");

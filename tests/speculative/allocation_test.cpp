@@ -154,8 +154,7 @@ TEST_CASE("Drawing drafts costs no allocation", "[speculative][allocation]") {
   const auto pairs = random_pairs<float>(10, 3000, 3000);
   std::vector<float> logits;
   for (const float q : pairs.front().q) logits.push_back(std::log(q));
-  for (const draft_law law :
-       {draft_law::iid, draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
+  for (const draft_law law : {draft_law::iid, draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
     INFO("law " << static_cast<int>(law));
     draft_sampler<float> sampler;
     std::vector<token_id> drafts(law == draft_law::hub_pair ? 2 : 8);
@@ -173,8 +172,7 @@ TEST_CASE("The optimal acceptance rate costs no allocation in a solver that has 
   const auto pairs = random_pairs<double>(12, 2000, 2000);
   std::vector<token_id> ids(2000);
   for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<token_id>(i);
-  for (const draft_law law :
-       {draft_law::iid, draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
+  for (const draft_law law : {draft_law::iid, draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
     INFO("law " << static_cast<int>(law));
     const std::size_t n = law == draft_law::hub_pair ? 2 : 4;
     optimal_acceptance_solver solver;
@@ -252,7 +250,8 @@ TEST_CASE("Trees and blocks cost no allocation", "[speculative][allocation]") {
               sampler.draw(draft_law::iid, draft.row(i), std::span<token_id>(path).subspan(i, 1), rng);
             }
             accepted += verify_block(matrix_view<const float>(p.data(), 5, vocabulary), matrix_view<const float>(q.data(), 4, vocabulary),
-                                     path, rng).accepted_length;
+                                     path, rng)
+                            .accepted_length;
           }
         }) == 0);
   CHECK(accepted > 0);

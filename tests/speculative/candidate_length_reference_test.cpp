@@ -34,8 +34,8 @@ std::vector<double> flat(const json& rows) {
 // An expected zero has no relative error: it is compared absolutely.
 void policy(const json& inputs, const json& expected, const json& tolerance) {
   require_keys(inputs, {"acceptance_values", "probabilities", "draft_time", "target_time"});
-  require_keys(expected, {"optimal_time_per_token", "stop_when_prob_of_a_rejection_at_least", "mean_drafted_per_round", "mean_accepted_per_round",
-                          "fixed_length_time_per_token", "best_fixed_length", "gain_over_best_fixed"});
+  require_keys(expected, {"optimal_time_per_token", "stop_when_prob_of_a_rejection_at_least", "mean_drafted_per_round",
+                          "mean_accepted_per_round", "fixed_length_time_per_token", "best_fixed_length", "gain_over_best_fixed"});
   const auto acceptance = inputs.at("acceptance_values").get<std::vector<double>>();
   const auto probs = inputs.at("probabilities").get<std::vector<double>>();
   const speculation_cost cost{inputs.at("draft_time").get<double>(), inputs.at("target_time").get<double>()};
@@ -57,7 +57,8 @@ void policy(const json& inputs, const json& expected, const json& tolerance) {
   REQUIRE(found.best_fixed.length == expected.at("best_fixed_length").get<std::size_t>());
   const auto fixed = expected.at("fixed_length_time_per_token").get<std::vector<double>>();
   for (std::size_t length = 0; length < fixed.size(); ++length) {
-    check_close(fixed_length_time_per_token(found.mean_acceptance, length, cost), fixed[length], tolerance, "fixed " + std::to_string(length));
+    check_close(fixed_length_time_per_token(found.mean_acceptance, length, cost), fixed[length], tolerance,
+                "fixed " + std::to_string(length));
   }
   REQUIRE((found.status == optimum_status::never_speculate) == (expected.at("mean_drafted_per_round").get<double>() == 0.0));
 }
@@ -134,7 +135,8 @@ void verify_round(const json& inputs, const json& expected, const json& toleranc
     // The uniforms in the order of use: one per draft looked at, then one for the next token.
     scripted_bits bits{{u.begin(), u.begin() + static_cast<std::ptrdiff_t>(std::min(accepted + 1, u.size()))}};
     bits.values.push_back(u_next);
-    const chain_result verified = verify_chain(matrix_view<const double>(logits, vocabulary), drafts, draft, bits, {.draft = draft_form::probs});
+    const chain_result verified =
+        verify_chain(matrix_view<const double>(logits, vocabulary), drafts, draft, bits, {.draft = draft_form::probs});
     REQUIRE(verified.accepted == accepted);
     REQUIRE(verified.next_token == round.at("next_token_inverse_cdf").get<token_id>());
     REQUIRE(bits.used == bits.values.size());

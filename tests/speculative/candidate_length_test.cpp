@@ -41,8 +41,8 @@ std::size_t drafts_of_round(R& rule, const draft_observation& observation, std::
 
 }  // namespace
 
-static_assert(length_rule<threshold_rule> && length_rule<fixed_length_rule> && length_rule<heuristic_rule> && length_rule<confidence_rule> &&
-              length_rule<entropy_rule> && length_rule<listed_length_rule>);
+static_assert(length_rule<threshold_rule> && length_rule<fixed_length_rule> && length_rule<heuristic_rule> &&
+              length_rule<confidence_rule> && length_rule<entropy_rule> && length_rule<listed_length_rule>);
 
 namespace near_miss {
 struct forgets_end_round {
@@ -153,7 +153,8 @@ TEST_CASE("heuristic: two more after full success, one less otherwise, never bel
   CHECK(bounded.length() == 6);
   bounded.end_round(5, 6);
   CHECK(bounded.length() == 4);
-  CHECK(message_of([&] { bounded.end_round(5, 4); }) == "gavel::speculative::heuristic_rule::end_round: accepted = 5, must be <= drafted 4");
+  CHECK(message_of([&] { bounded.end_round(5, 4); }) ==
+        "gavel::speculative::heuristic_rule::end_round: accepted = 5, must be <= drafted 4");
   CHECK(bounded.length() == 4);
 
   heuristic_rule huge({.initial_length = 1, .increase = std::numeric_limits<std::size_t>::max()});
@@ -173,7 +174,7 @@ TEST_CASE("confidence and entropy rules", "[speculative][candidate_length]") {
   entropy_rule entropy({.scale = 0.25, .threshold = 0.5, .max_length = 9});
   CHECK(drafts_of_round(entropy, {.entropy = 1.44}) == 1);
   CHECK(drafts_of_round(entropy, {.entropy = 0.99}) == 9);
-  CHECK(drafts_of_round(entropy, {.entropy = 1.0}) == 9);  // below the threshold, not at it
+  CHECK(drafts_of_round(entropy, {.entropy = 1.0}) == 9);   // below the threshold, not at it
   CHECK(drafts_of_round(entropy, {.entropy = 1.01}) == 1);  // the turn is at H = (1 - tau)^2 / gamma = 1
   CHECK(drafts_of_round(entropy, {.entropy = std::numeric_limits<double>::infinity()}) == 1);
 }

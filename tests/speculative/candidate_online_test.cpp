@@ -78,7 +78,7 @@ TEST_CASE("online rule probes when drafting looks hopeless, and recovers", "[spe
   for (int round = 0; round < 80; ++round) {
     const bool drafts = rule.begin_round();
     probes += drafts ? 1 : 0;
-    CHECK(drafts == ((round + 1) % 8 == 0));  // one round was played before the loop
+    CHECK(drafts == ((round + 1) % 8 == 0));                         // one round was played before the loop
     if (drafts) CHECK_FALSE(rule.keep_drafting({.top_prob = 0.5}));  // one token, no more
     rule.end_round(0, drafts ? 1 : 0);
   }

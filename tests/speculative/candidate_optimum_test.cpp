@@ -223,7 +223,8 @@ TEST_CASE("constant acceptance reduces to the best fixed length", "[speculative]
   CHECK(best_fixed_length(0.8, {1.0, 10.0}).length == 6);
   // Merging equal levels, splitting one or adding an impossible one changes nothing.
   const double whole = optimal_candidate_length(std::vector{0.7, 0.9}, std::vector{0.5, 0.5}, {1.0, 5.0}).time_per_token;
-  const double split = optimal_candidate_length(std::vector{0.7, 0.9, 0.7, 0.1}, std::vector{0.2, 0.5, 0.3, 0.0}, {1.0, 5.0}).time_per_token;
+  const double split =
+      optimal_candidate_length(std::vector{0.7, 0.9, 0.7, 0.1}, std::vector{0.2, 0.5, 0.3, 0.0}, {1.0, 5.0}).time_per_token;
   CHECK(split == Approx(whole).epsilon(1e-13));
 }
 
@@ -325,11 +326,14 @@ TEST_CASE("bad models are named", "[speculative][candidate_optimum][errors]") {
         prefix + "target_time = 0, must be finite and > 0");
   CHECK_THROWS_MATCHES(optimal_candidate_length(std::vector{0.5}, one, {1.0, not_a_number}), std::domain_error,
                        Message(prefix + "target_time = nan, must be finite and > 0"));
-  CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5}, one, {}, {.max_length = 0}); }) == prefix + "max_length = 0, must be >= 1");
-  CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5}, one, {}, {.max_states = 0}); }) == prefix + "max_states = 0, must be >= 1");
+  CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5}, one, {}, {.max_length = 0}); }) ==
+        prefix + "max_length = 0, must be >= 1");
+  CHECK(message_of([&] { (void)optimal_candidate_length(std::vector{0.5}, one, {}, {.max_states = 0}); }) ==
+        prefix + "max_states = 0, must be >= 1");
   CHECK(message_of([&] { (void)fixed_length_time_per_token(1.5, 2, {}); }) ==
         "domain: gavel::speculative::fixed_length_time_per_token: acceptance = 1.5, must be in [0, 1]");
-  CHECK(message_of([&] { (void)lookahead_rule(candidate_optimum{}, 0); }) == "gavel::speculative::lookahead_rule: max_length = 0, must be >= 1");
+  CHECK(message_of([&] { (void)lookahead_rule(candidate_optimum{}, 0); }) ==
+        "gavel::speculative::lookahead_rule: max_length = 0, must be >= 1");
   lookahead_rule rule(optimal_candidate_length(std::vector{0.9}, one, {}));
   CHECK(rule.begin_round());
   CHECK(message_of([&] { (void)rule.keep_drafting({.predicted_acceptance = 2.0}); }) ==

@@ -79,7 +79,8 @@ TEST_CASE("simulated rules agree with the exact cost model", "[speculative][cand
   const auto [adaptive, constant, plain] = compare_length_rules(source, options, best, fixed, never);
 
   CHECK(std::abs(adaptive.time_per_token.value - optimum.time_per_token) < 4.0 * adaptive.time_per_token.standard_error);
-  CHECK(std::abs(constant.time_per_token.value - fixed_length_time_per_token(0.7875, 5, cost)) < 4.0 * constant.time_per_token.standard_error);
+  CHECK(std::abs(constant.time_per_token.value - fixed_length_time_per_token(0.7875, 5, cost)) <
+        4.0 * constant.time_per_token.standard_error);
   CHECK(adaptive.time_per_token.standard_error < 0.01);
   double mean = 0.0, squares = 0.0;
   for (const double time : adaptive.batch_times) mean += time / 40.0;
@@ -151,7 +152,8 @@ TEST_CASE("the online rule reaches the optimum without being told anything", "[s
                            setting{{0.8}, {1.0}, {1.0, 10.0}}, setting{{0.9, 0.45}, {0.6, 0.4}, {1.0, 6.0}}}) {
     const candidate_optimum optimum = optimal_candidate_length(s.acceptance, s.probs, s.cost);
     online_rule rule({.cost = s.cost, .max_length = 40});
-    const auto result = simulate_length_rule(independent_levels(s.acceptance, s.probs), rule, {.tokens = 200'000, .seed = 5, .cost = s.cost});
+    const auto result =
+        simulate_length_rule(independent_levels(s.acceptance, s.probs), rule, {.tokens = 200'000, .seed = 5, .cost = s.cost});
     INFO("optimum " << optimum.time_per_token << ", online " << result.time_per_token.value);
     CHECK(result.time_per_token.value < 1.01 * optimum.time_per_token);
     CHECK(result.time_per_token.value > optimum.time_per_token - 4.0 * result.time_per_token.standard_error);
@@ -160,8 +162,8 @@ TEST_CASE("the online rule reaches the optimum without being told anything", "[s
   }
   // Hopeless drafts: it stops speculating but for the probes.
   online_rule rule({.cost = {1.0, 1.2}});
-  const auto result = simulate_length_rule(independent_levels(std::vector{0.2, 0.05}, std::vector{0.5, 0.5}), rule,
-                                           {.tokens = 50'000, .cost = {1.0, 1.2}});
+  const auto result =
+      simulate_length_rule(independent_levels(std::vector{0.2, 0.05}, std::vector{0.5, 0.5}), rule, {.tokens = 50'000, .cost = {1.0, 1.2}});
   CHECK(result.time_per_token.value < 1.2 * 1.06);
 }
 
@@ -203,7 +205,8 @@ TEST_CASE("equal models: every draft is accepted, no residual is ever drawn", "[
   CHECK(result.verification_rate.value == Approx(1.0 / 7.0).epsilon(1e-12));
 }
 
-TEST_CASE("a lagging rule gets predictions one token late, and rounds end at the simulation's bound", "[speculative][candidate_simulation]") {
+TEST_CASE("a lagging rule gets predictions one token late, and rounds end at the simulation's bound",
+          "[speculative][candidate_simulation]") {
   // Level by position in the round: 0.9, 0.5, 0.9, 0.9, ... With threshold 0.3 the risk appears with token 2.
   struct scripted {
     std::size_t drafted = 0;

@@ -216,8 +216,7 @@ TEST_CASE("Draft laws refuse bad input and leave output and generator alone", "[
   };
   CHECK(draw(draft_law::iid, row, none) == "gavel::speculative::draw_drafts: n = 0, must be >= 1");
   for (const draft_law law : {draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
-    CHECK(draw(law, one_hot, drafts) ==
-          "gavel::speculative::draw_drafts: n = 2, must be <= number of tokens with q > 0, which is 1");
+    CHECK(draw(law, one_hot, drafts) == "gavel::speculative::draw_drafts: n = 2, must be <= number of tokens with q > 0, which is 1");
   }
   CHECK(draw(draft_law::hub_pair, row, three) == "gavel::speculative::draw_drafts: n = 3, must be 2 for draft_law::hub_pair");
   CHECK(draw(draft_law::iid, {0.5, not_a_number}, drafts) ==

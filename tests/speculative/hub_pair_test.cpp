@@ -62,7 +62,8 @@ TEMPLATE_TEST_CASE("hub_pair refuses bad input", "[speculative][hub_pair]", floa
   check_shared_messages<hub_pair<TestType>>("hub_pair", 2);
   const std::vector<TestType> row{TestType(0.5), TestType(0.25), TestType(0.25)};
   hub_pair<TestType> v;
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 3), std::invalid_argument, "gavel::speculative::hub_pair::prepare: n = 3, must be 2 for draft_law::hub_pair");
+  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 3), std::invalid_argument,
+                      "gavel::speculative::hub_pair::prepare: n = 3, must be 2 for draft_law::hub_pair");
   GAVEL_CHECK_MESSAGE(v.prepare(row, row, 0, trusted), std::invalid_argument,
                       "gavel::speculative::hub_pair::prepare: n = 0, must be 2 for draft_law::hub_pair");
   const std::vector<TestType> one_hot{TestType(0), TestType(1), TestType(0)};

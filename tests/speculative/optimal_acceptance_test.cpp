@@ -194,10 +194,12 @@ std::vector<named_rows> adversarial_rows(std::size_t size) {
       any);
   from("all tiny ratios but one token", [&](std::size_t x, double q) { return x == 3 ? 1e9 : q * 1e-12 * gavel::uniform(rng); }, any);
   from("half of p zero", [&](std::size_t x, double) { return x % 2 == 0 ? 0.0 : gavel::exponential(rng); }, any);
-  from("half of q zero", [&](std::size_t, double) { return gavel::exponential(rng); },
-       [&](std::size_t x) { return x % 2 == 0 ? 0.0 : gavel::exponential(rng); });
-  from("disjoint", [&](std::size_t x, double) { return x % 2 == 0 ? gavel::exponential(rng) : 0.0; },
-       [&](std::size_t x) { return x % 2 == 0 ? 0.0 : gavel::exponential(rng); });
+  from(
+      "half of q zero", [&](std::size_t, double) { return gavel::exponential(rng); },
+      [&](std::size_t x) { return x % 2 == 0 ? 0.0 : gavel::exponential(rng); });
+  from(
+      "disjoint", [&](std::size_t x, double) { return x % 2 == 0 ? gavel::exponential(rng) : 0.0; },
+      [&](std::size_t x) { return x % 2 == 0 ? 0.0 : gavel::exponential(rng); });
   from("one-hot target", [](std::size_t x, double) { return x == 7 ? 1.0 : 0.0; }, any);
   from(
       "peaked draft", [&](std::size_t, double) { return gavel::exponential(rng); },
@@ -485,8 +487,7 @@ TEST_CASE("Bad input is refused with its place", "[speculative][optimal_acceptan
         name + "n = 3, must be <= number of tokens with q > 0, which is 2");
   CHECK(solve(good, {1.0, 1e-302, 0.0}, draft_law::without_replacement, 2) ==
         name + "n = 2, must be <= number of tokens with q > 0, which is 1");
-  CHECK(solve(good, {1.0, 0.0, 0.0}, draft_law::hub_pair, 2) ==
-        name + "n = 2, must be <= number of tokens with q > 0, which is 1");
+  CHECK(solve(good, {1.0, 0.0, 0.0}, draft_law::hub_pair, 2) == name + "n = 2, must be <= number of tokens with q > 0, which is 1");
   CHECK(solve(good, {0.5, 0.5}, draft_law::iid, 2) == name + "q.size() = 2, must equal p.size() = 3");
   CHECK(solve({}, {}, draft_law::iid, 2) == name + "p.size() = 0, must be >= 1");
   CHECK(solve(good, {0.5, not_a_number, 0.5}, draft_law::iid, 2) == "domain: " + name + "q[1] = nan, must be finite and >= 0");
@@ -529,7 +530,8 @@ TEST_CASE("Acceptance rates of the reference cases", "[speculative][optimal_acce
             {"tree_budget_dp", ignore}});
 }
 
-TEST_CASE("Optimal acceptance without replacement: right down to the smallest draft probability that counts", "[speculative][optimal_acceptance]") {
+TEST_CASE("Optimal acceptance without replacement: right down to the smallest draft probability that counts",
+          "[speculative][optimal_acceptance]") {
   // Token 0 is always among the two drafts, 2 three times as often as 1: H = {0, 2} holds both drafts with probability 3/4.
   const std::vector<double> p{0.2, 0.3, 0.5}, q{1.0, 1e-301, 3e-301};
   const optimal_acceptance_result best = optimal_acceptance(p, q, draft_law::without_replacement, 2);

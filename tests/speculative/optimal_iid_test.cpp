@@ -81,11 +81,10 @@ TEMPLATE_TEST_CASE("optimal_iid emits exactly the target", "[speculative][optima
 TEST_CASE("optimal_iid is exact however early the fit stops and however few groups it has", "[speculative][optimal_iid]") {
   test_engine rng(11);
   std::size_t stopped = 0;
-  for (const optimal_iid_options& options : {optimal_iid_options{.tolerance = 1e-12, .max_iterations = 1},
-                                             optimal_iid_options{.tolerance = 1e-12, .max_iterations = 3},
-                                             optimal_iid_options{.tolerance = 1.0, .max_groups = 2},
-                                             optimal_iid_options{.tolerance = 0.9, .max_groups = 3, .max_iterations = 1},
-                                             optimal_iid_options{.tolerance = 1e-12, .max_groups = 2, .max_iterations = 2}}) {
+  for (const optimal_iid_options& options :
+       {optimal_iid_options{.tolerance = 1e-12, .max_iterations = 1}, optimal_iid_options{.tolerance = 1e-12, .max_iterations = 3},
+        optimal_iid_options{.tolerance = 1.0, .max_groups = 2}, optimal_iid_options{.tolerance = 0.9, .max_groups = 3, .max_iterations = 1},
+        optimal_iid_options{.tolerance = 1e-12, .max_groups = 2, .max_iterations = 2}}) {
     optimal_iid<double> v(options);
     for (const std::size_t n : {1u, 2u, 3u}) {
       for (int repeat = 0; repeat < 40; ++repeat) {

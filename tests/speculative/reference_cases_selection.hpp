@@ -23,8 +23,8 @@ inline std::vector<double> reference_marginals(const json& inputs, speculative::
 }
 
 inline void check_selection(const json& inputs, const json& expected, const json& tolerance) {
-  require_keys(expected, {"selection_marginal", "accept_after_thinning", "residual", "alpha_star_of_p",
-                          "alpha_star_if_p_were_the_marginal_itself"});
+  require_keys(expected,
+               {"selection_marginal", "accept_after_thinning", "residual", "alpha_star_of_p", "alpha_star_if_p_were_the_marginal_itself"});
   const std::vector<double> picked = reference_marginals(inputs, speculative::draft_law::iid);
   const auto p = inputs.at("p").get<std::vector<double>>();
   const auto q = inputs.at("q").get<std::vector<double>>();

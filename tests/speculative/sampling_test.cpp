@@ -27,9 +27,9 @@ TEMPLATE_TEST_CASE("the options give the distribution that sorting gives", "[spe
   const std::size_t n = 300;
   const auto logits = random_logits<TestType>(n, 5);
   const auto order = twin_order(logits);
-  for (const sampling_options& options : {sampling_options{}, sampling_options{.temperature = 0.6}, sampling_options{.top_k = 20},
-                                          sampling_options{.top_p = 0.8}, sampling_options{.min_p = 0.05},
-                                          sampling_options{.temperature = 1.4, .top_k = 60, .top_p = 0.7, .min_p = 0.02}}) {
+  for (const sampling_options& options :
+       {sampling_options{}, sampling_options{.temperature = 0.6}, sampling_options{.top_k = 20}, sampling_options{.top_p = 0.8},
+        sampling_options{.min_p = 0.05}, sampling_options{.temperature = 1.4, .top_k = 60, .top_p = 0.7, .min_p = 0.02}}) {
     const auto base = twin_softmax(wide(logits), static_cast<long double>(options.temperature));
     std::size_t count = options.top_k > 0 ? options.top_k : n;
     while (count < n && widen(logits[order[count]]) == widen(logits[order[count - 1]])) ++count;

@@ -99,10 +99,9 @@ TEST_CASE("traversal verification emits the target's joint law and accepts no fe
     const table_model drafts(rng, vocabulary, 3, 0.0, 3);
     traversal_verifier<double> traversal;
     recursive_rejection<double, draft_law::without_replacement> rejection;
-    const emission upwards = emitted_law(shape, draft_law::without_replacement, target, drafts,
-                                         [&](const draft_tree& tree, matrix_view<const double> p, matrix_view<const double> q) {
-                                           return traversal.stop_law(tree, p, q);
-                                         });
+    const emission upwards = emitted_law(
+        shape, draft_law::without_replacement, target, drafts,
+        [&](const draft_tree& tree, matrix_view<const double> p, matrix_view<const double> q) { return traversal.stop_law(tree, p, q); });
     const emission downwards = emitted_law(shape, draft_law::without_replacement, target, drafts,
                                            [&](const draft_tree& tree, matrix_view<const double> p, matrix_view<const double> q) {
                                              return tree_walk_law(tree, p, q, rejection);
@@ -139,10 +138,9 @@ TEST_CASE("traversal verification: rows of every awkward shape stay exact", "[sp
         target.row(prefix) = second.p;
         drafts.row(prefix) = second.q;
       }
-      const emission emitted = emitted_law(shape, draft_law::without_replacement, target, drafts,
-                                           [&](const draft_tree& tree, matrix_view<const double> p, matrix_view<const double> q) {
-                                             return traversal.stop_law(tree, p, q);
-                                           });
+      const emission emitted = emitted_law(
+          shape, draft_law::without_replacement, target, drafts,
+          [&](const draft_tree& tree, matrix_view<const double> p, matrix_view<const double> q) { return traversal.stop_law(tree, p, q); });
       REQUIRE(std::isfinite(emitted.accepted_length));
       REQUIRE(largest_difference(emitted.joint, target_joint(target, 3)) <= 1e-12);
     }
@@ -364,7 +362,8 @@ TEST_CASE("traversal verification names what is wrong and leaves the outputs alo
   CHECK(nodes == std::vector<node_index>(2, 77));
 }
 
-TEST_CASE("tokens too improbable to be drawn do not weigh in a node whose children hold all but a trace", "[speculative][traversal_verification]") {
+TEST_CASE("tokens too improbable to be drawn do not weigh in a node whose children hold all but a trace",
+          "[speculative][traversal_verification]") {
   // As in recursive rejection: one sure child, one of probability 1e-30, and many tokens that float drafting never draws.
   const std::size_t vocabulary = 1000;
   std::vector<float> p(3 * vocabulary, 0.0f);
@@ -386,7 +385,8 @@ TEST_CASE("tokens too improbable to be drawn do not weigh in a node whose childr
   for (const auto& stop : stops) {
     if (stop.node == first) law[0] += stop.probability;
     else if (stop.node == second) law[1] += stop.probability;
-    else for (std::size_t y = 0; y < vocabulary; ++y) law[y] += stop.probability * stop.next_token_probs[y];
+    else
+      for (std::size_t y = 0; y < vocabulary; ++y) law[y] += stop.probability * stop.next_token_probs[y];
   }
   REQUIRE(law[0] == Approx(0.9).margin(1e-6));
   REQUIRE(law[1] == Approx(0.04).margin(1e-6));

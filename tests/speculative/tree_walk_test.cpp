@@ -156,8 +156,8 @@ TEST_CASE("walk_tree at the edges: root alone, sure paths, uniforms", "[speculat
   std::vector<token_id> out(2, 99);
   for (int i = 0; i < 200; ++i) {
     rng.calls = 0;
-    const tree_verdict one = walk_tree(path, matrix_view<const double>(rows, 2), matrix_view<const double>(rows, 2), rejection, rng,
-                                       std::span<token_id>(out));
+    const tree_verdict one =
+        walk_tree(path, matrix_view<const double>(rows, 2), matrix_view<const double>(rows, 2), rejection, rng, std::span<token_id>(out));
     REQUIRE(one.accepted_length == 2);
     REQUIRE(rng.calls <= 2 * rejection.max_uniforms() + 1);
   }
@@ -210,13 +210,11 @@ TEST_CASE("walk_tree names what is wrong and leaves the outputs alone", "[specul
   p[9] = std::numeric_limits<double>::quiet_NaN();
   p[0] = p[2] = p[3] = p[4] = 0.0;
   p[1] = p[5] = 1.0;
-  CHECK(message_of([&] {
-          walk_tree(tree, target, draft, rejection, rng, std::span<token_id>(out), std::span<node_index>(nodes));
-        }) == "domain: " + name + "target_rows.row(3)[0] = nan, must be finite and >= 0");
+  CHECK(message_of([&] { walk_tree(tree, target, draft, rejection, rng, std::span<token_id>(out), std::span<node_index>(nodes)); }) ==
+        "domain: " + name + "target_rows.row(3)[0] = nan, must be finite and >= 0");
   p[9] = 0.5;
-  CHECK(message_of([&] {
-          walk_tree(tree, target, draft, rejection, rng, std::span<token_id>(out), std::span<node_index>(nodes));
-        }) == "domain: " + name + "sum of target_rows.row(3) = 1.16666667, must be 1 within 1e-06");
+  CHECK(message_of([&] { walk_tree(tree, target, draft, rejection, rng, std::span<token_id>(out), std::span<node_index>(nodes)); }) ==
+        "domain: " + name + "sum of target_rows.row(3) = 1.16666667, must be 1 within 1e-06");
   CHECK(out == std::vector<token_id>(2, 77));
   CHECK(nodes == std::vector<node_index>(2, 77));
 }

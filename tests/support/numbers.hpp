@@ -19,7 +19,7 @@ inline std::uint64_t ulps(double a, double b) {
   const std::int64_t x = order(a);
   const std::int64_t y = order(b);
   return x > y ? static_cast<std::uint64_t>(x) - static_cast<std::uint64_t>(y)
-      : static_cast<std::uint64_t>(y) - static_cast<std::uint64_t>(x);
+               : static_cast<std::uint64_t>(y) - static_cast<std::uint64_t>(x);
 }
 
 }  // namespace gavel::testing

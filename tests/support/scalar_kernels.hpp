@@ -105,9 +105,8 @@ template <class T>
 std::vector<std::uint32_t> twin_order(const std::vector<T>& x) {
   std::vector<std::uint32_t> order(x.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return widen(x[a]) != widen(x[b]) ? widen(x[a]) > widen(x[b]) : a < b;
-  });
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return widen(x[a]) != widen(x[b]) ? widen(x[a]) > widen(x[b]) : a < b; });
   return order;
 }
 

@@ -34,7 +34,10 @@ struct counting_generator {
   std::size_t calls = 0;
   static constexpr result_type min() { return Engine::min(); }
   static constexpr result_type max() { return Engine::max(); }
-  result_type operator()() { ++calls; return engine(); }
+  result_type operator()() {
+    ++calls;
+    return engine();
+  }
 };
 
 // ---------------------------------------------------------------------------------------------------------------------------- rows

@@ -237,9 +237,9 @@ void check_shared_messages(const std::string& name, std::size_t n) {
   CHECK(acceptance == std::vector<double>(n, -7.0));
   CHECK(residual == std::vector<double>(4, -7.0));
   if constexpr (verifier_with_marginals<V>) {
-    CHECK_THROWS_MATCHES(v.acceptance_marginals(std::span<double>(residual).first(3)), std::invalid_argument,
-                         Catch::Matchers::Message("gavel::speculative::" + name +
-                                                  "::acceptance_marginals: out.size() = 3, must equal vocabulary size 4"));
+    CHECK_THROWS_MATCHES(
+        v.acceptance_marginals(std::span<double>(residual).first(3)), std::invalid_argument,
+        Catch::Matchers::Message("gavel::speculative::" + name + "::acceptance_marginals: out.size() = 3, must equal vocabulary size 4"));
     V fresh;
     CHECK_THROWS_MATCHES(fresh.acceptance_rate(), std::invalid_argument,
                          Catch::Matchers::Message("gavel::speculative::" + name + "::acceptance_rate: prepare, must be called first"));

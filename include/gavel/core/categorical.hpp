@@ -25,7 +25,7 @@ namespace gavel {
 /// @throws std::domain_error if a weight is NaN, infinite or negative, or if the sum is zero or overflows
 /// @note Draws: one uniform. O(n), two passes, no allocation. Accumulates in double.
 template <random_bits G, dense_vector C>
-requires std::floating_point<scalar_of<C>>
+  requires std::floating_point<scalar_of<C>>
 [[nodiscard]] inline std::size_t categorical(G& rng, const C& weights) {
   const auto span = as_span(weights);
   const double sum = detail::checked_weight_sum("gavel::categorical", "weights", span.data(), span.size());
@@ -61,7 +61,7 @@ class alias_table {
   /// @throws std::domain_error if a weight is NaN, infinite or negative, or if the sum is zero or overflows
   /// @note O(n) time; allocates the table and 12 n bytes of scratch.
   template <dense_vector C>
-  requires std::floating_point<scalar_of<C>>
+    requires std::floating_point<scalar_of<C>>
   explicit alias_table(const C& weights) {
     const auto span = as_span(weights);
     const double sum = detail::checked_weight_sum("gavel::alias_table", "weights", span.data(), span.size());

@@ -40,7 +40,7 @@ struct printed_number {
 
   constexpr printed_number() = default;
   template <class T>
-  requires std::integral<T> || std::floating_point<T>
+    requires std::integral<T> || std::floating_point<T>
   constexpr printed_number(T value) {  // implicit on purpose: call sites pass plain numbers
     if constexpr (std::floating_point<T>) {
       type = kind::real;

@@ -29,7 +29,7 @@ class fixed_list {
   /// From a std::vector, std::array or another dense container of T, whose values are copied.
   /// @throws std::invalid_argument if there are more than Capacity values
   template <class C>
-  requires dense_vector<C> && std::convertible_to<const C&, vector_view<const T>>
+    requires dense_vector<C> && std::convertible_to<const C&, vector_view<const T>>
   constexpr fixed_list(const C& values) : fixed_list(vector_view<const T>(values)) {}
   /// From a view, whose values are copied.
   /// @throws std::invalid_argument if there are more than Capacity values

@@ -57,7 +57,7 @@ class npy_view {
   /// Copies row @p row into @p out, one conversion per element.
   /// @throws std::invalid_argument if the row does not exist or `out.size() != cols()`
   template <class T>
-  requires std::floating_point<T>
+    requires std::floating_point<T>
   void read_row(std::size_t row, std::span<T> out) const {
     if (row >= rows()) invalid_argument("gavel::npy_view::read_row", "row", row, "must be < rows", rows());
     if (out.size() != cols()) invalid_argument("gavel::npy_view::read_row", "out.size()", out.size(), "must be cols", cols());
@@ -194,7 +194,7 @@ inline void check_npy_logits(const npy_view& logits, const char* name) {
 /// @param scalar element type of the file; a narrower one rounds to nearest even (float16 by way of float32)
 /// @return the whole file
 template <class T>
-requires std::floating_point<std::remove_cv_t<T>>
+  requires std::floating_point<std::remove_cv_t<T>>
 [[nodiscard]] std::vector<std::byte> encode_npy(matrix_view<T> values, npy_scalar scalar) {
   std::string text = "{'descr': '";
   text += scalar == npy_scalar::float16 ? "<f2" : scalar == npy_scalar::float32 ? "<f4" : "<f8";
@@ -231,7 +231,7 @@ requires std::floating_point<std::remove_cv_t<T>>
 /// @param scalar element type of the file
 /// @throws std::invalid_argument `gavel::write_npy: PATH: ...` if it cannot be opened or written to the end
 template <class T>
-requires std::floating_point<std::remove_cv_t<T>>
+  requires std::floating_point<std::remove_cv_t<T>>
 void write_npy(const char* path, matrix_view<T> values, npy_scalar scalar) {
   const std::vector<std::byte> bytes = encode_npy(values, scalar);
   std::FILE* const file = std::fopen(path, "wb");

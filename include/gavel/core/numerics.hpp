@@ -189,7 +189,7 @@ class compensated_sum {
 
 /// The compensated sum of a whole sequence; 0 for an empty one.
 template <dense_vector C>
-requires std::floating_point<scalar_of<C>>
+  requires std::floating_point<scalar_of<C>>
 [[nodiscard]] inline double accurate_sum(const C& values) noexcept {  // not constexpr: g++ 12 then rejects some ordinary calls
   compensated_sum sum;
   for (const auto value : as_span(values)) sum += static_cast<double>(value);

@@ -19,10 +19,10 @@ namespace gavel {
 /// Anything that moves parameters against their gradient: `step(parameters, gradient, rate)` takes one step of size @p rate that lowers the
 /// loss, both spans of the size the optimiser was made for. Regular, so that a run can be copied, compared and resumed.
 template <class O, class T>
-concept gradient_optimizer = std::floating_point<T> && std::regular<O> &&
-    requires(O& optimizer, std::span<T> parameters, std::span<const T> gradient, double rate) {
-  optimizer.step(parameters, gradient, rate);
-};
+concept gradient_optimizer =
+    std::floating_point<T> && std::regular<O> && requires(O& optimizer, std::span<T> parameters, std::span<const T> gradient, double rate) {
+      optimizer.step(parameters, gradient, rate);
+    };
 
 namespace detail {
 

@@ -116,7 +116,7 @@ template <random_bits G>
 /// @par Source
 /// Efraimidis, Spirakis, "Weighted random sampling with a reservoir" (2006), algorithm A.
 template <random_bits G, dense_vector C, std::unsigned_integral Index>
-requires std::floating_point<scalar_of<C>>
+  requires std::floating_point<scalar_of<C>>
 inline void weighted_sample_without_replacement(G& rng, const C& weights, std::span<Index> out) {
   constexpr const char* name = "gavel::weighted_sample_without_replacement";
   const auto span = as_span(weights);

@@ -144,7 +144,7 @@ inline void check_distribution(const char* function, const char* parameter, std:
 
 /// The same for any dense vector.
 template <dense_vector C>
-requires std::floating_point<scalar_of<C>>
+  requires std::floating_point<scalar_of<C>>
 inline void check_distribution(const char* function, const char* parameter, const C& probs, double tolerance = 1e-6) {
   check_distribution(function, parameter, std::span<const scalar_of<C>>(as_span(probs)), tolerance);
 }
@@ -154,7 +154,7 @@ inline void check_distribution(const char* function, const char* parameter, cons
 /// @return the sum they had
 /// @throws std::invalid_argument if empty; std::domain_error if a weight or the sum breaks the rule (nothing is changed then)
 template <dense_vector C>
-requires std::floating_point<scalar_of<C>>
+  requires std::floating_point<scalar_of<C>>
 inline double normalize(C&& weights) {
   using T = scalar_of<C>;
   const auto span = as_span(weights);

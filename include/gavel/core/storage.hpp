@@ -62,9 +62,7 @@ struct storage_traits<Eigen::bfloat16> {
 
 /// float, double, or a 16-bit storage format.
 template <class T>
-concept stored_scalar = requires {
-  storage_traits<T>::format;
-};
+concept stored_scalar = requires { storage_traits<T>::format; };
 
 /// float or double: what results are written as.
 template <class T>

@@ -126,7 +126,7 @@ class tilt_problem {
 ///         not finite
 /// @note O(n), no allocation. No overflow for any reward: exponents are taken relative to the largest one.
 template <dense_vector P, dense_vector R>
-requires std::floating_point<scalar_of<P>> && std::floating_point<scalar_of<R>>
+  requires std::floating_point<scalar_of<P>> && std::floating_point<scalar_of<R>>
 inline tilt_result tilt(const P& p, const R& reward, double beta, std::span<double> out) {
   const detail::tilt_problem<P, R> problem("gavel::tilt", p, reward, out);
   if (!(beta > 0.0)) invalid_argument("gavel::tilt", "beta", beta, "must be > 0");
@@ -153,7 +153,7 @@ inline tilt_result tilt(const P& p, const R& reward, double beta, std::span<doub
 /// Ben-Tal, den Hertog, De Waegenaere, Melenberg, Rennen, "Robust solutions of optimization problems affected by uncertain probabilities"
 /// (2013), corollary 3 for the Kullback-Leibler divergence.
 template <dense_vector P, dense_vector R>
-requires std::floating_point<scalar_of<P>> && std::floating_point<scalar_of<R>>
+  requires std::floating_point<scalar_of<P>> && std::floating_point<scalar_of<R>>
 inline budget_tilt_result tilt_to_budget(const P& p, const R& reward, double budget, std::span<double> out,
                                          const budget_tilt_options& options = {}) {
   constexpr const char* name = "gavel::tilt_to_budget";

@@ -19,15 +19,13 @@ namespace detail {
 
 template <class C>
 concept has_data_and_size = requires(C& c) {
-  {*c.data()};
+  { *c.data() };
   { c.size() } -> std::convertible_to<std::size_t>;
 };
 
 // Eigen types carry their strides at compile time; a view over memory with gaps would read the wrong numbers.
 template <class C>
-concept is_eigen = requires {
-  std::remove_cvref_t<C>::InnerStrideAtCompileTime;
-};
+concept is_eigen = requires { std::remove_cvref_t<C>::InnerStrideAtCompileTime; };
 
 template <class C>
 consteval bool unit_stride() {
@@ -73,11 +71,9 @@ class vector_view {
   constexpr vector_view() noexcept = default;
   constexpr vector_view(T* data, std::size_t size) noexcept : data_(data), size_(size) {}
   template <class C>
-  requires(!std::same_as<std::remove_cvref_t<C>, vector_view>) &&
-      dense_vector<std::remove_reference_t<C>>&& std::convertible_to<detail::element_of<std::remove_reference_t<C>> (*)[],
-                                                                     T (*)[]> constexpr vector_view(C&& sequence) noexcept
-      : data_(sequence.data()),
-  size_(static_cast<std::size_t>(sequence.size())) {}
+    requires(!std::same_as<std::remove_cvref_t<C>, vector_view>) && dense_vector<std::remove_reference_t<C>> &&
+                std::convertible_to<detail::element_of<std::remove_reference_t<C>> (*)[], T (*)[]>
+  constexpr vector_view(C&& sequence) noexcept : data_(sequence.data()), size_(static_cast<std::size_t>(sequence.size())) {}
 
   [[nodiscard]] constexpr T* data() const noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
@@ -107,7 +103,7 @@ class matrix_view {
   /// The whole of @p values as rows of @p cols elements.
   /// @throws std::invalid_argument if the size is not a multiple of @p cols
   template <class C>
-  requires dense_vector<std::remove_reference_t<C>>
+    requires dense_vector<std::remove_reference_t<C>>
   constexpr matrix_view(C&& values, std::size_t cols)
       : data_(values.data()), rows_(cols == 0 ? 0 : static_cast<std::size_t>(values.size()) / cols), cols_(cols), row_stride_(cols) {
     if (rows_ * cols_ != static_cast<std::size_t>(values.size())) {
@@ -117,7 +113,7 @@ class matrix_view {
 
   /// A mutable view converts to a const one.
   template <class U>
-  requires std::same_as<const U, T>
+    requires std::same_as<const U, T>
   constexpr matrix_view(const matrix_view<U>& other) noexcept
       : data_(other.data()), rows_(other.rows()), cols_(other.cols()), row_stride_(other.row_stride()) {}
 

@@ -138,7 +138,10 @@ template <stored_scalar S>
 
 /// KL(p || q) = sum_i p_i (log p_i - log q_i) of two rows, in nats; infinite if q is zero somewhere that p is not.
 template <class P, class Q>
-  requires requires { typename P::compute; typename Q::compute; }
+  requires requires {
+    typename P::compute;
+    typename Q::compute;
+  }
 [[nodiscard]] double kl_divergence(const P& p, const Q& q, std::size_t n) {
   static_assert(sizeof(typename P::compute) == sizeof(typename Q::compute), "gavel: both rows must compute in the same type");
   return dispatch<detail::relative_entropy_kernel<true>>(p, q, n);

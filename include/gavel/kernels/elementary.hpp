@@ -60,9 +60,9 @@ template <class Isa>
 GAVEL_ALWAYS_INLINE void exp_in_place(typename Isa::template vec<double>& x) {
   using real = typename Isa::template vec<double>;
   using bits = typename Isa::template vec<std::int64_t>;
-  constexpr double coefficients[] = {2.7620088445409746e-07, 2.7557268459997064e-06, 2.4801521295954376e-05, 0.00019841269863053618,
-                                     0.0013888888917213717,  0.008333333333330062,   0.04166666666662413,    0.16666666666666669,
-                                     0.5000000000000001};
+  constexpr double coefficients[] = {2.7620088445409746e-07, 2.7557268459997064e-06, 2.4801521295954376e-05,
+                                     0.00019841269863053618, 0.0013888888917213717,  0.008333333333330062,
+                                     0.04166666666662413,    0.16666666666666669,    0.5000000000000001};
   real c;
   fill(c, -709.0);
   x = c > x ? c : x;

@@ -17,7 +17,10 @@ inline namespace GAVEL_BASE_ISA {
 /// @param q_scale >= 0
 /// @note One read of both rows, no allocation.
 template <class P, class Q>
-  requires requires { typename P::compute; typename Q::compute; }
+  requires requires {
+    typename P::compute;
+    typename Q::compute;
+  }
 [[nodiscard]] double overlap(const P& p, const Q& q, std::size_t n, double q_scale = 1.0) {
   using T = typename P::compute;
   return row_sum(overlap_row<P, Q>{p, q, static_cast<T>(q_scale)}, n);

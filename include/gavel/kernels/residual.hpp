@@ -17,7 +17,10 @@ inline namespace GAVEL_BASE_ISA {
 /// @param q_scale >= 0
 /// @param floor   in [0, 1]: the share of p that is kept even where the drafts cover it
 template <class P, class Q>
-  requires requires { typename P::compute; typename Q::compute; }
+  requires requires {
+    typename P::compute;
+    typename Q::compute;
+  }
 [[nodiscard]] residual_row<P, Q> make_residual(const P& p, const Q& q, double q_scale = 1.0, double floor = 0.0) {
   using T = typename P::compute;
   return {p, q, static_cast<T>(q_scale), static_cast<T>(floor)};

@@ -218,7 +218,7 @@ class wsd {
   Cooldown cooldown_;
   Rise rise_;
 };
-wsd()->wsd<>;
+wsd() -> wsd<>;
 
 /// The parts of `knee`.
 struct knee_options {

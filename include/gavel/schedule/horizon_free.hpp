@@ -349,6 +349,6 @@ class warm_restarts {
   warm_restarts_options options_;
   P shape_;
 };
-warm_restarts(const warm_restarts_options&)->warm_restarts<cosine>;
+warm_restarts(const warm_restarts_options&) -> warm_restarts<cosine>;
 
 }  // namespace gavel::schedule

@@ -171,9 +171,9 @@ base_rate_result best_scale(const char* function, const char* parameter, const R
 /// @throws as `last_iterate_bound`
 /// @note O(T) calls of `rate`, no allocation.
 template <class Schedule>
-requires requires(const Schedule& s, std::uint64_t step) {
-  { s.rate(step) } -> std::convertible_to<double>;
-}
+  requires requires(const Schedule& s, std::uint64_t step) {
+    { s.rate(step) } -> std::convertible_to<double>;
+  }
 [[nodiscard]] base_rate_result best_base_rate(const Schedule& schedule, vector_view<const double> gradient_norms, double distance) {
   const auto rate_of = [&schedule](std::size_t t) { return static_cast<double>(schedule.rate(t)); };
   return detail::best_scale("gavel::schedule::best_base_rate", "rate", rate_of, gradient_norms, distance);
@@ -181,9 +181,9 @@ requires requires(const Schedule& s, std::uint64_t step) {
 
 /// The bound of any schedule as it stands, base rate included; everything else as for `best_base_rate`.
 template <class Schedule>
-requires requires(const Schedule& s, std::uint64_t step) {
-  { s.rate(step) } -> std::convertible_to<double>;
-}
+  requires requires(const Schedule& s, std::uint64_t step) {
+    { s.rate(step) } -> std::convertible_to<double>;
+  }
 [[nodiscard]] double bound(const Schedule& schedule, vector_view<const double> gradient_norms, double distance) {
   const auto rate_of = [&schedule](std::size_t t) { return static_cast<double>(schedule.rate(t)); };
   return detail::bound_value("gavel::schedule::bound", "rate", rate_of, gradient_norms, distance);

@@ -45,9 +45,9 @@ struct ranked_schedule {
 /// @throws as `predict_at`
 /// @note O(T) per schedule. No allocation.
 template <class Law, rate_source... R>
-requires(loss_law_for<Law, R>&&...)
-    [[nodiscard]] std::array<ranked_schedule, sizeof...(R)> compare_schedules(const Law& law, std::uint64_t horizon,
-                                                                              const prediction_options& options, const R&... schedules) {
+  requires(loss_law_for<Law, R> && ...)
+[[nodiscard]] std::array<ranked_schedule, sizeof...(R)> compare_schedules(const Law& law, std::uint64_t horizon,
+                                                                          const prediction_options& options, const R&... schedules) {
   std::array<ranked_schedule, sizeof...(R)> ranking{};
   std::size_t at = 0;
   ((ranking[at] = {at, predict_at(law, schedules, horizon, options)}, ++at), ...);
@@ -76,7 +76,7 @@ struct family_choice {
 ///         the members before it have been written.
 /// @note O(n T) and one schedule alive at a time. For cooldowns `best_cooldown` is far cheaper.
 template <class Law, std::invocable<double> Family>
-requires loss_law_for<Law, std::remove_cvref_t<std::invoke_result_t<Family, double>>>
+  requires loss_law_for<Law, std::remove_cvref_t<std::invoke_result_t<Family, double>>>
 [[nodiscard]] family_choice best_of(const Law& law, Family&& family, vector_view<const double> grid, std::uint64_t horizon,
                                     std::span<double> losses = {}, const prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::best_of";

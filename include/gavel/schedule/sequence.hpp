@@ -79,7 +79,7 @@ class ramp {
   ramp_options options_;
   R shape_;
 };
-ramp(const ramp_options&)->ramp<linear>;
+ramp(const ramp_options&) -> ramp<linear>;
 
 /// The first schedule for the steps before @p boundary, then the second, which counts its own steps from 0. Nests for more parts. Nothing
 /// makes the two meet: give them the same rate at the boundary, or use `cooldown`, which starts from the rate it finds.
@@ -94,7 +94,11 @@ class sequence {
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     return step < boundary_ ? first_.rate(step) : second_.rate(step - boundary_);
   }
-  [[nodiscard]] constexpr std::uint64_t steps() const requires finite_rate_schedule<Second> { return boundary_ + second_.steps(); }
+  [[nodiscard]] constexpr std::uint64_t steps() const
+    requires finite_rate_schedule<Second>
+  {
+    return boundary_ + second_.steps();
+  }
   [[nodiscard]] constexpr std::uint64_t boundary() const noexcept { return boundary_; }
   friend bool operator==(const sequence&, const sequence&) = default;
 
@@ -112,7 +116,9 @@ class product {
   constexpr product(First first, Second second) : first_(first), second_(second) {}
   [[nodiscard]] constexpr double rate(std::uint64_t step) const { return first_.rate(step) * second_.rate(step); }
   /// The length of the longer one, if both have one.
-  [[nodiscard]] constexpr std::uint64_t steps() const requires finite_rate_schedule<First> || finite_rate_schedule<Second> {
+  [[nodiscard]] constexpr std::uint64_t steps() const
+    requires finite_rate_schedule<First> || finite_rate_schedule<Second>
+  {
     if constexpr (finite_rate_schedule<First> && finite_rate_schedule<Second>) {
       return first_.steps() > second_.steps() ? first_.steps() : second_.steps();
     } else if constexpr (finite_rate_schedule<First>) {
@@ -141,7 +147,11 @@ class at_least {
     const double inner = inner_.rate(step);
     return inner < minimum_ ? minimum_ : inner;
   }
-  [[nodiscard]] constexpr std::uint64_t steps() const requires finite_rate_schedule<S> { return inner_.steps(); }
+  [[nodiscard]] constexpr std::uint64_t steps() const
+    requires finite_rate_schedule<S>
+  {
+    return inner_.steps();
+  }
   friend bool operator==(const at_least&, const at_least&) = default;
 
  private:

@@ -46,18 +46,22 @@ void soft_labels(matrix_view<const P> target_probs, matrix_view<const Q> draft_p
                  std::span<double> labels) {
   constexpr const char* function = "gavel::speculative::soft_labels";
   const std::size_t length = drafts.size();
-  if (target_probs.rows() < length) invalid_argument(function, "target_probs.rows()", target_probs.rows(), "must be >= drafts.size()", length);
+  if (target_probs.rows() < length)
+    invalid_argument(function, "target_probs.rows()", target_probs.rows(), "must be >= drafts.size()", length);
   if (draft_probs.rows() != length) invalid_argument(function, "draft_probs.rows()", draft_probs.rows(), "must be drafts.size()", length);
   if (labels.size() != length) invalid_argument(function, "labels.size()", labels.size(), "must be drafts.size()", length);
   if (draft_probs.cols() != target_probs.cols()) {
     invalid_argument(function, "draft_probs.cols()", draft_probs.cols(), "must be target_probs.cols()", target_probs.cols());
   }
   for (std::size_t i = 0; i < length; ++i) {
-    if (drafts[i] >= target_probs.cols()) invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", target_probs.cols());
+    if (drafts[i] >= target_probs.cols())
+      invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", target_probs.cols());
     const auto target = static_cast<double>(target_probs(i, drafts[i]));
     const auto draft = static_cast<double>(draft_probs(i, drafts[i]));
-    if (!(target >= 0.0 && target <= detail::largest_prob)) domain_error_at(function, "target_probs[i][drafts[i]], i", i, target, "must be in [0, 1]");
-    if (!(draft > 0.0 && draft <= detail::largest_prob)) domain_error_at(function, "draft_probs[i][drafts[i]], i", i, draft, "must be in (0, 1]");
+    if (!(target >= 0.0 && target <= detail::largest_prob))
+      domain_error_at(function, "target_probs[i][drafts[i]], i", i, target, "must be in [0, 1]");
+    if (!(draft > 0.0 && draft <= detail::largest_prob))
+      domain_error_at(function, "draft_probs[i][drafts[i]], i", i, draft, "must be in (0, 1]");
   }
   for (std::size_t i = 0; i < length; ++i) {
     labels[i] = soft_label(static_cast<double>(target_probs(i, drafts[i])), static_cast<double>(draft_probs(i, drafts[i])));
@@ -74,8 +78,8 @@ void soft_labels(matrix_view<const P> target_probs, matrix_view<const Q> draft_p
 /// @param target_rate   r in [0, 1]; the source uses 0.15
 /// @throws std::invalid_argument if sizes differ or the rate is outside [0, 1]; std::domain_error if the rate is NaN
 template <random_bits G>
-void mix_tokens(vector_view<const token_id> target_tokens, vector_view<const token_id> draft_tokens, G& rng, std::span<token_id> mixed_tokens,
-                std::span<std::uint8_t> is_draft, double target_rate = 0.15) {
+void mix_tokens(vector_view<const token_id> target_tokens, vector_view<const token_id> draft_tokens, G& rng,
+                std::span<token_id> mixed_tokens, std::span<std::uint8_t> is_draft, double target_rate = 0.15) {
   constexpr const char* function = "gavel::speculative::mix_tokens";
   const std::size_t n = target_tokens.size();
   if (draft_tokens.size() != n) invalid_argument(function, "draft_tokens.size()", draft_tokens.size(), "must be target_tokens.size()", n);
@@ -168,7 +172,8 @@ double acceptance_loss_gradient(matrix_view<const T> logits, vector_view<const d
   constexpr const char* function = "gavel::speculative::acceptance_loss_gradient";
   const double weight = options.rejection_weight;
   const double denominator = detail::check_acceptance_data(function, logits, labels, mask, weight);
-  if (gradient.rows() != logits.rows()) invalid_argument(function, "gradient.rows()", gradient.rows(), "must be logits.rows()", logits.rows());
+  if (gradient.rows() != logits.rows())
+    invalid_argument(function, "gradient.rows()", gradient.rows(), "must be logits.rows()", logits.rows());
   if (gradient.cols() != 2) invalid_argument(function, "gradient.cols()", gradient.cols(), "must be", 2);
   double sum = 0.0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -214,7 +219,8 @@ double acceptance_loss_gradient(matrix_view<const T> logits, vector_view<const d
 /// @param logits `[n, 2]`, @param labels `[n]`, @param mask `[n]` or empty: as in `acceptance_loss`
 /// @throws as `acceptance_loss`
 template <std::floating_point T>
-[[nodiscard]] double mean_binary_kl(matrix_view<const T> logits, vector_view<const double> labels, vector_view<const std::uint8_t> mask = {}) {
+[[nodiscard]] double mean_binary_kl(matrix_view<const T> logits, vector_view<const double> labels,
+                                    vector_view<const std::uint8_t> mask = {}) {
   detail::check_acceptance_data("gavel::speculative::mean_binary_kl", logits, labels, mask, 1.0);
   double sum = 0.0;
   double count = 0.0;

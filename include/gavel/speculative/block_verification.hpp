@@ -31,10 +31,10 @@ struct path_verdict {
 
 /// The exact law of one `verify_block` call on a given path.
 struct block_law {
-  std::vector<double> prefix_weight;    ///< [L+1] P_i: running min(1, P_{i-1} p/q), P_0 = 1
-  std::vector<double> stop_probs;       ///< [L+1] h_i: chance that length i is taken, given that no longer one was; h_0 = 1
-  std::vector<double> length_probs;     ///< [L+1] probability of each accepted length
-  std::vector<double> next_token_probs; ///< [(L+1) * V] row i: law of the next token when i drafts are accepted
+  std::vector<double> prefix_weight;     ///< [L+1] P_i: running min(1, P_{i-1} p/q), P_0 = 1
+  std::vector<double> stop_probs;        ///< [L+1] h_i: chance that length i is taken, given that no longer one was; h_0 = 1
+  std::vector<double> length_probs;      ///< [L+1] probability of each accepted length
+  std::vector<double> next_token_probs;  ///< [(L+1) * V] row i: law of the next token when i drafts are accepted
 
   /// Expected number of accepted drafts on this path; its mean over paths drawn from the draft model is sum_i E[P_i], i >= 1.
   [[nodiscard]] double expected_length() const noexcept {

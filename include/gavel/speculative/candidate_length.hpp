@@ -133,7 +133,8 @@ class threshold_rule {
   /// @throws std::domain_error if a prediction that counts is NaN or outside [0, 1]; the rule is then unchanged
   [[nodiscard]] bool keep_drafting(const draft_observation& observation) {
     if (drafted_ >= options_.lag) {
-      detail::check_probability("gavel::speculative::threshold_rule::keep_drafting", "predicted_acceptance", observation.predicted_acceptance);
+      detail::check_probability("gavel::speculative::threshold_rule::keep_drafting", "predicted_acceptance",
+                                observation.predicted_acceptance);
       log_product_ += std::log(observation.predicted_acceptance);
     }
     ++drafted_;
@@ -183,9 +184,9 @@ class fixed_length_rule {
 
 /// Settings of `heuristic_rule`; the defaults are those of Hugging Face transformers.
 struct heuristic_options {
-  std::size_t initial_length = 5;  ///< drafts of the first round, in [1, max_length]
-  std::size_t increase = 2;        ///< added after a round whose drafts were all accepted
-  std::size_t decrease = 1;        ///< taken away after any other round; never below 1
+  std::size_t initial_length = 5;                         ///< drafts of the first round, in [1, max_length]
+  std::size_t increase = 2;                               ///< added after a round whose drafts were all accepted
+  std::size_t decrease = 1;                               ///< taken away after any other round; never below 1
   std::size_t max_length = static_cast<std::size_t>(-1);  ///< upper end, >= 1; unbounded by default, as in transformers
 
   friend bool operator==(const heuristic_options&, const heuristic_options&) = default;
@@ -302,7 +303,8 @@ class entropy_rule {
   explicit entropy_rule(const entropy_options& options) : options_(options) {
     constexpr const char* function = "gavel::speculative::entropy_rule";
     if (std::isnan(options.scale)) domain_error(function, "scale", options.scale, "must be finite and >= 0");
-    if (!(options.scale >= 0.0 && std::isfinite(options.scale))) invalid_argument(function, "scale", options.scale, "must be finite and >= 0");
+    if (!(options.scale >= 0.0 && std::isfinite(options.scale)))
+      invalid_argument(function, "scale", options.scale, "must be finite and >= 0");
     detail::check_unit(function, "threshold", options.threshold);
     detail::check_bounds(function, options.min_length, options.max_length);
   }

@@ -126,7 +126,8 @@ class online_rule {
   /// Mean overlap of the bucket of @p top_prob, shrunk to the overall mean by `prior_weight` positions.
   [[nodiscard]] double predicted_acceptance(double top_prob) const noexcept {
     const std::size_t bucket = acceptance_statistics::bucket_of(top_prob);
-    return (statistics_.overlap_sum[bucket] + options_.prior_weight * mean_acceptance_) / (statistics_.count[bucket] + options_.prior_weight);
+    return (statistics_.overlap_sum[bucket] + options_.prior_weight * mean_acceptance_) /
+           (statistics_.count[bucket] + options_.prior_weight);
   }
   /// Estimate of m.
   [[nodiscard]] double mean_acceptance() const noexcept { return mean_acceptance_; }

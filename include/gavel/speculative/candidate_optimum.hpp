@@ -145,7 +145,7 @@ enum class optimum_status {
 
 /// Limits of `optimal_candidate_length`.
 struct optimum_options {
-  std::size_t max_length = 256;          ///< drafts per round at most, >= 1. Binds only for levels very close to 1
+  std::size_t max_length = 256;        ///< drafts per round at most, >= 1. Binds only for levels very close to 1
   std::size_t max_states = 1'000'000;  ///< states summed per iteration at most, >= 1
 
   friend bool operator==(const optimum_options&, const optimum_options&) = default;
@@ -153,14 +153,14 @@ struct optimum_options {
 
 /// The optimal stopping rule for independent difficulties and what it achieves.
 struct candidate_optimum {
-  double time_per_token = 0.0;          ///< g
-  double mean_acceptance = 0.0;         ///< m
-  double rejection_threshold = 0.0;     ///< h* = 1 - t_d / (g m), clamped at 0: stop once P(some draft is rejected) >= h*
-  double mean_drafted = 0.0;            ///< drafts per round
-  double mean_accepted = 0.0;           ///< accepted drafts per round; the round emits one token more
-  fixed_length_optimum best_fixed;      ///< the best fixed length for the same difficulties
-  double gain_over_best_fixed = 0.0;    ///< best_fixed.time_per_token / time_per_token - 1
-  std::size_t iterations = 0;           ///< fixed-point steps taken
+  double time_per_token = 0.0;        ///< g
+  double mean_acceptance = 0.0;       ///< m
+  double rejection_threshold = 0.0;   ///< h* = 1 - t_d / (g m), clamped at 0: stop once P(some draft is rejected) >= h*
+  double mean_drafted = 0.0;          ///< drafts per round
+  double mean_accepted = 0.0;         ///< accepted drafts per round; the round emits one token more
+  fixed_length_optimum best_fixed;    ///< the best fixed length for the same difficulties
+  double gain_over_best_fixed = 0.0;  ///< best_fixed.time_per_token / time_per_token - 1
+  std::size_t iterations = 0;         ///< fixed-point steps taken
   optimum_status status = optimum_status::converged;
 };
 
@@ -243,7 +243,8 @@ class level_walk {
   if (acceptance.size() > detail::level_walk::max_levels) {
     invalid_argument(function, "acceptance.size()", acceptance.size(), "must be <=", detail::level_walk::max_levels);
   }
-  if (probs.size() != acceptance.size()) invalid_argument(function, "probs.size()", probs.size(), "must be acceptance.size()", acceptance.size());
+  if (probs.size() != acceptance.size())
+    invalid_argument(function, "probs.size()", probs.size(), "must be acceptance.size()", acceptance.size());
   for (std::size_t i = 0; i < acceptance.size(); ++i) {
     if (!(acceptance[i] >= 0.0 && acceptance[i] <= 1.0)) domain_error_at(function, "acceptance", i, acceptance[i], "must be in [0, 1]");
   }
@@ -301,7 +302,8 @@ class lookahead_rule {
   /// @param max_length drafts after which a round always ends, >= 1
   /// @throws std::invalid_argument if @p max_length < 1
   explicit lookahead_rule(const candidate_optimum& optimum, std::size_t max_length = 256)
-      : log_floor_(optimum.status == optimum_status::never_speculate ? 0.0 : std::log1p(-optimum.rejection_threshold)), max_length_(max_length) {
+      : log_floor_(optimum.status == optimum_status::never_speculate ? 0.0 : std::log1p(-optimum.rejection_threshold)),
+        max_length_(max_length) {
     if (max_length < 1) invalid_argument("gavel::speculative::lookahead_rule", "max_length", max_length, "must be >= 1");
   }
 
@@ -313,7 +315,8 @@ class lookahead_rule {
   /// Reads `predicted_acceptance` (of the token just drafted) and `end_of_sequence`.
   /// @throws std::domain_error if the prediction is NaN or outside [0, 1]; the rule is then unchanged
   [[nodiscard]] bool keep_drafting(const draft_observation& observation) {
-    detail::check_probability("gavel::speculative::lookahead_rule::keep_drafting", "predicted_acceptance", observation.predicted_acceptance);
+    detail::check_probability("gavel::speculative::lookahead_rule::keep_drafting", "predicted_acceptance",
+                              observation.predicted_acceptance);
     ++drafted_;
     log_product_ += std::log(observation.predicted_acceptance);
     return !observation.end_of_sequence && drafted_ < max_length_ && log_product_ > log_floor_;

@@ -56,7 +56,8 @@ class independent_levels {
       : acceptance_(acceptance.begin(), acceptance.end()), probs_(probs.begin(), probs.end()) {
     constexpr const char* function = "gavel::speculative::independent_levels";
     if (acceptance.empty()) invalid_argument(function, "acceptance.size()", acceptance.size(), "must be >= 1");
-    if (probs.size() != acceptance.size()) invalid_argument(function, "probs.size()", probs.size(), "must be acceptance.size()", acceptance.size());
+    if (probs.size() != acceptance.size())
+      invalid_argument(function, "probs.size()", probs.size(), "must be acceptance.size()", acceptance.size());
     for (std::size_t i = 0; i < acceptance.size(); ++i) {
       if (!(acceptance[i] >= 0.0 && acceptance[i] <= 1.0)) domain_error_at(function, "acceptance", i, acceptance[i], "must be in [0, 1]");
     }
@@ -93,7 +94,10 @@ class row_source {
   /// @param prompt     text to start from; may be empty if @p rows can cope
   /// @throws std::invalid_argument if @p vocabulary is 0
   row_source(std::size_t vocabulary, vector_view<const token_id> prompt, Rows rows, Predictor predictor = {})
-      : vocabulary_(vocabulary), text_(prompt.begin(), prompt.end()), committed_(prompt.size()), rows_(std::move(rows)),
+      : vocabulary_(vocabulary),
+        text_(prompt.begin(), prompt.end()),
+        committed_(prompt.size()),
+        rows_(std::move(rows)),
         predictor_(std::move(predictor)) {
     if (vocabulary == 0) invalid_argument("gavel::speculative::row_source", "vocabulary", vocabulary, "must be >= 1");
   }
@@ -169,10 +173,10 @@ struct estimate {
 struct simulation_result {
   static constexpr std::size_t batches = 40;  ///< equal stretches of the text whose means give the standard errors
 
-  speculation_counts counts;          ///< the books of the whole run
-  estimate discard_rate;              ///< N_disc / N
-  estimate verification_rate;         ///< N_target / N
-  estimate time_per_token;            ///< in the unit of the costs
+  speculation_counts counts;                               ///< the books of the whole run
+  estimate discard_rate;                                   ///< N_disc / N
+  estimate verification_rate;                              ///< N_target / N
+  estimate time_per_token;                                 ///< in the unit of the costs
   std::array<speculation_counts, batches> batch_counts{};  ///< the books of each stretch
   std::array<double, batches> batch_times{};               ///< time per token of each stretch
 };
@@ -253,14 +257,17 @@ template <class S, length_rule R>
   const auto& books = result.batch_counts;
   for (std::size_t b = 0; b < batches; ++b) result.batch_times[b] = books[b].time_per_token(options.cost);
   result.discard_rate = detail::batch_estimate(result.counts.discard_rate(), [&](std::size_t b) { return books[b].discard_rate(); });
-  result.verification_rate = detail::batch_estimate(result.counts.verification_rate(), [&](std::size_t b) { return books[b].verification_rate(); });
-  result.time_per_token = detail::batch_estimate(result.counts.time_per_token(options.cost), [&](std::size_t b) { return result.batch_times[b]; });
+  result.verification_rate =
+      detail::batch_estimate(result.counts.verification_rate(), [&](std::size_t b) { return books[b].verification_rate(); });
+  result.time_per_token =
+      detail::batch_estimate(result.counts.time_per_token(options.cost), [&](std::size_t b) { return result.batch_times[b]; });
   return result;
 }
 
 /// The same for several rules: one result per rule, from the same source, seed and random numbers. Rules are changed.
 template <draft_source S, length_rule... R>
-[[nodiscard]] std::array<simulation_result, sizeof...(R)> compare_length_rules(const S& source, const simulation_options& options, R&... rules) {
+[[nodiscard]] std::array<simulation_result, sizeof...(R)> compare_length_rules(const S& source, const simulation_options& options,
+                                                                               R&... rules) {
   return {simulate_length_rule(S(source), rules, options)...};
 }
 

@@ -30,7 +30,7 @@ struct chain_options {
   sampling_options sampling = {};  ///< applied to the target logits, and to the draft logits unless `draft_sampling` is set
   /// where the draft was sampled with other options than the target; draft logits only
   std::optional<sampling_options> draft_sampling = {};
-  draft_form draft = draft_form::logits;                ///< what the draft rows hold
+  draft_form draft = draft_form::logits;  ///< what the draft rows hold
 };
 
 /// The outcome of one chain.
@@ -208,23 +208,23 @@ inline void check_chain(std::size_t target_rows, std::size_t vocabulary, std::si
 ///      Chen et al., 2023, arXiv 2302.01318, algorithm 2.
 template <class S, class D, random_bits G>
   requires stored_scalar<std::remove_const_t<S>> && stored_scalar<std::remove_const_t<D>>
-  [[nodiscard]] chain_result verify_chain(matrix_view<S> target_logits, matrix_view<D> draft, vector_view<const token_id> draft_tokens,
-                                          G& rng, const chain_options& options = {}) {
-    using target_type = std::remove_const_t<S>;
-    using draft_type = std::remove_const_t<D>;
-    static_assert(std::is_same_v<compute_type<target_type>, compute_type<draft_type>>,
-                  "gavel: target and draft rows must both be double, or both float or 16-bit");
-    detail::check_chain(target_logits.rows(), target_logits.cols(), draft.rows(), draft.cols(), draft_tokens, options);
-    const std::size_t length = draft_tokens.size();
-    for (std::size_t i = 0; i < length; ++i) {
-      const std::span<const draft_type> draft_row = options.draft == draft_form::point ? std::span<D>() : draft.row(i);
-      const detail::step step =
-          detail::verify_step<target_type, draft_type>(target_logits.row(i), draft_row, i, draft_tokens[i], options, rng);
-      if (!step.accepted) return {i, static_cast<token_id>(step.token)};
-    }
-    const double u = uniform(rng);
-    return {length, static_cast<token_id>(detail::draw_from_target<target_type>(target_logits.row(length), length, options.sampling, u))};
+[[nodiscard]] chain_result verify_chain(matrix_view<S> target_logits, matrix_view<D> draft, vector_view<const token_id> draft_tokens,
+                                        G& rng, const chain_options& options = {}) {
+  using target_type = std::remove_const_t<S>;
+  using draft_type = std::remove_const_t<D>;
+  static_assert(std::is_same_v<compute_type<target_type>, compute_type<draft_type>>,
+                "gavel: target and draft rows must both be double, or both float or 16-bit");
+  detail::check_chain(target_logits.rows(), target_logits.cols(), draft.rows(), draft.cols(), draft_tokens, options);
+  const std::size_t length = draft_tokens.size();
+  for (std::size_t i = 0; i < length; ++i) {
+    const std::span<const draft_type> draft_row = options.draft == draft_form::point ? std::span<D>() : draft.row(i);
+    const detail::step step =
+        detail::verify_step<target_type, draft_type>(target_logits.row(i), draft_row, i, draft_tokens[i], options, rng);
+    if (!step.accepted) return {i, static_cast<token_id>(step.token)};
   }
+  const double u = uniform(rng);
+  return {length, static_cast<token_id>(detail::draw_from_target<target_type>(target_logits.row(length), length, options.sampling, u))};
+}
 
 /// The same for a batch of sequences of different draft lengths, rows one after the other.
 /// @param target_logits [sum of (lengths_b + 1), V]
@@ -239,42 +239,41 @@ template <class S, class D, random_bits G>
 /// @note One sequence after the other; cost and draws of each as for the single call. No allocation.
 template <class S, class D, random_bits G>
   requires stored_scalar<std::remove_const_t<S>> && stored_scalar<std::remove_const_t<D>>
-  void verify_chains(matrix_view<S> target_logits, matrix_view<D> draft, vector_view<const token_id> draft_tokens,
-                     vector_view<const std::size_t> lengths, std::span<G> rngs, std::span<chain_result> results,
-                     const chain_options& options = {}) {
-    constexpr const char* function = "gavel::speculative::verify_chains";
-    std::size_t total = 0;
-    for (std::size_t b = 0; b < lengths.size(); ++b) {
-      if (lengths[b] > static_cast<std::size_t>(-1) - total) {
-        invalid_argument_at(function, "lengths", b, lengths[b], "must not take the sum of lengths beyond the range of std::size_t");
-      }
-      total += lengths[b];
+void verify_chains(matrix_view<S> target_logits, matrix_view<D> draft, vector_view<const token_id> draft_tokens,
+                   vector_view<const std::size_t> lengths, std::span<G> rngs, std::span<chain_result> results,
+                   const chain_options& options = {}) {
+  constexpr const char* function = "gavel::speculative::verify_chains";
+  std::size_t total = 0;
+  for (std::size_t b = 0; b < lengths.size(); ++b) {
+    if (lengths[b] > static_cast<std::size_t>(-1) - total) {
+      invalid_argument_at(function, "lengths", b, lengths[b], "must not take the sum of lengths beyond the range of std::size_t");
     }
-    if (draft_tokens.size() != total)
-      invalid_argument(function, "draft_tokens.size()", draft_tokens.size(), "must equal the sum of lengths", total);
-    if (target_logits.rows() != total + lengths.size()) {
-      invalid_argument(function, "target_logits.rows()", target_logits.rows(),
-                       "must equal the sum of lengths + 1 =", total + lengths.size());
-    }
-    if (options.draft != draft_form::point && draft.rows() != total) {
-      invalid_argument(function, "draft.rows()", draft.rows(), "must equal the sum of lengths", total);
-    }
-    if (rngs.size() != lengths.size()) invalid_argument(function, "rngs.size()", rngs.size(), "must equal lengths.size()", lengths.size());
-    if (results.size() != lengths.size())
-      invalid_argument(function, "results.size()", results.size(), "must equal lengths.size()", lengths.size());
-    std::size_t first = 0;
-    for (std::size_t b = 0; b < lengths.size(); ++b) {  // everything that can be refused without reading a row, before a result is written
-      detail::check_chain(lengths[b] + 1, target_logits.cols(), lengths[b], draft.cols(),
-                          std::span<const token_id>(draft_tokens.data() + first, lengths[b]), options);
-      first += lengths[b];
-    }
-    first = 0;
-    for (std::size_t b = 0; b < lengths.size(); ++b) {
-      const matrix_view<D> rows = options.draft == draft_form::point ? draft : draft.middle_rows(first, lengths[b]);
-      results[b] = verify_chain(target_logits.middle_rows(first + b, lengths[b] + 1), rows,
-                                vector_view<const token_id>(draft_tokens.data() + first, lengths[b]), rngs[b], options);
-      first += lengths[b];
-    }
+    total += lengths[b];
   }
+  if (draft_tokens.size() != total)
+    invalid_argument(function, "draft_tokens.size()", draft_tokens.size(), "must equal the sum of lengths", total);
+  if (target_logits.rows() != total + lengths.size()) {
+    invalid_argument(function, "target_logits.rows()", target_logits.rows(), "must equal the sum of lengths + 1 =", total + lengths.size());
+  }
+  if (options.draft != draft_form::point && draft.rows() != total) {
+    invalid_argument(function, "draft.rows()", draft.rows(), "must equal the sum of lengths", total);
+  }
+  if (rngs.size() != lengths.size()) invalid_argument(function, "rngs.size()", rngs.size(), "must equal lengths.size()", lengths.size());
+  if (results.size() != lengths.size())
+    invalid_argument(function, "results.size()", results.size(), "must equal lengths.size()", lengths.size());
+  std::size_t first = 0;
+  for (std::size_t b = 0; b < lengths.size(); ++b) {  // everything that can be refused without reading a row, before a result is written
+    detail::check_chain(lengths[b] + 1, target_logits.cols(), lengths[b], draft.cols(),
+                        std::span<const token_id>(draft_tokens.data() + first, lengths[b]), options);
+    first += lengths[b];
+  }
+  first = 0;
+  for (std::size_t b = 0; b < lengths.size(); ++b) {
+    const matrix_view<D> rows = options.draft == draft_form::point ? draft : draft.middle_rows(first, lengths[b]);
+    results[b] = verify_chain(target_logits.middle_rows(first + b, lengths[b] + 1), rows,
+                              vector_view<const token_id>(draft_tokens.data() + first, lengths[b]), rngs[b], options);
+    first += lengths[b];
+  }
+}
 
 }  // namespace gavel::speculative

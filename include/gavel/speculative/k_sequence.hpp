@@ -127,8 +127,8 @@ class k_sequence {
     if (!(scale_ > 1.0 && pass_rate_ > 0.0)) return;  // one draft, equal rows; or rows so disjoint that every g is as good
     // g - c(g) has the sign of the condition: negative at 1, not negative at n. The law is exact only where the condition holds, so g is
     // the upper end of the final bracket, not its best point.
-    const root_result root = brent(
-        [&](double g) { return g - detail::geometric_sum(pass_rate_at(p, q, g), n); }, 1.0, static_cast<double>(n), {.x_tolerance = 1e-12});
+    const root_result root = brent([&](double g) { return g - detail::geometric_sum(pass_rate_at(p, q, g), n); }, 1.0,
+                                   static_cast<double>(n), {.x_tolerance = 1e-12});
     set_gamma(root.value >= 0.0 ? root.x : root.high);
   }
 

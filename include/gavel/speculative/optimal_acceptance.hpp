@@ -40,8 +40,8 @@ struct optimal_acceptance_result {
   double all_inside = 0.0;       ///< Q(H): probability that every draft lies in H
 
   // H = the n_always most probable draft tokens and every token with q > 0 and p / q <= ratio_threshold.
-  double ratio_threshold = -1.0;   ///< negative: no token enters by its ratio
-  std::size_t n_always = 0;        ///< greedy: n - 1, hub_pair: 1, top_n: n, others 0; 0 as well if H is empty (alpha* = 1)
+  double ratio_threshold = -1.0;  ///< negative: no token enters by its ratio
+  std::size_t n_always = 0;       ///< greedy: n - 1, hub_pair: 1, top_n: n, others 0; 0 as well if H is empty (alpha* = 1)
 };
 
 /// Solves for many rows with one workspace: after the largest problem has been seen, no call allocates.
@@ -270,8 +270,7 @@ class optimal_acceptance_solver {
   template <class T>
   [[nodiscard]] double clock_probability(std::span<const T> q, vector_view<const std::uint8_t> member, double q_sum, std::size_t n) {
     // The ratio serves as the flag here: 0 inside, 1 outside.
-    load_clock(q, q_sum, n,
-               [&](std::size_t x, double share) { return detail::ratio_token{member[x] != 0 ? 0.0 : 1.0, 0.0, share}; });
+    load_clock(q, q_sum, n, [&](std::size_t x, double share) { return detail::ratio_token{member[x] != 0 ? 0.0 : 1.0, 0.0, share}; });
     clock_.reset(detail::sum_masses(light_).q, detail::sum_masses(heavy_).q);
     compensated_sum outside_light;
     double outside_heavy = 0.0;

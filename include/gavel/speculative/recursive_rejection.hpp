@@ -115,8 +115,8 @@ class recursive_rejection {
     recursive_rejection& owner;
     std::span<const token_id> drafts;
     std::size_t tested = 0;
-    step now;               // without replacement
-    double q_mass = 1.0;    // m
+    step now;             // without replacement
+    double q_mass = 1.0;  // m
 
     [[nodiscard]] double test(std::size_t k) {
       const step at = step_before(k, true);

@@ -46,9 +46,18 @@ class on_reduced_vocabulary {
   on_reduced_vocabulary& operator=(on_reduced_vocabulary&&) = default;
   ~on_reduced_vocabulary() = default;
   on_reduced_vocabulary(const on_reduced_vocabulary& other)
-      : ids_(other.ids_), vocabulary_size_(other.vocabulary_size_), slots_(other.slots_), p_(other.p_), n_(other.n_),
-        compact_p_(other.compact_p_), compact_q_(other.compact_q_), draft_slots_(other.draft_slots_),
-        compact_out_(other.compact_out_), outside_(other.outside_), outside_known_(other.outside_known_), inner_(other.inner_) {
+      : ids_(other.ids_),
+        vocabulary_size_(other.vocabulary_size_),
+        slots_(other.slots_),
+        p_(other.p_),
+        n_(other.n_),
+        compact_p_(other.compact_p_),
+        compact_q_(other.compact_q_),
+        draft_slots_(other.draft_slots_),
+        compact_out_(other.compact_out_),
+        outside_(other.outside_),
+        outside_known_(other.outside_known_),
+        inner_(other.inner_) {
     if (!p_.empty()) prepare_inner();  // the copied inner verifier still reads the compact rows of the other adapter
   }
   on_reduced_vocabulary& operator=(const on_reduced_vocabulary& other) {
@@ -174,13 +183,9 @@ class on_reduced_vocabulary {
 
   // slots_[id] is the position of id among the ids; for other tokens it holds anything, which ids_[slots_[token]] == token finds out. So a
   // new vocabulary costs O(m): nothing has to be cleared.
-  [[nodiscard]] bool has(token_id token) const noexcept {
-    return slots_[token] < ids_.size() && ids_[slots_[token]] == token;
-  }
+  [[nodiscard]] bool has(token_id token) const noexcept { return slots_[token] < ids_.size() && ids_[slots_[token]] == token; }
 
-  [[nodiscard]] bool drawn_at(token_id slot) const noexcept {
-    return detail::drawable(compact_q_[slot]);
-  }
+  [[nodiscard]] bool drawn_at(token_id slot) const noexcept { return detail::drawable(compact_q_[slot]); }
 
   void set_vocabulary(const char* function, std::span<const token_id> ids, std::size_t vocabulary_size) {
     ids_ = {};

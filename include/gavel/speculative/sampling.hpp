@@ -59,9 +59,7 @@ struct sampled_row {
     if (!(logit >= cutoff)) return 0.0;
     return kernels::exp((logit - summary.maximum) / temperature) / summary.sum;
   }
-  [[nodiscard]] kernels::logits_row<S> weights() const {
-    return kernels::softmax_row(logits, summary, temperature, cutoff);
-  }
+  [[nodiscard]] kernels::logits_row<S> weights() const { return kernels::softmax_row(logits, summary, temperature, cutoff); }
 };
 
 /// Prepares a row; temperature > 0.

@@ -107,11 +107,11 @@ class traversal_verifier {
   // A node on the path under trial: its current target is (p - scale q)+ / mass, its draft is q without the drawn tokens, over `left`.
   struct level {
     std::size_t node = 0;
-    std::size_t next_child = 0;  // children before it are deleted
-    double stop = 1.0;           // r
-    double scale = 0.0;          // c
-    double mass = 1.0;           // Z
-    double left = 1.0;           // m
+    std::size_t next_child = 0;   // children before it are deleted
+    double stop = 1.0;            // r
+    double scale = 0.0;           // c
+    double mass = 1.0;            // Z
+    double left = 1.0;            // m
     std::vector<T> trimmed = {};  // the draft row without the tokens that are never drawn, once the drawn ones hold all but a trace of it
   };
 

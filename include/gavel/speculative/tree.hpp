@@ -84,7 +84,7 @@ class draft_tree {
     return count;
   }
 
-  [[nodiscard]] std::span<const token_id> tokens() const noexcept { return tokens_; }     ///< [nodes]
+  [[nodiscard]] std::span<const token_id> tokens() const noexcept { return tokens_; }      ///< [nodes]
   [[nodiscard]] std::span<const node_index> parents() const noexcept { return parents_; }  ///< [nodes], `no_node` first
 
   friend bool operator==(const draft_tree&, const draft_tree&) = default;

@@ -50,8 +50,8 @@ inline constexpr trusted_t trusted{};
 namespace detail {
 struct any_bits {  // an archetype: the least a random generator offers
   using result_type = std::uint32_t;
-  static constexpr result_type (min)() { return 0; }
-  static constexpr result_type (max)() { return 0xffffffffu; }
+  static constexpr result_type(min)() { return 0; }
+  static constexpr result_type(max)() { return 0xffffffffu; }
   result_type operator()() { return 0; }
 };
 }  // namespace detail
@@ -68,19 +68,19 @@ struct any_bits {  // an archetype: the least a random generator offers
 /// `max_uniforms()` bounds the uniforms one call of `verify` draws.
 template <class V>
 concept verifier = std::copyable<V> && std::default_initializable<V> &&
-    requires(V v, const V& c, std::span<const typename V::scalar> row, std::size_t n, std::span<const token_id> drafts,
-             std::span<double> out, detail::any_bits& rng) {
-  { V::law } -> std::convertible_to<draft_law>;
-  v.prepare(row, row, n);
-  { v.verify(drafts, rng) } -> std::same_as<verdict>;
-  v.conditional_law(drafts, out, out);  // acceptance [n], residual [V]
-  { c.max_uniforms() } -> std::convertible_to<std::size_t>;
-};
+                   requires(V v, const V& c, std::span<const typename V::scalar> row, std::size_t n, std::span<const token_id> drafts,
+                            std::span<double> out, detail::any_bits& rng) {
+                     { V::law } -> std::convertible_to<draft_law>;
+                     v.prepare(row, row, n);
+                     { v.verify(drafts, rng) } -> std::same_as<verdict>;
+                     v.conditional_law(drafts, out, out);  // acceptance [n], residual [V]
+                     { c.max_uniforms() } -> std::convertible_to<std::size_t>;
+                   };
 
 /// A verifier whose acceptance marginals A_y = Pr(the output is y and was accepted as a draft) have a closed form.
 template <class V>
 concept verifier_with_marginals = verifier<V> && requires(V v, std::span<double> out) {
-  v.acceptance_marginals(out);                                    // [V]
+  v.acceptance_marginals(out);                             // [V]
   { v.acceptance_rate() } -> std::convertible_to<double>;  // sum of A_y
 };
 

@@ -35,10 +35,10 @@ inline constexpr std::size_t clock_moments = 20;
 
 /// What the kernels below see: rows of `nodes` numbers, `nodes` a multiple of `clock_nodes_per_step`.
 struct clock_rows {
-  double* state;          // [n][nodes] S_k
-  double* heavy_factor;   // [nodes] exp(-t * heavy mass outside H)
-  const double* t;        // [nodes]; 0 beyond the last real node
-  const double* weight;   // [nodes]; 0 beyond the last real node
+  double* state;         // [n][nodes] S_k
+  double* heavy_factor;  // [nodes] exp(-t * heavy mass outside H)
+  const double* t;       // [nodes]; 0 beyond the last real node
+  const double* weight;  // [nodes]; 0 beyond the last real node
   std::size_t nodes;
   std::size_t n;
 };

@@ -99,7 +99,8 @@ class iid_selection {
     gram_.assign(nodes_ * nodes_, 0.0);
     const double pairs = static_cast<double>(n_) * static_cast<double>(n_ - 1);
     for (std::size_t m = 0; m < nodes_; ++m) {  // sqrt(W_m) s_m; the rest of U sits in scale_
-      column_[m] = n_ < 2 ? 0.0 : s_[m] * std::sqrt(pairs * integer_power(laplace_[m], n_ - 2) * (s_[m] > 0.0 ? node_weight_[m] / s_[m] : 0.0));
+      column_[m] =
+          n_ < 2 ? 0.0 : s_[m] * std::sqrt(pairs * integer_power(laplace_[m], n_ - 2) * (s_[m] > 0.0 ? node_weight_[m] / s_[m] : 0.0));
     }
     for (std::size_t k = 0; k < groups_; ++k) {
       const double diagonal = curvature(masses, k);

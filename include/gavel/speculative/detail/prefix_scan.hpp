@@ -92,9 +92,9 @@ class prefix_scan {
     std::span<ratio_token> light;
     std::size_t first_heavy = 0;
     std::size_t last_heavy = 0;
-    double target_mass = 0.0;        ///< P of everything before the piece
-    double draft_mass = 0.0;         ///< q of everything before the piece
-    double light_outside = 0.0;      ///< q of the light tokens after the piece
+    double target_mass = 0.0;    ///< P of everything before the piece
+    double draft_mass = 0.0;     ///< q of everything before the piece
+    double light_outside = 0.0;  ///< q of the light tokens after the piece
   };
 
   /// @param slope_scale turns a ratio into dP/ds: sum of q over sum of p
@@ -125,8 +125,8 @@ class prefix_scan {
     std::size_t first = 0, count = 0;  // of the light tokens
     std::size_t first_heavy = 0, last_heavy = 0;
     double p = 0.0, q = 0.0, light_q = 0.0;
-    double low = 0.0, high = 0.0;  // ratios
-    double light_outside = 0.0;    // light mass beyond this bin
+    double low = 0.0, high = 0.0;      // ratios
+    double light_outside = 0.0;        // light mass beyond this bin
     double start = 0.0, growth = 0.0;  // value before the bin; Q gained by it
     typename Law::block block{};
 
@@ -306,7 +306,7 @@ class prefix_scan {
   double slope_scale_ = 1.0;
   std::span<const ratio_token> heavy_;
   std::vector<double> heavy_outside_;  // suffix sums of the heavy masses
-  std::vector<level> levels_;  // by depth; a child's tokens lie in its parent's level
+  std::vector<level> levels_;          // by depth; a child's tokens lie in its parent's level
 };
 
 }  // namespace gavel::speculative::detail

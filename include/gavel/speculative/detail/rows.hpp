@@ -60,7 +60,8 @@ template <class T>
 inline void check_row(const char* function, const char* parameter, matrix_view<const T> rows, std::size_t row_index) {
   const std::span<const T> row = rows.row(row_index);
   const auto scan = gavel::detail::scan_weights(row.data(), row.size());
-  if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= row_tolerance)) [[unlikely]] report_row(function, parameter, row_index, row);
+  if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= row_tolerance)) [[unlikely]]
+    report_row(function, parameter, row_index, row);
 }
 
 /// One token ~ p, one uniform.
@@ -72,8 +73,10 @@ template <class T>
 /// Refuses a drafted token that the draft law cannot have drawn, and probabilities that are none.
 template <class T>
 inline void check_drafted(const char* function, const char* parameter, std::size_t index, token_id token, T target, T draft) {
-  if (!(target >= T(0) && real(target) <= largest_prob)) domain_error_at(function, "target probability of draft", index, target, "must be in [0, 1]");
-  if (!(draft >= T(0) && real(draft) <= largest_prob)) domain_error_at(function, "draft probability of draft", index, draft, "must be in [0, 1]");
+  if (!(target >= T(0) && real(target) <= largest_prob))
+    domain_error_at(function, "target probability of draft", index, target, "must be in [0, 1]");
+  if (!(draft >= T(0) && real(draft) <= largest_prob))
+    domain_error_at(function, "draft probability of draft", index, draft, "must be in [0, 1]");
   if (!drawable(draft)) invalid_argument_at(function, parameter, index, token, "must have draft probability > 0");
 }
 
