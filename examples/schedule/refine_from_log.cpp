@@ -14,8 +14,8 @@
 #include "support/output.hpp"
 
 #include <gavel/core/median_filter.hpp>
+#include <gavel/core/moments.hpp>
 #include <gavel/core/philox.hpp>
-#include <gavel/core/statistics.hpp>
 #include <gavel/schedule/combinators.hpp>
 #include <gavel/schedule/last_iterate_bound.hpp>
 #include <gavel/schedule/profile.hpp>

@@ -4,6 +4,6 @@
 /// @file
 /// Every topic of the library. Prefer the header you need: this one is the sum of all compile times.
 
-#include <gavel/optimize.hpp>
 #include <gavel/schedule.hpp>
+#include <gavel/solvers.hpp>
 #include <gavel/speculative.hpp>

@@ -9,12 +9,12 @@
 
 #include <gavel/speculative/acceptance_loss.hpp>
 #include <gavel/speculative/block_verification.hpp>
-#include <gavel/speculative/candidate_length.hpp>
-#include <gavel/speculative/candidate_online.hpp>
-#include <gavel/speculative/candidate_optimum.hpp>
-#include <gavel/speculative/candidate_simulation.hpp>
 #include <gavel/speculative/chain.hpp>
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/draft_length.hpp>
+#include <gavel/speculative/draft_length_online.hpp>
+#include <gavel/speculative/draft_length_optimum.hpp>
+#include <gavel/speculative/draft_length_simulation.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 #include <gavel/speculative/greedy_drafts.hpp>
 #include <gavel/speculative/hub_pair.hpp>
 #include <gavel/speculative/k_sequence.hpp>
@@ -32,5 +32,4 @@
 #include <gavel/speculative/tree_expansion.hpp>
 #include <gavel/speculative/tree_shape.hpp>
 #include <gavel/speculative/tree_walk.hpp>
-#include <gavel/speculative/types.hpp>
-#include <gavel/speculative/verification.hpp>
+#include <gavel/speculative/verifier.hpp>

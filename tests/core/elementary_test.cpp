@@ -10,12 +10,12 @@
 #include <limits>
 
 using gavel::infinity;
+using gavel::testing::not_a_number;
 using gavel::testing::ulps;
 namespace elementary = gavel::elementary;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double largest = (std::numeric_limits<double>::max)();
 constexpr double smallest = std::numeric_limits<double>::denorm_min();
 constexpr double smallest_normal = (std::numeric_limits<double>::min)();

@@ -4,6 +4,7 @@
 #include "support/allocation_counter.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <array>
 #include <concepts>
@@ -16,6 +17,7 @@
 using gavel::fixed_list;
 using gavel::vector_view;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 static_assert(std::regular<fixed_list<double, 3>>);
 static_assert(std::is_trivially_copyable_v<fixed_list<double, 3>>);
@@ -65,7 +67,6 @@ TEST_CASE("Equality looks at the values in use and nothing else", "[core][fixed_
   CHECK(list{1.0, 2.0} != list{2.0, 2.0});
   CHECK(list{1.0} != list{1.0, 0.0});  // the unused value is 0 too
   CHECK(list{} == list{});
-  constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
   CHECK(list{not_a_number} != list{not_a_number});
 }
 

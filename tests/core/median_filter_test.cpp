@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/random.hpp>
 
@@ -17,10 +18,10 @@ using gavel::edge_padding;
 using gavel::median_filter;
 using gavel::running_median;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 // The definition, sample by sample.

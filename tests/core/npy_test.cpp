@@ -2,6 +2,7 @@
 #include <gavel/core/npy.hpp>
 
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::message_of;
 namespace {
 
 using gavel::npy_scalar;
@@ -266,7 +268,7 @@ TEST_CASE("npy: logits may be -inf and nothing else that is not finite", "[core]
   CHECK_NOTHROW(check({1.0, -inf, 2.0, 0.0, -inf, -inf}));
   CHECK_THROWS_WITH(check({1.0, 0.0, 2.0, 0.0, -inf, std::nan("")}),
                     "gavel::check_npy_logits: t.npy: row 1, column 2 = nan, must be finite or -inf");
-  CHECK_THROWS_MATCHES(check({1.0, inf, 2.0, 0.0}), std::domain_error,
-                       Catch::Matchers::Message("gavel::check_npy_logits: t.npy: row 0, column 1 = inf, must be finite or -inf"));
+  CHECK(message_of([&] { (void)check({1.0, inf, 2.0, 0.0}); }) ==
+        "domain: gavel::check_npy_logits: t.npy: row 0, column 1 = inf, must be finite or -inf");
   CHECK_THROWS_WITH(check({1.0, 2.0, -inf, -inf}), "gavel::check_npy_logits: t.npy: row 1, every value is -inf, must have a finite value");
 }

@@ -11,12 +11,12 @@
 #include <limits>
 #include <vector>
 
+using gavel::testing::not_a_number;
 using gavel::testing::ulps;
 
 namespace {
 
 constexpr double inf = std::numeric_limits<double>::infinity();
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double log_2 = 0.69314718055994530942;
 using dual = Eigen::AutoDiffScalar<Eigen::Vector2d>;
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <gavel/core/goodness_of_fit.hpp>
 #include <gavel/core/permutation.hpp>
 #include <gavel/core/philox.hpp>
-#include <gavel/core/statistics.hpp>
 
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <algorithm>
 #include <array>
@@ -17,8 +18,8 @@
 #include <string>
 #include <vector>
 
-using Catch::Matchers::Message;
 using gavel::philox4x32;
+using gavel::testing::message_of;
 
 namespace {
 
@@ -175,17 +176,17 @@ TEST_CASE("permutation: errors leave the output and the generator alone", "[core
   const philox4x32 before = rng;
   std::vector<std::uint32_t> out{9, 9, 9};
   const std::span<std::uint32_t> target(out);
-  CHECK_THROWS_MATCHES(gavel::sample_without_replacement(rng, 2, target), std::invalid_argument,
-                       Message("gavel::sample_without_replacement: out.size() = 3, must be <= population size 2"));
-  CHECK_THROWS_MATCHES(gavel::sample_without_replacement(rng, 2, 3), std::invalid_argument,
-                       Message("gavel::sample_without_replacement: k = 3, must be <= population size 2"));
-  CHECK_THROWS_MATCHES(gavel::weighted_sample_without_replacement(rng, std::vector{1.0, 0.0, 2.0}, target), std::invalid_argument,
-                       Message("gavel::weighted_sample_without_replacement: out.size() = 3, must be <= number of positive weights 2"));
-  CHECK_THROWS_MATCHES(gavel::weighted_sample_without_replacement(rng, std::vector{1.0, -1.0, 2.0}, target), std::domain_error,
-                       Message("gavel::weighted_sample_without_replacement: weights[1] = -1, must be finite and >= 0"));
+  CHECK(message_of([&] { (void)gavel::sample_without_replacement(rng, 2, target); }) ==
+        "gavel::sample_without_replacement: out.size() = 3, must be <= population size 2");
+  CHECK(message_of([&] { (void)gavel::sample_without_replacement(rng, 2, 3); }) ==
+        "gavel::sample_without_replacement: k = 3, must be <= population size 2");
+  CHECK(message_of([&] { (void)gavel::weighted_sample_without_replacement(rng, std::vector{1.0, 0.0, 2.0}, target); }) ==
+        "gavel::weighted_sample_without_replacement: out.size() = 3, must be <= number of positive weights 2");
+  CHECK(message_of([&] { (void)gavel::weighted_sample_without_replacement(rng, std::vector{1.0, -1.0, 2.0}, target); }) ==
+        "domain: gavel::weighted_sample_without_replacement: weights[1] = -1, must be finite and >= 0");
   std::vector<std::uint8_t> narrow(257);
-  CHECK_THROWS_MATCHES(gavel::permutation(rng, std::span<std::uint8_t>(narrow)), std::invalid_argument,
-                       Message("gavel::permutation: n = 257, must be <= 1 + largest index 255"));
+  CHECK(message_of([&] { (void)gavel::permutation(rng, std::span<std::uint8_t>(narrow)); }) ==
+        "gavel::permutation: n = 257, must be <= 1 + largest index 255");
   CHECK(out == std::vector<std::uint32_t>{9, 9, 9});
   CHECK(rng == before);
 }

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <cmath>
 #include <limits>
@@ -11,12 +12,9 @@
 #include <vector>
 
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
-namespace {
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("Exponentials of very different rates integrate to 1/rate", "[core][quadrature]") {
   const gavel::log_axis_rule rule = gavel::log_axis_rule::up_to(60.0 / 1e-6);

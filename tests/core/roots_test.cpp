@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <cmath>
 #include <limits>
@@ -10,10 +11,10 @@
 #include <vector>
 
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 }  // namespace

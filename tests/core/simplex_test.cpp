@@ -5,6 +5,8 @@
 #include <gavel/core/variates.hpp>
 
 #include "support/catch.hpp"
+#include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <Eigen/Core>
 
@@ -15,12 +17,11 @@
 #include <string>
 #include <vector>
 
-using Catch::Matchers::Message;
-
+using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 namespace {
 
 constexpr double inf = std::numeric_limits<double>::infinity();
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<double> random_row(gavel::philox4x32& rng, std::size_t n) {
   std::vector<double> row(n);
@@ -58,8 +59,8 @@ TEMPLATE_TEST_CASE("check_distribution: every bad element at every place is name
         std::vector<T> row(n, T(1.0 / static_cast<double>(n)));
         row[i] = value;
         if (i + 1 < n) row[n - 1] = T(-1);  // the first culprit is the one that counts
-        CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "q", row), std::domain_error,
-                             Message("gavel::f: q[" + std::to_string(i) + "] = " + text + ", must be finite and >= 0"));
+        CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "q", row); }) ==
+              "domain: gavel::f: q[" + std::to_string(i) + "] = " + text + ", must be finite and >= 0");
       }
     }
   }
@@ -68,32 +69,31 @@ TEMPLATE_TEST_CASE("check_distribution: every bad element at every place is name
     std::vector<T> row(100, T(0));
     row[i] = T(-0.5);
     row[(i + 37) % 100] = T(1.5);
-    CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "q", row), std::domain_error,
-                         Message("gavel::f: q[" + std::to_string(i) + "] = -0.5, must be finite and >= 0"));
-    CHECK_THROWS_MATCHES(gavel::normalize(row), std::domain_error,
-                         Message("gavel::normalize: weights[" + std::to_string(i) + "] = -0.5, must be finite and >= 0"));
+    CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "q", row); }) ==
+          "domain: gavel::f: q[" + std::to_string(i) + "] = -0.5, must be finite and >= 0");
+    CHECK(message_of([&] { (void)gavel::normalize(row); }) ==
+          "domain: gavel::normalize: weights[" + std::to_string(i) + "] = -0.5, must be finite and >= 0");
   }
-  CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "q", std::vector<T>{T(1.5), T(-0.5)}), std::domain_error,
-                       Message("gavel::f: q[1] = -0.5, must be finite and >= 0"));
+  CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "q", std::vector<T>{T(1.5), T(-0.5)}); }) ==
+        "domain: gavel::f: q[1] = -0.5, must be finite and >= 0");
 }
 
 TEST_CASE("check_distribution: sums and sizes", "[core][simplex]") {
   using row = std::vector<double>;
-  CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "q", row{}), std::invalid_argument,
-                       Message("gavel::f: q.size() = 0, must be >= 1"));
-  CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "q", row{0.5, 0.49}), std::domain_error,
-                       Message("gavel::f: sum of q = 0.99, must be 1 within 1e-06"));
-  CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "draft_probs", row{0.5, 0.52}, 1e-3), std::domain_error,
-                       Message("gavel::f: sum of draft_probs = 1.02, must be 1 within 0.001"));
-  CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "q", row{0.0, 0.0}), std::domain_error,
-                       Message("gavel::f: sum of q = 0, must be 1 within 1e-06"));
-  CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "q", row{1e308, 1e308}), std::domain_error,
-                       Message("gavel::f: sum of q = inf, must be 1 within 1e-06"));
+  CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "q", row{}); }) == "gavel::f: q.size() = 0, must be >= 1");
+  CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "q", row{0.5, 0.49}); }) ==
+        "domain: gavel::f: sum of q = 0.99, must be 1 within 1e-06");
+  CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "draft_probs", row{0.5, 0.52}, 1e-3); }) ==
+        "domain: gavel::f: sum of draft_probs = 1.02, must be 1 within 0.001");
+  CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "q", row{0.0, 0.0}); }) ==
+        "domain: gavel::f: sum of q = 0, must be 1 within 1e-06");
+  CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "q", row{1e308, 1e308}); }) ==
+        "domain: gavel::f: sum of q = inf, must be 1 within 1e-06");
   CHECK_NOTHROW(gavel::check_distribution("gavel::f", "q", row{0.5, 0.5 + 0.9e-6}));
-  CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "q", row{0.5, 0.5 + 1.1e-6}), std::domain_error,
-                       Message("gavel::f: sum of q = 1.0000011, must be 1 within 1e-06"));
-  CHECK_THROWS_MATCHES(gavel::check_distribution("gavel::f", "q", row{0.5, 0.5 - 1.1e-6}), std::domain_error,
-                       Message("gavel::f: sum of q = 0.9999989, must be 1 within 1e-06"));
+  CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "q", row{0.5, 0.5 + 1.1e-6}); }) ==
+        "domain: gavel::f: sum of q = 1.0000011, must be 1 within 1e-06");
+  CHECK(message_of([&] { (void)gavel::check_distribution("gavel::f", "q", row{0.5, 0.5 - 1.1e-6}); }) ==
+        "domain: gavel::f: sum of q = 0.9999989, must be 1 within 1e-06");
   // The sum is accumulated in double: a million floats add up although a float accumulator would not see the last ones.
   CHECK_NOTHROW(gavel::check_distribution("gavel::f", "q", std::vector<float>(1 << 20, 0x1p-20f)));
   std::vector<float> million(1000000, 1e-6f);
@@ -136,12 +136,12 @@ TEST_CASE("normalize", "[core][simplex]") {
   CHECK(tiny == std::vector{1.0, 0.0});
 
   std::vector<double> bad{1.0, -1.0, 2.0};
-  CHECK_THROWS_MATCHES(gavel::normalize(bad), std::domain_error, Message("gavel::normalize: weights[1] = -1, must be finite and >= 0"));
+  CHECK(message_of([&] { (void)gavel::normalize(bad); }) == "domain: gavel::normalize: weights[1] = -1, must be finite and >= 0");
   CHECK(bad == std::vector{1.0, -1.0, 2.0});
   std::vector<double> zero{0.0, 0.0};
-  CHECK_THROWS_MATCHES(gavel::normalize(zero), std::domain_error, Message("gavel::normalize: sum of weights = 0, must be finite and > 0"));
+  CHECK(message_of([&] { (void)gavel::normalize(zero); }) == "domain: gavel::normalize: sum of weights = 0, must be finite and > 0");
   std::vector<float> none;
-  CHECK_THROWS_MATCHES(gavel::normalize(none), std::invalid_argument, Message("gavel::normalize: weights.size() = 0, must be >= 1"));
+  CHECK(message_of([&] { (void)gavel::normalize(none); }) == "gavel::normalize: weights.size() = 0, must be >= 1");
 }
 
 TEST_CASE("divergences: closed forms and edges", "[core][simplex]") {
@@ -192,13 +192,13 @@ TEST_CASE("divergences: inequalities on random rows", "[core][simplex]") {
 
 TEST_CASE("divergences: errors", "[core][simplex]") {
   const std::vector<double> p{0.5, 0.5};
-  CHECK_THROWS_MATCHES(gavel::kl_divergence(p, std::vector{1.0}), std::invalid_argument,
-                       Message("gavel::kl_divergence: q.size() = 1, must equal p.size() 2"));
-  CHECK_THROWS_MATCHES(gavel::kl_divergence(p, std::vector{0.5, 0.6}), std::domain_error,
-                       Message("gavel::kl_divergence: sum of q = 1.1, must be 1 within 1e-06"));
-  CHECK_THROWS_MATCHES(gavel::total_variation(std::vector{not_a_number, 1.0}, p), std::domain_error,
-                       Message("gavel::total_variation: p[0] = nan, must be finite and >= 0"));
-  CHECK_THROWS_MATCHES(gavel::jensen_shannon_divergence(p, std::vector{-0.5, 1.5}), std::domain_error,
-                       Message("gavel::jensen_shannon_divergence: q[0] = -0.5, must be finite and >= 0"));
-  CHECK_THROWS_MATCHES(gavel::entropy(std::vector<double>{}), std::invalid_argument, Message("gavel::entropy: p.size() = 0, must be >= 1"));
+  CHECK(message_of([&] { (void)gavel::kl_divergence(p, std::vector{1.0}); }) ==
+        "gavel::kl_divergence: q.size() = 1, must equal p.size() 2");
+  CHECK(message_of([&] { (void)gavel::kl_divergence(p, std::vector{0.5, 0.6}); }) ==
+        "domain: gavel::kl_divergence: sum of q = 1.1, must be 1 within 1e-06");
+  CHECK(message_of([&] { (void)gavel::total_variation(std::vector{not_a_number, 1.0}, p); }) ==
+        "domain: gavel::total_variation: p[0] = nan, must be finite and >= 0");
+  CHECK(message_of([&] { (void)gavel::jensen_shannon_divergence(p, std::vector{-0.5, 1.5}); }) ==
+        "domain: gavel::jensen_shannon_divergence: q[0] = -0.5, must be finite and >= 0");
+  CHECK(message_of([&] { (void)gavel::entropy(std::vector<double>{}); }) == "gavel::entropy: p.size() = 0, must be >= 1");
 }

@@ -2,14 +2,15 @@
 #include <gavel/core/special_functions.hpp>
 
 #include "support/catch.hpp"
+#include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <cmath>
 #include <limits>
 
-using Catch::Matchers::Message;
-
+using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 namespace {
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double inf = std::numeric_limits<double>::infinity();
 Approx close(double value, double relative = 1e-13) { return Approx(value).epsilon(relative).margin(0.0); }
 }  // namespace
@@ -37,9 +38,8 @@ TEST_CASE("normal_cdf and normal_quantile", "[core][special_functions]") {
     CHECK(below < above);
     CHECK(above - below < 1e-10);
   }
-  CHECK_THROWS_MATCHES(gavel::normal_quantile(-0.5), std::domain_error, Message("gavel::normal_quantile: p = -0.5, must be in [0, 1]"));
-  CHECK_THROWS_MATCHES(gavel::normal_quantile(not_a_number), std::domain_error,
-                       Message("gavel::normal_quantile: p = nan, must be in [0, 1]"));
+  CHECK(message_of([&] { (void)gavel::normal_quantile(-0.5); }) == "domain: gavel::normal_quantile: p = -0.5, must be in [0, 1]");
+  CHECK(message_of([&] { (void)gavel::normal_quantile(not_a_number); }) == "domain: gavel::normal_quantile: p = nan, must be in [0, 1]");
 }
 
 TEST_CASE("log_gamma", "[core][special_functions]") {
@@ -51,10 +51,10 @@ TEST_CASE("log_gamma", "[core][special_functions]") {
   CHECK(gavel::log_gamma(0.5) == close(0.57236494292470008707));  // log sqrt(pi)
   CHECK(gavel::log_gamma(1e-300) == close(690.77552789821370520));
   CHECK(gavel::log_gamma(1e10) == close(220258509288.81140));
-  CHECK_THROWS_MATCHES(gavel::log_gamma(0.0), std::domain_error, Message("gavel::log_gamma: x = 0, must be finite and > 0"));
-  CHECK_THROWS_MATCHES(gavel::log_gamma(-1.5), std::domain_error, Message("gavel::log_gamma: x = -1.5, must be finite and > 0"));
-  CHECK_THROWS_MATCHES(gavel::log_gamma(inf), std::domain_error, Message("gavel::log_gamma: x = inf, must be finite and > 0"));
-  CHECK_THROWS_MATCHES(gavel::log_gamma(not_a_number), std::domain_error, Message("gavel::log_gamma: x = nan, must be finite and > 0"));
+  CHECK(message_of([&] { (void)gavel::log_gamma(0.0); }) == "domain: gavel::log_gamma: x = 0, must be finite and > 0");
+  CHECK(message_of([&] { (void)gavel::log_gamma(-1.5); }) == "domain: gavel::log_gamma: x = -1.5, must be finite and > 0");
+  CHECK(message_of([&] { (void)gavel::log_gamma(inf); }) == "domain: gavel::log_gamma: x = inf, must be finite and > 0");
+  CHECK(message_of([&] { (void)gavel::log_gamma(not_a_number); }) == "domain: gavel::log_gamma: x = nan, must be finite and > 0");
 }
 
 TEST_CASE("regularised incomplete gamma: closed forms", "[core][special_functions]") {
@@ -94,9 +94,7 @@ TEST_CASE("regularised incomplete gamma: recurrence, complement, large shapes, e
   CHECK(regularised_gamma_q(2.0, 0.0) == 1.0);
   CHECK(regularised_gamma_p(2.0, inf) == 1.0);
   CHECK(regularised_gamma_q(2.0, inf) == 0.0);
-  CHECK_THROWS_MATCHES(regularised_gamma_p(0.0, 1.0), std::domain_error,
-                       Message("gavel::regularised_gamma_p: a = 0, must be finite and > 0"));
-  CHECK_THROWS_MATCHES(regularised_gamma_q(1.0, -1.0), std::domain_error, Message("gavel::regularised_gamma_q: x = -1, must be >= 0"));
-  CHECK_THROWS_MATCHES(regularised_gamma_q(1.0, not_a_number), std::domain_error,
-                       Message("gavel::regularised_gamma_q: x = nan, must be >= 0"));
+  CHECK(message_of([&] { (void)regularised_gamma_p(0.0, 1.0); }) == "domain: gavel::regularised_gamma_p: a = 0, must be finite and > 0");
+  CHECK(message_of([&] { (void)regularised_gamma_q(1.0, -1.0); }) == "domain: gavel::regularised_gamma_q: x = -1, must be >= 0");
+  CHECK(message_of([&] { (void)regularised_gamma_q(1.0, not_a_number); }) == "domain: gavel::regularised_gamma_q: x = nan, must be >= 0");
 }

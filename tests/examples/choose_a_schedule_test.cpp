@@ -7,13 +7,13 @@
 #include "support/catch.hpp"
 #include "support/program.hpp"
 
-#include <gavel/core/optimizers.hpp>
+#include <gavel/core/moments.hpp>
 #include <gavel/core/philox.hpp>
-#include <gavel/core/statistics.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/variates.hpp>
 #include <gavel/schedule/profile.hpp>
 #include <gavel/schedule/schedule_free.hpp>
+#include <gavel/solvers/optimizers.hpp>
 
 #include <Eigen/Core>
 

@@ -11,7 +11,7 @@
 #include <gavel/core/philox.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/sample.hpp>
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 #include <gavel/speculative/recursive_rejection.hpp>
 #include <gavel/speculative/target_only.hpp>
 

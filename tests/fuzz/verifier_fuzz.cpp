@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 #include <gavel/speculative/greedy_drafts.hpp>
 #include <gavel/speculative/hub_pair.hpp>
 #include <gavel/speculative/k_sequence.hpp>

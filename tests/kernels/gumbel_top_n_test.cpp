@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
-#include "support/scalar_kernels.hpp"
+#include "kernels/scalar_kernels.hpp"
 
-#include <gavel/core/statistics.hpp>
+#include <gavel/core/goodness_of_fit.hpp>
 #include <gavel/kernels/gumbel_top_n.hpp>
 
 #include <cmath>

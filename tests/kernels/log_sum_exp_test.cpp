@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
-#include "support/scalar_kernels.hpp"
+#include "kernels/scalar_kernels.hpp"
 
 #include <gavel/kernels/log_sum_exp.hpp>
 

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <array>
 #include <cmath>
@@ -18,10 +19,9 @@ using gavel::schedule::fill_areas;
 using gavel::schedule::rate_interpolation;
 using gavel::schedule::rate_log;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 // Linear warm-up to the peak at step `warmup`, then a cosine to zero at step `last`.
 struct warm_cosine {

@@ -7,6 +7,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,12 +19,12 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::testing::message_of;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr annealing_law truth{.loss_floor = 2.6, .amplitude = 0.45, .alpha = 0.52, .annealing = 0.4, .decay_factor = 0.999};
 constexpr std::array both_methods = {annealing_fit_method::least_squares, annealing_fit_method::huber};
 

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <array>
 #include <cmath>
@@ -17,10 +18,10 @@ using gavel::schedule::predict;
 using gavel::schedule::predict_at;
 using gavel::schedule::rate_log;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr annealing_law published{
     .loss_floor = 2.6278, .amplitude = 0.42967, .alpha = 0.54985, .annealing = 0.41077, .decay_factor = 0.999};
 

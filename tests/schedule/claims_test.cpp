@@ -2,7 +2,7 @@
 // What is claimed of schedules and can be checked exactly: of REX (Chen, Wolfe, Kyrillidis, 2021, arXiv 2107.04197) on a noisy quadratic, where
 // expected losses have no sampling error, and of the conventions and restarts that schedulers get wrong.
 #include "support/catch.hpp"
-#include "support/noisy_quadratic.hpp"
+#include "schedule/noisy_quadratic.hpp"
 
 #include <gavel/schedule/combinators.hpp>
 #include <gavel/schedule/explain.hpp>

@@ -3,18 +3,18 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::infinity;
 using gavel::testing::message_of;
 
 namespace {
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 static_assert(profile<delayed<linear>> && profile<warmup<linear>> && profile<concat<linear, cosine>> &&
               profile<gavel::schedule::floor<linear>> && profile<restart<linear>> && profile<powered<linear>> && profile<bent<linear>> &&

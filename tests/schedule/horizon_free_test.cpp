@@ -4,6 +4,7 @@
 #include "support/allocation_counter.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,13 +14,13 @@
 #include <limits>
 #include <vector>
 
+using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::infinity;
 using gavel::testing::message_of;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint64_t last_step = (std::numeric_limits<std::uint64_t>::max)();
 
 template <class S>

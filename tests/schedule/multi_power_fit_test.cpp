@@ -6,6 +6,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 #include "support/reference.hpp"
 
 #include <chrono>
@@ -24,10 +25,10 @@ using gavel::schedule::multi_power_law;
 using gavel::schedule::multi_power_loss;
 using gavel::schedule::multi_power_observations;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double pi = 3.14159265358979323846;
 
 const multi_power_law truth{

@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <concepts>
 #include <cstddef>
@@ -17,10 +18,10 @@ using gavel::schedule::plateau_options;
 using gavel::schedule::plateau_state;
 using gavel::schedule::plateau_threshold;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 static_assert(std::copyable<plateau> && std::equality_comparable<plateau> && gavel::schedule::rate_schedule<plateau>);

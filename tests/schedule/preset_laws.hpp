@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/schedule/rate_schedule.hpp>
 
@@ -11,8 +12,6 @@
 #include <vector>
 
 namespace gavel::testing {
-
-inline constexpr double not_a_number = __builtin_nan("");
 
 /// Usable in a static_assert.
 [[nodiscard]] constexpr bool near(double actual, double expected, double relative = 1e-12) {

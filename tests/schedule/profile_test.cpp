@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::infinity;
 using gavel::testing::message_of;
@@ -19,7 +21,6 @@ using gavel::testing::message_of;
 namespace {
 
 constexpr double pi = gavel::elementary::pi;
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 struct returns_text {
   std::string operator()(double) const { return "1"; }

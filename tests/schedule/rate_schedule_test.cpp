@@ -4,6 +4,7 @@
 #include "support/allocation_counter.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/schedule/combinators.hpp>
 
@@ -16,13 +17,12 @@
 #include <utility>
 #include <vector>
 
+using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::infinity;
 using gavel::testing::message_of;
 
 namespace {
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 struct next_rate {
   double rate(std::uint64_t step) { return static_cast<double>(++calls + step); }  // has state: not random access

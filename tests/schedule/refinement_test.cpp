@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/random.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
@@ -13,13 +14,13 @@
 #include <limits>
 #include <vector>
 
+using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::testing::message_of;
 
 namespace {
 
 using doubles = std::vector<double>;
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 static_assert(finite_rate_schedule<refined_schedule>);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
-#include "support/noisy_quadratic.hpp"
+#include "schedule/noisy_quadratic.hpp"
 #include "support/reference.hpp"
 
 #include <gavel/core/numerics.hpp>
-#include <gavel/core/optimizers.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
+#include <gavel/solvers/optimizers.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <cmath>
 #include <cstddef>
@@ -11,12 +12,12 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::testing::message_of;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint64_t run_lengths[] = {1, 2, 3, 10, 12, 37};
 
 struct whole_numbers {

@@ -5,6 +5,7 @@
 #include "support/allocation_counter.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <cmath>
 #include <cstddef>
@@ -19,10 +20,10 @@ using gavel::schedule::schedule_free_adamw_options;
 using gavel::schedule::schedule_free_sgd;
 using gavel::schedule::schedule_free_sgd_options;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 static_assert(gavel::gradient_optimizer<schedule_free_sgd<double>, double>);

@@ -16,7 +16,6 @@
 using gavel::testing::message_of;
 
 using namespace gavel::speculative;
-using Catch::Matchers::Message;
 using gavel::matrix_view;
 
 namespace {
@@ -269,10 +268,10 @@ TEST_CASE("head: bad input is named and changes nothing", "[speculative][accepta
   CHECK(message_of([&] { (void)head.predict(std::vector{1.0, 2.0}, std::span<double>(scratch).first(3)); }) ==
         prefix + "acceptance_head::predict: scratch.size() = 3, must be >= scratch_size() 4");
   const double infinity = std::numeric_limits<double>::infinity();
-  CHECK_THROWS_MATCHES(head.predict(std::vector{infinity, 0.0}, scratch), std::domain_error,
-                       Message(prefix + "acceptance_head::predict: logits[0] = nan, must be finite"));
-  CHECK_THROWS_MATCHES(head.predict(std::vector{std::nan(""), 0.0}, scratch), std::domain_error,
-                       Message(prefix + "acceptance_head::predict: logits[0] = nan, must be finite"));
+  CHECK(message_of([&] { (void)head.predict(std::vector{infinity, 0.0}, scratch); }) ==
+        std::string("domain: ") + prefix + "acceptance_head::predict: logits[0] = nan, must be finite");
+  CHECK(message_of([&] { (void)head.predict(std::vector{std::nan(""), 0.0}, scratch); }) ==
+        std::string("domain: ") + prefix + "acceptance_head::predict: logits[0] = nan, must be finite");
 
   std::vector<double> states{1.0, 2.0, 3.0, 4.0};
   std::vector<double> labels{0.5, 0.5};
@@ -298,7 +297,7 @@ TEST_CASE("head: bad input is named and changes nothing", "[speculative][accepta
         "domain: " + prefix + "acceptance_loss: labels[1] = -0.5, must be in [0, 1]");
   labels[1] = 0.5;
   states[2] = infinity;
-  CHECK_THROWS_MATCHES(train_acceptance_head<double>(head, view, labels, rng), std::domain_error,
-                       Message(prefix + "acceptance_loss: logits[2] = nan, must be finite"));
+  CHECK(message_of([&] { (void)train_acceptance_head<double>(head, view, labels, rng); }) ==
+        std::string("domain: ") + prefix + "acceptance_loss: logits[2] = nan, must be finite");
   CHECK(head == before);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/allocation_counter.hpp"
 #include "support/catch.hpp"
-#include "support/speculative_laws.hpp"
+#include "speculative/laws.hpp"
 
 #include <gavel/core/philox.hpp>
 #include <gavel/speculative.hpp>

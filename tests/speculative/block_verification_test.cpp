@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "speculative/tree_models.hpp"
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <gavel/speculative/block_verification.hpp>
 #include <gavel/speculative/single_draft.hpp>
@@ -237,8 +238,9 @@ TEST_CASE("block verification names what is wrong", "[speculative][block]") {
   q = {0.5, 0.5, 0.5, 0.5};
   p = {1.0, 0.0, 1.0, 0.0, -0.25, 1.25};
   path = {0, 0};
-  CHECK_THROWS_MATCHES(verify_block(matrix_view<const double>(p.data(), 3, 2), matrix_view<const double>(q.data(), 2, 2), path, rng),
-                       std::domain_error, Catch::Matchers::Message(name + "target_rows.row(2)[0] = -0.25, must be finite and >= 0"));
+  CHECK(message_of([&] {
+          (void)verify_block(matrix_view<const double>(p.data(), 3, 2), matrix_view<const double>(q.data(), 2, 2), path, rng);
+        }) == std::string("domain: ") + name + "target_rows.row(2)[0] = -0.25, must be finite and >= 0");
   // The law reads, and checks, every row.
   CHECK_THROWS_WITH(block_verification_law(matrix_view<const double>(p.data(), 3, 2), matrix_view<const double>(q.data(), 2, 2), path),
                     "gavel::speculative::block_verification_law: target_rows.row(2)[0] = -0.25, must be finite and >= 0");

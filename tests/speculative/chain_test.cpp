@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "support/allocation_counter.hpp"
 #include "support/catch.hpp"
-#include "support/scalar_kernels.hpp"
+#include "support/messages.hpp"
+#include "kernels/scalar_kernels.hpp"
 #include "support/scripted_generator.hpp"
 
-#include <gavel/core/statistics.hpp>
+#include <gavel/core/goodness_of_fit.hpp>
 #include <gavel/speculative/chain.hpp>
 
 #include <algorithm>
@@ -336,8 +337,8 @@ TEST_CASE("bad chains are refused with the exact reason", "[speculative][chain]"
   draft = {0.5f, 0.25f, 0.0f, 0.0f};
   REQUIRE_THROWS_WITH(call({0}, {.draft = draft_form::probs}), where + "draft[0] = 0.75, is the sum of the row, must be 1 within 0.0001");
   draft = {1.5f, 0.25f, -0.75f, 0.0f};  // sums to one
-  REQUIRE_THROWS_MATCHES(call({0}, {.draft = draft_form::probs}), std::domain_error,
-                         Catch::Matchers::Message(where + "draft[0] = -0.75, is a probability of the row, must be >= 0"));
+  REQUIRE(message_of([&] { (void)call({0}, {.draft = draft_form::probs}); }) ==
+          std::string("domain: ") + where + "draft[0] = -0.75, is a probability of the row, must be >= 0");
   draft = {nan, 0.5f, 0.5f, 0.0f};
   REQUIRE_THROWS_WITH(call({1}, {.draft = draft_form::probs}), where + "draft[0] = nan, is the sum of the row, must be 1 within 0.0001");
   const std::string rule = ", is the log-normalizer of the row; logits must be finite or -inf, at least one finite";
@@ -463,13 +464,13 @@ TEST_CASE("draft probabilities that miss one by their storage are renormalised",
   const std::vector<half> far = {to_half(0.75f), to_half(0.27f), to_half(0.0f)};
   philox4x32 rng(9);
   const std::string sum_of_row = "gavel::speculative::verify_chain: draft[0] = ";
-  REQUIRE_THROWS_MATCHES(
-      verify_chain(matrix_view(target.data(), 2, 3), matrix_view(far.data(), 1, 3), tokens, rng, {.draft = draft_form::probs}),
-      std::domain_error, Catch::Matchers::Message(sum_of_row + "1.02001953, is the sum of the row, must be 1 within 0.01"));
+  REQUIRE(message_of([&] {
+            (void)verify_chain(matrix_view(target.data(), 2, 3), matrix_view(far.data(), 1, 3), tokens, rng, {.draft = draft_form::probs});
+          }) == std::string("domain: ") + sum_of_row + "1.02001953, is the sum of the row, must be 1 within 0.01");
   const std::vector<float> near = {0.75f, 0.25f + 0x1p-8f, 0.0f};
-  REQUIRE_THROWS_MATCHES(
-      verify_chain(matrix_view(target.data(), 2, 3), matrix_view(near.data(), 1, 3), tokens, rng, {.draft = draft_form::probs}),
-      std::domain_error, Catch::Matchers::Message(sum_of_row + "1.00390625, is the sum of the row, must be 1 within 0.0001"));
+  REQUIRE(message_of([&] {
+            (void)verify_chain(matrix_view(target.data(), 2, 3), matrix_view(near.data(), 1, 3), tokens, rng, {.draft = draft_form::probs});
+          }) == std::string("domain: ") + sum_of_row + "1.00390625, is the sum of the row, must be 1 within 0.0001");
 }
 
 TEST_CASE("the token after the last draft obeys the sampling options", "[speculative][chain]") {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
-#include "support/speculative_laws.hpp"
+#include "speculative/laws.hpp"
 
+#include <gavel/core/moments.hpp>
 #include <gavel/core/philox.hpp>
-#include <gavel/core/statistics.hpp>
 #include <gavel/core/variates.hpp>
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 #include <gavel/speculative/greedy_drafts.hpp>
 #include <gavel/speculative/hub_pair.hpp>
 #include <gavel/speculative/k_sequence.hpp>

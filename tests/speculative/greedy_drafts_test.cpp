@@ -2,7 +2,8 @@
 #include <gavel/speculative/greedy_drafts.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <vector>
 
@@ -50,17 +51,17 @@ TEMPLATE_TEST_CASE("greedy_drafts refuses bad input", "[speculative][greedy]", f
   const std::vector<TestType> row{TestType(0.25), TestType(0.5), TestType(0.125), TestType(0.125)};
   greedy_drafts<TestType> v;
   test_engine rng(1);
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 0), std::invalid_argument, "gavel::speculative::greedy_drafts::prepare: n = 0, must be >= 1");
+  CHECK(message_of([&] { (void)v.prepare(row, row, 0); }) == "gavel::speculative::greedy_drafts::prepare: n = 0, must be >= 1");
   const std::vector<TestType> one_hot{TestType(0), TestType(1), TestType(0), TestType(0)};
-  GAVEL_CHECK_MESSAGE(v.prepare(row, one_hot, 2), std::invalid_argument,
-                      "gavel::speculative::greedy_drafts::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
+  CHECK(message_of([&] { (void)v.prepare(row, one_hot, 2); }) ==
+        "gavel::speculative::greedy_drafts::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
   v.prepare(row, row, 3);
   CHECK_NOTHROW(v.verify(std::vector<token_id>{0, 1, 3}, rng));
-  GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{1, 2, 0}, rng), std::invalid_argument,
-                      "gavel::speculative::greedy_drafts::verify: drafts[1] = 2, must be one of the n - 1 most probable tokens of q");
+  CHECK(message_of([&] { (void)v.verify(std::vector<token_id>{1, 2, 0}, rng); }) ==
+        "gavel::speculative::greedy_drafts::verify: drafts[1] = 2, must be one of the n - 1 most probable tokens of q");
   v.prepare(row, row, 2);
-  GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{2, 1}, rng), std::invalid_argument,
-                      "gavel::speculative::greedy_drafts::verify: drafts[0] = 2, must be one of the n - 1 most probable tokens of q");
+  CHECK(message_of([&] { (void)v.verify(std::vector<token_id>{2, 1}, rng); }) ==
+        "gavel::speculative::greedy_drafts::verify: drafts[0] = 2, must be one of the n - 1 most probable tokens of q");
   v.prepare(row, row, 2, trusted);
   CHECK_NOTHROW(v.verify(std::vector<token_id>{2, 1}, rng));
 }
@@ -74,10 +75,10 @@ TEST_CASE("greedy_drafts: a last draft that belongs to the top is refused", "[sp
   const std::vector<double> shared{0.4, 0.2, 0.2, 0.2};
   v.prepare(shared, shared, 3);
   CHECK_NOTHROW(v.verify(std::vector<token_id>{0, 2, 1}, rng));
-  GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{1, 2, 0}, rng), std::invalid_argument,
-                      "gavel::speculative::greedy_drafts::verify: drafts[2] = 0, must not be one of the n - 1 most probable tokens of q");
+  CHECK(message_of([&] { (void)v.verify(std::vector<token_id>{1, 2, 0}, rng); }) ==
+        "gavel::speculative::greedy_drafts::verify: drafts[2] = 0, must not be one of the n - 1 most probable tokens of q");
   const std::vector<double> steep{0.4, 0.3, 0.2, 0.1};
   v.prepare(steep, steep, 3);
-  GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{1, 1, 0}, rng), std::invalid_argument,
-                      "gavel::speculative::greedy_drafts::verify: drafts[1] = 1, must differ from the drafts before it");
+  CHECK(message_of([&] { (void)v.verify(std::vector<token_id>{1, 1, 0}, rng); }) ==
+        "gavel::speculative::greedy_drafts::verify: drafts[1] = 1, must differ from the drafts before it");
 }

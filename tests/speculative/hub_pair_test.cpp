@@ -2,7 +2,8 @@
 #include <gavel/speculative/hub_pair.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <vector>
 
@@ -62,15 +63,15 @@ TEMPLATE_TEST_CASE("hub_pair refuses bad input", "[speculative][hub_pair]", floa
   check_shared_messages<hub_pair<TestType>>("hub_pair", 2);
   const std::vector<TestType> row{TestType(0.5), TestType(0.25), TestType(0.25)};
   hub_pair<TestType> v;
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 3), std::invalid_argument,
-                      "gavel::speculative::hub_pair::prepare: n = 3, must be 2 for draft_law::hub_pair");
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 0, trusted), std::invalid_argument,
-                      "gavel::speculative::hub_pair::prepare: n = 0, must be 2 for draft_law::hub_pair");
+  CHECK(message_of([&] { (void)v.prepare(row, row, 3); }) ==
+        "gavel::speculative::hub_pair::prepare: n = 3, must be 2 for draft_law::hub_pair");
+  CHECK(message_of([&] { (void)v.prepare(row, row, 0, trusted); }) ==
+        "gavel::speculative::hub_pair::prepare: n = 0, must be 2 for draft_law::hub_pair");
   const std::vector<TestType> one_hot{TestType(0), TestType(1), TestType(0)};
-  GAVEL_CHECK_MESSAGE(v.prepare(row, one_hot, 2), std::invalid_argument,
-                      "gavel::speculative::hub_pair::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
+  CHECK(message_of([&] { (void)v.prepare(row, one_hot, 2); }) ==
+        "gavel::speculative::hub_pair::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
   test_engine rng(1);
   v.prepare(row, row, 2);
-  GAVEL_CHECK_MESSAGE(v.verify(std::vector<token_id>{1, 2}, rng), std::invalid_argument,
-                      "gavel::speculative::hub_pair::verify: drafts, must contain the most probable token of q, 0");
+  CHECK(message_of([&] { (void)v.verify(std::vector<token_id>{1, 2}, rng); }) ==
+        "gavel::speculative::hub_pair::verify: drafts, must contain the most probable token of q, 0");
 }

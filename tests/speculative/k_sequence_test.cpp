@@ -2,7 +2,8 @@
 #include <gavel/speculative/k_sequence.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -100,5 +101,5 @@ TEMPLATE_TEST_CASE("k_sequence refuses bad input", "[speculative][k_sequence]", 
   check_shared_messages<k_sequence<TestType>>("k_sequence", 2);
   const std::vector<TestType> row{TestType(0.5), TestType(0.5)};
   k_sequence<TestType> v;
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 0), std::invalid_argument, "gavel::speculative::k_sequence::prepare: n = 0, must be >= 1");
+  CHECK(message_of([&] { (void)v.prepare(row, row, 0); }) == "gavel::speculative::k_sequence::prepare: n = 0, must be >= 1");
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <gavel/core/philox.hpp>
 #include <gavel/core/variates.hpp>
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 #include <gavel/speculative/optimal_acceptance.hpp>
 
 #include "reference_cases_acceptance.hpp"
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <array>
@@ -17,8 +18,6 @@
 #include <vector>
 
 namespace {
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 using namespace gavel::speculative;
 using row = std::vector<double>;

@@ -7,7 +7,8 @@
 #include <gavel/speculative/target_only.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <cmath>
 #include <limits>
@@ -289,18 +290,17 @@ TEST_CASE("optimal_iid: messages", "[speculative][optimal_iid]") {
   check_shared_messages<optimal_iid<double>>("optimal_iid", 1);
   optimal_iid<double> v;
   const std::vector<double> p{0.5, 0.5};
-  GAVEL_CHECK_MESSAGE(v.prepare(p, p, 0), std::invalid_argument, "gavel::speculative::optimal_iid::prepare: n = 0, must be >= 1");
-  GAVEL_CHECK_MESSAGE(v.prepare(p, p, 33), std::invalid_argument, "gavel::speculative::optimal_iid::prepare: n = 33, must be <= 32");
+  CHECK(message_of([&] { (void)v.prepare(p, p, 0); }) == "gavel::speculative::optimal_iid::prepare: n = 0, must be >= 1");
+  CHECK(message_of([&] { (void)v.prepare(p, p, 33); }) == "gavel::speculative::optimal_iid::prepare: n = 33, must be <= 32");
   std::vector<double> out(2);
-  GAVEL_CHECK_MESSAGE(v.selection_marginals(std::span<double>(out)), std::invalid_argument,
-                      "gavel::speculative::optimal_iid::selection_marginals: prepare, must be called first");
+  CHECK(message_of([&] { (void)v.selection_marginals(std::span<double>(out)); }) ==
+        "gavel::speculative::optimal_iid::selection_marginals: prepare, must be called first");
   auto make = [](const optimal_iid_options& options) { return optimal_iid<float>(options); };
-  GAVEL_CHECK_MESSAGE(make({.tolerance = 0.0}), std::invalid_argument,
-                      "gavel::speculative::optimal_iid: options.tolerance = 0, must be > 0 and finite");
-  GAVEL_CHECK_MESSAGE(make({.tolerance = std::nan("")}), std::invalid_argument,
-                      "gavel::speculative::optimal_iid: options.tolerance = nan, must be > 0 and finite");
-  GAVEL_CHECK_MESSAGE(make({.max_groups = 1}), std::invalid_argument,
-                      "gavel::speculative::optimal_iid: options.max_groups = 1, must be >= 2");
-  GAVEL_CHECK_MESSAGE(make({.max_iterations = 0}), std::invalid_argument,
-                      "gavel::speculative::optimal_iid: options.max_iterations = 0, must be >= 1");
+  CHECK(message_of([&] { (void)make({.tolerance = 0.0}); }) ==
+        "gavel::speculative::optimal_iid: options.tolerance = 0, must be > 0 and finite");
+  CHECK(message_of([&] { (void)make({.tolerance = std::nan("")}); }) ==
+        "gavel::speculative::optimal_iid: options.tolerance = nan, must be > 0 and finite");
+  CHECK(message_of([&] { (void)make({.max_groups = 1}); }) == "gavel::speculative::optimal_iid: options.max_groups = 1, must be >= 2");
+  CHECK(message_of([&] { (void)make({.max_iterations = 0}); }) ==
+        "gavel::speculative::optimal_iid: options.max_iterations = 0, must be >= 1");
 }

@@ -7,7 +7,8 @@
 #include <gavel/speculative/target_only.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -251,18 +252,18 @@ TEST_CASE("optimal_without_replacement: messages", "[speculative][optimal_withou
   optimal_without_replacement<double> v;
   const std::string prepare = "gavel::speculative::optimal_without_replacement::prepare: ";
   const std::vector<double> p{0.5, 0.5, 0.0};
-  GAVEL_CHECK_MESSAGE(v.prepare(p, p, 0), std::invalid_argument, prepare + "n = 0, must be >= 1");
-  GAVEL_CHECK_MESSAGE(v.prepare(p, p, 4), std::invalid_argument, prepare + "n = 4, must be <= vocabulary size 3");
-  GAVEL_CHECK_MESSAGE(v.prepare(p, p, 3), std::invalid_argument, prepare + "n = 3, must be <= number of tokens with q > 0, which is 2");
+  CHECK(message_of([&] { (void)v.prepare(p, p, 0); }) == prepare + "n = 0, must be >= 1");
+  CHECK(message_of([&] { (void)v.prepare(p, p, 4); }) == prepare + "n = 4, must be <= vocabulary size 3");
+  CHECK(message_of([&] { (void)v.prepare(p, p, 3); }) == prepare + "n = 3, must be <= number of tokens with q > 0, which is 2");
   const std::vector<double> wide(257, 1.0 / 257.0);
-  GAVEL_CHECK_MESSAGE(v.prepare(wide, wide, 2), std::invalid_argument, prepare + "number of tokens with q > 0 = 257, must be <= 256");
-  GAVEL_CHECK_MESSAGE(v.prepare(wide, wide, 17), std::invalid_argument, prepare + "n = 17, must be <= 16");
+  CHECK(message_of([&] { (void)v.prepare(wide, wide, 2); }) == prepare + "number of tokens with q > 0 = 257, must be <= 256");
+  CHECK(message_of([&] { (void)v.prepare(wide, wide, 17); }) == prepare + "n = 17, must be <= 16");
   const std::vector<double> peaked{1.0, 1e-310, 0.0};
-  GAVEL_CHECK_MESSAGE(v.prepare(p, peaked, 2, trusted), std::invalid_argument,
-                      prepare + "n = 2, must be <= number of tokens with q > 0, which is 1");
+  CHECK(message_of([&] { (void)v.prepare(p, peaked, 2, trusted); }) ==
+        prepare + "n = 2, must be <= number of tokens with q > 0, which is 1");
   auto make = [](const optimal_without_replacement_options& options) { return optimal_without_replacement<float>(options); };
-  GAVEL_CHECK_MESSAGE(make({.tolerance = -1.0}), std::invalid_argument,
-                      "gavel::speculative::optimal_without_replacement: options.tolerance = -1, must be > 0 and finite");
-  GAVEL_CHECK_MESSAGE(make({.max_iterations = 0}), std::invalid_argument,
-                      "gavel::speculative::optimal_without_replacement: options.max_iterations = 0, must be >= 1");
+  CHECK(message_of([&] { (void)make({.tolerance = -1.0}); }) ==
+        "gavel::speculative::optimal_without_replacement: options.tolerance = -1, must be > 0 and finite");
+  CHECK(message_of([&] { (void)make({.max_iterations = 0}); }) ==
+        "gavel::speculative::optimal_without_replacement: options.max_iterations = 0, must be >= 1");
 }

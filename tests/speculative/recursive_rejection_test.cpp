@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 #include <gavel/speculative/recursive_rejection.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -102,14 +103,14 @@ TEMPLATE_TEST_CASE("recursive_rejection refuses bad input", "[speculative][recur
   check_shared_messages<without_replacement<TestType>>("recursive_rejection", 3);
   const std::vector<TestType> row{TestType(0.5), TestType(0.5), TestType(0)};
   without_replacement<TestType> v;
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 3), std::invalid_argument,
-                      "gavel::speculative::recursive_rejection::prepare: n = 3, must be <= number of tokens with q > 0, which is 2");
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 4, trusted), std::invalid_argument,
-                      "gavel::speculative::recursive_rejection::prepare: n = 4, must be <= vocabulary size 3");
+  CHECK(message_of([&] { (void)v.prepare(row, row, 3); }) ==
+        "gavel::speculative::recursive_rejection::prepare: n = 3, must be <= number of tokens with q > 0, which is 2");
+  CHECK(message_of([&] { (void)v.prepare(row, row, 4, trusted); }) ==
+        "gavel::speculative::recursive_rejection::prepare: n = 4, must be <= vocabulary size 3");
   with_replacement<TestType> repeated;
   CHECK_NOTHROW(repeated.prepare(row, row, 7));
-  GAVEL_CHECK_MESSAGE(repeated.prepare(row, row, 0), std::invalid_argument,
-                      "gavel::speculative::recursive_rejection::prepare: n = 0, must be >= 1");
+  CHECK(message_of([&] { (void)repeated.prepare(row, row, 0); }) ==
+        "gavel::speculative::recursive_rejection::prepare: n = 0, must be >= 1");
 }
 
 TEST_CASE("tokens too improbable to be drawn do not weigh when the drafts hold all but a trace", "[speculative][recursive_rejection]") {

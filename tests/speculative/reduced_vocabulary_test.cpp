@@ -8,7 +8,8 @@
 #include <gavel/speculative/target_only.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <memory>
 #include <vector>
@@ -177,40 +178,39 @@ TEST_CASE("on_reduced_vocabulary refuses bad input", "[speculative][reduced_voca
   test_engine rng(1);
   std::vector<double> acceptance(2, -7.0), residual(4, -7.0);
   auto verify = [&](const std::vector<token_id>& drafts) { return v.verify(drafts, rng); };
-  GAVEL_CHECK_MESSAGE(v.prepare(p, q, 2), std::invalid_argument, name + "prepare: use_vocabulary, must be called first");
-  GAVEL_CHECK_MESSAGE(v.use_vocabulary(std::vector<token_id>{}, 4), std::invalid_argument,
-                      name + "use_vocabulary: ids.size() = 0, must be >= 1");
-  GAVEL_CHECK_MESSAGE(v.use_vocabulary(std::vector<token_id>{1, 4}, 4), std::invalid_argument,
-                      name + "use_vocabulary: ids[1] = 4, must be < vocabulary size 4");
-  GAVEL_CHECK_MESSAGE(v.use_vocabulary(std::vector<token_id>{1, 0, 1}, 4), std::invalid_argument,
-                      name + "use_vocabulary: ids[2] = 1, must differ from the ids before it");
-  GAVEL_CHECK_MESSAGE(v.prepare(p, q, 2), std::invalid_argument, name + "prepare: use_vocabulary, must be called first");
+  CHECK(message_of([&] { (void)v.prepare(p, q, 2); }) == name + "prepare: use_vocabulary, must be called first");
+  CHECK(message_of([&] { (void)v.use_vocabulary(std::vector<token_id>{}, 4); }) == name + "use_vocabulary: ids.size() = 0, must be >= 1");
+  CHECK(message_of([&] { (void)v.use_vocabulary(std::vector<token_id>{1, 4}, 4); }) ==
+        name + "use_vocabulary: ids[1] = 4, must be < vocabulary size 4");
+  CHECK(message_of([&] { (void)v.use_vocabulary(std::vector<token_id>{1, 0, 1}, 4); }) ==
+        name + "use_vocabulary: ids[2] = 1, must differ from the ids before it");
+  CHECK(message_of([&] { (void)v.prepare(p, q, 2); }) == name + "prepare: use_vocabulary, must be called first");
   v.use_vocabulary(ids, 4);
-  GAVEL_CHECK_MESSAGE(verify({3, 1}), std::invalid_argument, name + "verify: prepare, must be called first");
-  GAVEL_CHECK_MESSAGE(v.prepare(q, q, 2), std::invalid_argument, name + "prepare: p.size() = 2, must equal vocabulary size 4");
-  GAVEL_CHECK_MESSAGE(v.prepare(p, p, 2), std::invalid_argument, name + "prepare: q.size() = 4, must equal ids.size() = 2");
-  GAVEL_CHECK_MESSAGE(v.prepare(p, q, 0), std::invalid_argument, name + "prepare: n = 0, must be >= 1");
-  GAVEL_CHECK_MESSAGE(v.prepare(p, q, 3, trusted), std::invalid_argument, name + "prepare: n = 3, must be <= ids.size() = 2");
-  GAVEL_CHECK_MESSAGE(v.prepare(p, std::vector<double>{0.5, 0.25}, 2), std::domain_error,
-                      name + "prepare: sum of q = 0.75, must be 1 within 1e-06");
-  GAVEL_CHECK_MESSAGE(v.prepare(std::vector<double>{0.5, 0.5, 0.5, -0.5}, q, 2), std::domain_error,
-                      name + "prepare: p[3] = -0.5, must be finite and >= 0");
-  GAVEL_CHECK_MESSAGE(v.prepare(p, q_zero, 2), std::invalid_argument,
-                      "gavel::speculative::recursive_rejection::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
-  GAVEL_CHECK_MESSAGE(verify({3, 1}), std::invalid_argument, name + "verify: prepare, must be called first");
+  CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: prepare, must be called first");
+  CHECK(message_of([&] { (void)v.prepare(q, q, 2); }) == name + "prepare: p.size() = 2, must equal vocabulary size 4");
+  CHECK(message_of([&] { (void)v.prepare(p, p, 2); }) == name + "prepare: q.size() = 4, must equal ids.size() = 2");
+  CHECK(message_of([&] { (void)v.prepare(p, q, 0); }) == name + "prepare: n = 0, must be >= 1");
+  CHECK(message_of([&] { (void)v.prepare(p, q, 3, trusted); }) == name + "prepare: n = 3, must be <= ids.size() = 2");
+  CHECK(message_of([&] { (void)v.prepare(p, std::vector<double>{0.5, 0.25}, 2); }) ==
+        std::string("domain: ") + name + "prepare: sum of q = 0.75, must be 1 within 1e-06");
+  CHECK(message_of([&] { (void)v.prepare(std::vector<double>{0.5, 0.5, 0.5, -0.5}, q, 2); }) ==
+        std::string("domain: ") + name + "prepare: p[3] = -0.5, must be finite and >= 0");
+  CHECK(message_of([&] { (void)v.prepare(p, q_zero, 2); }) ==
+        "gavel::speculative::recursive_rejection::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
+  CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: prepare, must be called first");
   v.prepare(p, q, 2);
   CHECK_NOTHROW(verify({3, 1}));
-  GAVEL_CHECK_MESSAGE(verify({3}), std::invalid_argument, name + "verify: drafts.size() = 1, must equal n = 2");
-  GAVEL_CHECK_MESSAGE(verify({3, 4}), std::invalid_argument, name + "verify: drafts[1] = 4, must be < vocabulary size 4");
-  GAVEL_CHECK_MESSAGE(verify({3, 0}), std::invalid_argument, name + "verify: drafts[1] = 0, must have draft probability > 0");
-  GAVEL_CHECK_MESSAGE(verify({3, 3}), std::invalid_argument, name + "verify: drafts[1] = 3, must differ from the drafts before it");
+  CHECK(message_of([&] { (void)verify({3}); }) == name + "verify: drafts.size() = 1, must equal n = 2");
+  CHECK(message_of([&] { (void)verify({3, 4}); }) == name + "verify: drafts[1] = 4, must be < vocabulary size 4");
+  CHECK(message_of([&] { (void)verify({3, 0}); }) == name + "verify: drafts[1] = 0, must have draft probability > 0");
+  CHECK(message_of([&] { (void)verify({3, 3}); }) == name + "verify: drafts[1] = 3, must differ from the drafts before it");
   const std::vector<token_id> drafts{1, 3};
-  GAVEL_CHECK_MESSAGE(v.conditional_law(drafts, std::span<double>(acceptance).first(1), residual), std::invalid_argument,
-                      name + "conditional_law: acceptance.size() = 1, must equal n = 2");
-  GAVEL_CHECK_MESSAGE(v.conditional_law(drafts, acceptance, std::span<double>(residual).first(2)), std::invalid_argument,
-                      name + "conditional_law: residual.size() = 2, must equal vocabulary size 4");
+  CHECK(message_of([&] { (void)v.conditional_law(drafts, std::span<double>(acceptance).first(1), residual); }) ==
+        name + "conditional_law: acceptance.size() = 1, must equal n = 2");
+  CHECK(message_of([&] { (void)v.conditional_law(drafts, acceptance, std::span<double>(residual).first(2)); }) ==
+        name + "conditional_law: residual.size() = 2, must equal vocabulary size 4");
   CHECK(acceptance == std::vector<double>(2, -7.0));
   CHECK(residual == std::vector<double>(4, -7.0));
   v.prepare(p, q_zero, 2, trusted);
-  GAVEL_CHECK_MESSAGE(verify({3, 1}), std::invalid_argument, name + "verify: drafts[1] = 1, must have draft probability > 0");
+  CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: drafts[1] = 1, must have draft probability > 0");
 }

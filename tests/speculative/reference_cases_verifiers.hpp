@@ -8,7 +8,7 @@
 #include <gavel/speculative/target_only.hpp>
 
 #include "support/reference.hpp"
-#include "support/speculative_laws.hpp"
+#include "speculative/laws.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,8 @@
 #include <gavel/speculative/selection.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <cmath>
 #include <span>
@@ -134,28 +135,29 @@ TEST_CASE("selection: messages", "[speculative][selection]") {
   const std::string name = "gavel::speculative::selection_marginals: ";
   constexpr draft_law iid = draft_law::iid;
   constexpr draft_law wor = draft_law::without_replacement;
-  GAVEL_CHECK_MESSAGE(call({0.5, 0.75, -0.25, 0.0}, w, iid, 2)(), std::domain_error, name + "q[2] = -0.25, must be finite and >= 0");
-  GAVEL_CHECK_MESSAGE(call(q, {1.0}, iid, 2)(), std::invalid_argument, name + "weights.size() = 1, must equal q.size() = 4");
-  GAVEL_CHECK_MESSAGE(call(q, w, iid, 2, 3)(), std::invalid_argument, name + "out.size() = 3, must equal q.size() = 4");
-  GAVEL_CHECK_MESSAGE(call(q, w, draft_law::greedy, 2)(), std::invalid_argument, name + "law = 2, must be iid or without_replacement");
-  GAVEL_CHECK_MESSAGE(call(q, w, iid, 0)(), std::invalid_argument, name + "n = 0, must be >= 1");
-  GAVEL_CHECK_MESSAGE(call(q, w, iid, 33)(), std::invalid_argument, name + "n = 33, must be <= 32");
-  GAVEL_CHECK_MESSAGE(call(q, w, wor, 17)(), std::invalid_argument, name + "n = 17, must be <= 16");
-  GAVEL_CHECK_MESSAGE(call(q, w, wor, 4)(), std::invalid_argument, name + "n = 4, must be <= number of tokens with q > 0, which is 3");
-  GAVEL_CHECK_MESSAGE(call(q, {1.0, 0.0, 1.0, 1.0}, iid, 2)(), std::domain_error,
-                      name + "weights[1] = 0, must be > 0 and finite where q > 0");
-  GAVEL_CHECK_MESSAGE(call(q, {1.0, std::nan(""), 1.0, 1.0}, iid, 2)(), std::domain_error,
-                      name + "weights[1] = nan, must be > 0 and finite where q > 0");
-  GAVEL_CHECK_MESSAGE(call(q, {1.0, 1e31, 1.0, 1.0}, iid, 2)(), std::invalid_argument,
-                      name + "largest / smallest weight = 1e+31, must be <= 1e+30");
-  GAVEL_CHECK_MESSAGE(call({1.0, 1e-310, 0.0, 0.0}, w, wor, 2)(), std::invalid_argument,
-                      name + "n = 2, must be <= number of tokens with q > 0, which is 1");
+  CHECK(message_of([&] { (void)call({0.5, 0.75, -0.25, 0.0}, w, iid, 2)(); }) ==
+        std::string("domain: ") + name + "q[2] = -0.25, must be finite and >= 0");
+  CHECK(message_of([&] { (void)call(q, {1.0}, iid, 2)(); }) == name + "weights.size() = 1, must equal q.size() = 4");
+  CHECK(message_of([&] { (void)call(q, w, iid, 2, 3)(); }) == name + "out.size() = 3, must equal q.size() = 4");
+  CHECK(message_of([&] { (void)call(q, w, draft_law::greedy, 2)(); }) == name + "law = 2, must be iid or without_replacement");
+  CHECK(message_of([&] { (void)call(q, w, iid, 0)(); }) == name + "n = 0, must be >= 1");
+  CHECK(message_of([&] { (void)call(q, w, iid, 33)(); }) == name + "n = 33, must be <= 32");
+  CHECK(message_of([&] { (void)call(q, w, wor, 17)(); }) == name + "n = 17, must be <= 16");
+  CHECK(message_of([&] { (void)call(q, w, wor, 4)(); }) == name + "n = 4, must be <= number of tokens with q > 0, which is 3");
+  CHECK(message_of([&] { (void)call(q, {1.0, 0.0, 1.0, 1.0}, iid, 2)(); }) ==
+        std::string("domain: ") + name + "weights[1] = 0, must be > 0 and finite where q > 0");
+  CHECK(message_of([&] { (void)call(q, {1.0, std::nan(""), 1.0, 1.0}, iid, 2)(); }) ==
+        std::string("domain: ") + name + "weights[1] = nan, must be > 0 and finite where q > 0");
+  CHECK(message_of([&] { (void)call(q, {1.0, 1e31, 1.0, 1.0}, iid, 2)(); }) ==
+        name + "largest / smallest weight = 1e+31, must be <= 1e+30");
+  CHECK(message_of([&] { (void)call({1.0, 1e-310, 0.0, 0.0}, w, wor, 2)(); }) ==
+        name + "n = 2, must be <= number of tokens with q > 0, which is 1");
   CHECK(out == std::vector<double>(4, -7.0));
 
-  GAVEL_CHECK_MESSAGE((void)thinned_acceptance_rate(q, std::vector<double>{1.0}), std::invalid_argument,
-                      "gavel::speculative::thinned_acceptance_rate: marginals.size() = 1, must equal p.size() = 4");
-  GAVEL_CHECK_MESSAGE(thinned_residual(q, std::vector<double>{0.5, 0.4, 0.0, 0.0}, out), std::domain_error,
-                      "gavel::speculative::thinned_residual: sum of marginals = 0.9, must be 1 within 1e-06");
-  GAVEL_CHECK_MESSAGE(thinned_residual(q, q, std::span<double>(out).first(1)), std::invalid_argument,
-                      "gavel::speculative::thinned_residual: out.size() = 1, must equal p.size() = 4");
+  CHECK(message_of([&] { (void)thinned_acceptance_rate(q, std::vector<double>{1.0}); }) ==
+        "gavel::speculative::thinned_acceptance_rate: marginals.size() = 1, must equal p.size() = 4");
+  CHECK(message_of([&] { (void)thinned_residual(q, std::vector<double>{0.5, 0.4, 0.0, 0.0}, out); }) ==
+        "domain: gavel::speculative::thinned_residual: sum of marginals = 0.9, must be 1 within 1e-06");
+  CHECK(message_of([&] { (void)thinned_residual(q, q, std::span<double>(out).first(1)); }) ==
+        "gavel::speculative::thinned_residual: out.size() = 1, must equal p.size() = 4");
 }

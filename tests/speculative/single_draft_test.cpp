@@ -2,7 +2,8 @@
 #include <gavel/speculative/single_draft.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <vector>
 
@@ -58,8 +59,7 @@ TEMPLATE_TEST_CASE("single_draft refuses bad input", "[speculative][single_draft
   check_shared_messages<single_draft<TestType>>("single_draft", 1);
   const std::vector<TestType> row{TestType(0.5), TestType(0.5)};
   single_draft<TestType> v;
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 0), std::invalid_argument, "gavel::speculative::single_draft::prepare: n = 0, must be >= 1");
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 2), std::invalid_argument, "gavel::speculative::single_draft::prepare: n = 2, must be 1");
-  GAVEL_CHECK_MESSAGE(v.prepare(row, row, 2, trusted), std::invalid_argument,
-                      "gavel::speculative::single_draft::prepare: n = 2, must be 1");
+  CHECK(message_of([&] { (void)v.prepare(row, row, 0); }) == "gavel::speculative::single_draft::prepare: n = 0, must be >= 1");
+  CHECK(message_of([&] { (void)v.prepare(row, row, 2); }) == "gavel::speculative::single_draft::prepare: n = 2, must be 1");
+  CHECK(message_of([&] { (void)v.prepare(row, row, 2, trusted); }) == "gavel::speculative::single_draft::prepare: n = 2, must be 1");
 }

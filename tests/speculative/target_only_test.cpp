@@ -2,7 +2,8 @@
 #include <gavel/speculative/target_only.hpp>
 
 #include "support/catch.hpp"
-#include "support/verifier_checks.hpp"
+#include "support/messages.hpp"
+#include "speculative/verifier_checks.hpp"
 
 #include <vector>
 
@@ -50,10 +51,10 @@ TEST_CASE("target_only: drafts of unknown origin need no draft probabilities", "
   CHECK(acceptance == std::vector<double>{0.25, 0.125, 0.0});  // a repeated draft counts at its first position
   CHECK(residual == std::vector<double>{0.8, 0.0, 0.0, 0.2});
   CHECK(verify_against_conditional_law(v, drafts, 4, 20000, 12) > 1e-6);
-  GAVEL_CHECK_MESSAGE(v.acceptance_rate(), std::invalid_argument,
-                      "gavel::speculative::target_only::acceptance_rate: q, must have been given to prepare");
-  GAVEL_CHECK_MESSAGE(v.prepare(std::vector<double>{0.5, 0.25}, 1), std::domain_error,
-                      "gavel::speculative::target_only::prepare: sum of p = 0.75, must be 1 within 1e-06");
+  CHECK(message_of([&] { (void)v.acceptance_rate(); }) ==
+        "gavel::speculative::target_only::acceptance_rate: q, must have been given to prepare");
+  CHECK(message_of([&] { (void)v.prepare(std::vector<double>{0.5, 0.25}, 1); }) ==
+        "domain: gavel::speculative::target_only::prepare: sum of p = 0.75, must be 1 within 1e-06");
   v.prepare(p, 3, trusted);
   CHECK(verify_against_conditional_law(v, drafts, 4, 20000, 13) > 1e-6);
 }
@@ -64,11 +65,11 @@ TEMPLATE_TEST_CASE("target_only refuses bad input", "[speculative][target_only]"
   check_shared_messages<naive<draft_law::top_n, TestType>>("target_only", 2);
   const std::vector<TestType> row{TestType(0.5), TestType(0.5), TestType(0)};
   naive<draft_law::without_replacement, TestType> sampled;
-  GAVEL_CHECK_MESSAGE(sampled.prepare(row, row, 3), std::invalid_argument,
-                      "gavel::speculative::target_only::prepare: n = 3, must be <= number of tokens with q > 0, which is 2");
+  CHECK(message_of([&] { (void)sampled.prepare(row, row, 3); }) ==
+        "gavel::speculative::target_only::prepare: n = 3, must be <= number of tokens with q > 0, which is 2");
   naive<draft_law::top_n, TestType> top;
   CHECK_NOTHROW(top.prepare(row, row, 3));  // the n most probable tokens exist whatever their probabilities
-  GAVEL_CHECK_MESSAGE(top.prepare(row, row, 4), std::invalid_argument,
-                      "gavel::speculative::target_only::prepare: n = 4, must be <= vocabulary size 3");
-  GAVEL_CHECK_MESSAGE(top.prepare(row, row, 0), std::invalid_argument, "gavel::speculative::target_only::prepare: n = 0, must be >= 1");
+  CHECK(message_of([&] { (void)top.prepare(row, row, 4); }) ==
+        "gavel::speculative::target_only::prepare: n = 4, must be <= vocabulary size 3");
+  CHECK(message_of([&] { (void)top.prepare(row, row, 0); }) == "gavel::speculative::target_only::prepare: n = 0, must be >= 1");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "support/speculative_laws.hpp"
+#include "speculative/laws.hpp"
 
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/tree.hpp>

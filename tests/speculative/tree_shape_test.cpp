@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/messages.hpp"
-#include "support/speculative_laws.hpp"
+#include "speculative/laws.hpp"
 
 #include <gavel/speculative/tree_shape.hpp>
 
@@ -130,7 +130,7 @@ TEST_CASE("a single chance makes chains, and the best chain is the closed form",
     CHECK(*table.expected_tokens(k, k) == Approx((1.0 - std::pow(a, static_cast<double>(k))) / (1.0 - a)));
     if (k > 1) CHECK_FALSE(table.expected_tokens(k, k - 1).has_value());
   }
-  // Fixed candidate length K: (draft_time K + verify_time) over (1 - a^(K+1)) / (1 - a) tokens; here without the pass for the last level.
+  // Fixed draft length K: (draft_time K + verify_time) over (1 - a^(K+1)) / (1 - a) tokens; here without the pass for the last level.
   const tree_shape best = table.fastest([](std::size_t, std::size_t levels) { return static_cast<double>(levels - 1) + 8.0; });
   double least = HUGE_VAL;
   for (double k = 0.0; k <= 19.0; k += 1.0) least = (std::min)(least, (k + 8.0) * (1.0 - a) / (1.0 - std::pow(a, k + 1.0)));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <gavel/speculative/verification.hpp>
+#include <gavel/speculative/detail/verification.hpp>
 
 #include "support/catch.hpp"
 #include "support/scripted_generator.hpp"
-#include "support/speculative_laws.hpp"
+#include "speculative/laws.hpp"
 
 #include <cmath>
 #include <limits>

@@ -4,9 +4,11 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
+#include <limits>
 
 namespace gavel::testing {
+
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 /// Distance of two doubles in units in the last place: 0 for equal ones, huge if either is NaN.
 inline std::uint64_t ulps(double a, double b) {

@@ -48,7 +48,7 @@ inline std::string case_kind(const std::string& name) {
 }
 
 /// Runs every case of a reference file through the handler of its kind; an unknown kind fails. Prints `reference NN-slug: k/n cases`.
-/// A handler gets the case's inputs, expected values, and tolerance ({"abs": x} or {"rel": x}).
+/// A handler gets the case's inputs, expected values, and tolerance (see `is_within`).
 class reference_file {
  public:
   using handler = std::function<void(const json& inputs, const json& expected, const json& tolerance)>;
@@ -86,14 +86,30 @@ class reference_file {
   json document_;
 };
 
-/// |actual - expected| within the case's absolute or relative tolerance; both must be finite.
+/// Whether @p actual meets any of the bounds that a tolerance names: "abs", "rel" (of the expected value) or "log_abs" (of the logarithms).
+/// An unknown bound fails the test.
+inline bool is_within(double actual, double expected, const json& tolerance) {
+  bool within = false;
+  std::size_t bounds = 0;
+  for (const auto& [name, value] : tolerance.items()) {
+    if (name == "note") continue;
+    const double bound = value.get<double>();
+    ++bounds;
+    if (name == "abs") within |= std::abs(actual - expected) <= bound;
+    else if (name == "rel") within |= std::abs(actual - expected) <= bound * std::abs(expected);
+    else if (name == "log_abs") within |= actual > 0.0 && expected > 0.0 && std::abs(std::log(actual / expected)) <= bound;
+    else FAIL("unknown tolerance \"" << name << "\"");
+  }
+  REQUIRE(bounds > 0);
+  return within;
+}
+
+/// @p actual agrees with @p expected; both must be finite.
 inline void check_close(double actual, double expected, const json& tolerance, const std::string& what = "") {
   INFO(what << ": actual " << actual << ", expected " << expected);
   REQUIRE(std::isfinite(actual));
   REQUIRE(std::isfinite(expected));
-  const double bound =
-      tolerance.contains("abs") ? tolerance.at("abs").get<double>() : tolerance.at("rel").get<double>() * std::abs(expected);
-  REQUIRE(std::abs(actual - expected) <= bound);
+  REQUIRE(is_within(actual, expected, tolerance));
 }
 
 template <class Values>

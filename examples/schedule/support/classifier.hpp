@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/network.hpp>
 #include <gavel/core/philox.hpp>
 #include <gavel/core/variates.hpp>
+#include <gavel/solvers/network.hpp>
 
 #include <Eigen/Core>
 

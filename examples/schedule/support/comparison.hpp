@@ -3,7 +3,7 @@
 
 #include "schedule/support/workloads.hpp"
 
-#include <gavel/core/statistics.hpp>
+#include <gavel/core/moments.hpp>
 
 #include <algorithm>
 #include <atomic>

@@ -3,8 +3,8 @@
 
 #include "schedule/support/loss_curves.hpp"
 
+#include <gavel/core/intervals.hpp>
 #include <gavel/core/philox.hpp>
-#include <gavel/core/statistics.hpp>
 #include <gavel/schedule/annealing_areas.hpp>
 #include <gavel/schedule/annealing_bootstrap.hpp>
 #include <gavel/schedule/annealing_fit.hpp>

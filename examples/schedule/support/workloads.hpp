@@ -4,12 +4,12 @@
 #include "schedule/support/classifier.hpp"
 #include "support/corpus.hpp"
 
-#include <gavel/core/optimizers.hpp>
 #include <gavel/core/philox.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/variates.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
 #include <gavel/schedule/schedule_free.hpp>
+#include <gavel/solvers/optimizers.hpp>
 
 #include <algorithm>
 #include <array>

@@ -6,9 +6,9 @@
 
 #include <gavel/core/philox.hpp>
 #include <gavel/core/uniform.hpp>
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 #include <gavel/speculative/optimal_acceptance.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <time.h>  // clock_gettime
 

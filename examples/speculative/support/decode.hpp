@@ -9,7 +9,7 @@
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/block_verification.hpp>
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 #include <gavel/speculative/traversal_verification.hpp>
 #include <gavel/speculative/tree.hpp>
 

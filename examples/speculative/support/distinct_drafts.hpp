@@ -4,7 +4,7 @@
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/residual.hpp>
 #include <gavel/kernels/sample.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <algorithm>
 #include <cstddef>

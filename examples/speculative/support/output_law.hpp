@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/statistics.hpp>
+#include <gavel/core/goodness_of_fit.hpp>
 
 #include <array>
 #include <cstddef>

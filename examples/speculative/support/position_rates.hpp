@@ -4,9 +4,9 @@
 #include "speculative/support/distinct_drafts.hpp"
 
 #include <gavel/core/philox.hpp>
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 #include <gavel/speculative/optimal_acceptance.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -31,6 +31,16 @@
 #define GAVEL_BASE_ISA base
 #endif
 
+// Around code on vector types. g++ warns that they would cross calls differently with other flags; here they never cross a real call,
+// everything is inlined.
+#if defined(__clang__)
+#define GAVEL_VECTOR_CODE_BEGIN
+#define GAVEL_VECTOR_CODE_END
+#else
+#define GAVEL_VECTOR_CODE_BEGIN _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wpsabi\"")
+#define GAVEL_VECTOR_CODE_END _Pragma("GCC diagnostic pop")
+#endif
+
 namespace gavel::kernels {
 
 /// The instruction sets a kernel is compiled for.

@@ -10,10 +10,7 @@
 /// Entropy of a row and Kullback-Leibler divergence of two, in nats, computed in double whatever the storage: of probabilities, of softmax
 /// rows of logits, or of one of each (see row.hpp).
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::kernels {
 inline namespace GAVEL_BASE_ISA {
@@ -168,6 +165,4 @@ template <stored_scalar S>
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

@@ -9,10 +9,7 @@
 /// The library's own exp and log on vectors. Coefficients are Chebyshev interpolants on the reduced range, computed for this library in 60
 /// digits; they and the fused steps are fixed, so the bits are the same with every compiler, flag and instruction set that fuses.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::kernels {
 inline namespace GAVEL_BASE_ISA {
@@ -166,6 +163,4 @@ GAVEL_ALWAYS_INLINE double log_of(double x) {
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

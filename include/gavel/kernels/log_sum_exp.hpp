@@ -9,10 +9,7 @@
 /// @file
 /// The normaliser of a row of logits: log sum_i exp(x_i / temperature), in one pass over memory.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::kernels {
 
@@ -184,6 +181,4 @@ template <stored_scalar S>
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

@@ -14,10 +14,7 @@
 /// A row is cut into chunks that fit the first-level cache. Inside a chunk lanes add in their own type (at most 32 additions each in rows
 /// of up to 16,384 blocks, growing with the row beyond), chunks add in double, in index order.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::kernels {
 
@@ -302,6 +299,4 @@ template <class Row>
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

@@ -17,10 +17,7 @@
 /// may be contracted: a product that must round on its own before an addition goes through `rounded`. The portable path has no fused
 /// multiply-add and gives its own bits.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::kernels {
 
@@ -212,6 +209,4 @@ GAVEL_ALWAYS_INLINE auto dispatch(const Args&... args) {
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

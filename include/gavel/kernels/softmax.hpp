@@ -8,10 +8,7 @@
 /// @file
 /// softmax and log-softmax of a row of logits with temperature, in place or into another row.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::kernels {
 inline namespace GAVEL_BASE_ISA {
@@ -194,6 +191,4 @@ void log_softmax(const S* logits, std::size_t n, Out* log_probs, double temperat
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

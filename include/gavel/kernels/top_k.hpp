@@ -12,10 +12,7 @@
 /// The largest elements of a row: argmax, the k-th largest value, the k largest in order. One vectorised pass finds a bound from lane-wise
 /// maxima that only a few elements reach; those are sorted.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::kernels {
 inline namespace GAVEL_BASE_ISA {
@@ -247,6 +244,4 @@ template <stored_scalar S>
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

@@ -7,12 +7,13 @@
 #include <gavel/schedule/detail/annealing_problem.hpp>
 
 #include <gavel/core/error.hpp>
-#include <gavel/core/levenberg_marquardt.hpp>
+#include <gavel/core/intervals.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/ordering.hpp>
-#include <gavel/core/statistics.hpp>
+#include <gavel/core/quantiles.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
+#include <gavel/solvers/levenberg_marquardt.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -77,14 +78,6 @@ void resample_losses(const std::vector<std::size_t>& curve_ends, const std::vect
     }
     begin = end;
   }
-}
-
-// Linear between the order statistics of ascending values.
-[[nodiscard]] inline double percentile(std::span<const double> ascending, double p) noexcept {
-  const double place = p * static_cast<double>(ascending.size() - 1);
-  const auto k = static_cast<std::size_t>(place);
-  if (k + 1 >= ascending.size()) return ascending[k];
-  return ascending[k] + (place - static_cast<double>(k)) * (ascending[k + 1] - ascending[k]);
 }
 
 }  // namespace detail
@@ -154,7 +147,7 @@ std::size_t bootstrap_intervals(const annealing_fit& fit, const annealing_observ
     }
     const std::span<double> values(predictions.data() + j * replicates, replicates);
     sort_values(values.data(), values.size(), [](double a, double b) { return a < b; });
-    out[j] = {detail::percentile(values, tail), detail::percentile(values, 1.0 - tail)};
+    out[j] = {quantile_of_sorted(values, tail), quantile_of_sorted(values, 1.0 - tail)};
   }
   return converged;
 }

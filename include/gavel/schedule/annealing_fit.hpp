@@ -7,9 +7,9 @@
 #include <gavel/schedule/detail/law_fit.hpp>
 
 #include <gavel/core/error.hpp>
-#include <gavel/core/levenberg_marquardt.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/views.hpp>
+#include <gavel/solvers/levenberg_marquardt.hpp>
 
 #include <array>
 #include <cmath>

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <gavel/core/error.hpp>
-#include <gavel/core/lbfgs.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
+#include <gavel/solvers/lbfgs.hpp>
 
 #include <cmath>
 #include <cstddef>

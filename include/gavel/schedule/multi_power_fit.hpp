@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gavel/core/error.hpp>
-#include <gavel/core/levenberg_marquardt.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/ordering.hpp>
 #include <gavel/core/views.hpp>
@@ -11,6 +10,7 @@
 #include <gavel/schedule/detail/rate_changes.hpp>
 #include <gavel/schedule/multi_power_law.hpp>
 #include <gavel/schedule/rate_source.hpp>
+#include <gavel/solvers/levenberg_marquardt.hpp>
 
 #include <array>
 #include <cmath>

@@ -3,7 +3,7 @@
 
 #include <gavel/core/error.hpp>
 #include <gavel/core/median_filter.hpp>
-#include <gavel/core/ordering.hpp>
+#include <gavel/core/quantiles.hpp>
 #include <gavel/core/views.hpp>
 
 #include <cmath>
@@ -78,13 +78,6 @@ inline void check_scale(const char* function, gradient_norm norm, double distanc
   if (!(base_rate > 0.0) || std::isinf(base_rate)) invalid_argument(function, "base_rate", base_rate, "must be finite and > 0");
 }
 
-/// The middle value in order, the upper one of two. Rearranges.
-inline double middle(std::vector<double>& values) noexcept {
-  const std::size_t at = values.size() / 2;
-  select_first(values.data(), values.size(), at + 1, [](double a, double b) { return a < b; });
-  return values[at];
-}
-
 /// A rate that leaves the range of doubles is the largest of them.
 inline double capped(double value) noexcept {
   constexpr double largest = (std::numeric_limits<double>::max)();
@@ -121,7 +114,7 @@ inline double write_refined_rates(vector_view<const double> norms, double typica
 
 inline double median_of(vector_view<const double> values) {
   std::vector<double> scratch(values.begin(), values.end());
-  return middle(scratch);
+  return upper_median(scratch);
 }
 
 }  // namespace detail
@@ -278,7 +271,7 @@ inline double typical_norm(const std::vector<double>& norms) {
   for (const double norm : norms) {
     if (norm > 0.0) positive.push_back(norm);
   }
-  return positive.empty() ? 0.0 : middle(positive);
+  return positive.empty() ? 0.0 : upper_median(positive);
 }
 
 /// The other choice of weights, w_t = lambda for all t: linear decay, with the guarantee D rms(norms) / sqrt T.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <gavel/core/error.hpp>
-#include <gavel/core/optimizers.hpp>
+#include <gavel/solvers/optimizers.hpp>
 
 #include <cmath>
 #include <concepts>

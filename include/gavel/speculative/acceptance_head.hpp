@@ -2,12 +2,12 @@
 #pragma once
 
 #include <gavel/core/error.hpp>
-#include <gavel/core/network.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/permutation.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/variates.hpp>
 #include <gavel/core/views.hpp>
+#include <gavel/solvers/network.hpp>
 #include <gavel/speculative/acceptance_loss.hpp>
 
 #include <Eigen/Core>

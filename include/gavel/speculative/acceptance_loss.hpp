@@ -5,8 +5,8 @@
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
-#include <gavel/speculative/candidate_length.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/draft_length.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <cmath>
 #include <concepts>

@@ -7,7 +7,7 @@
 #include <gavel/kernels/residual.hpp>
 #include <gavel/speculative/detail/residual_weights.hpp>
 #include <gavel/speculative/detail/rows.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <concepts>
 #include <cstddef>

@@ -5,7 +5,7 @@
 #include <gavel/kernels/residual.hpp>
 #include <gavel/kernels/sample.hpp>
 #include <gavel/speculative/sampling.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <cmath>
 #include <cstddef>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <gavel/kernels/top_k.hpp>
-#include <gavel/speculative/verification.hpp>
+#include <gavel/speculative/detail/verification.hpp>
 
 #include <cstddef>
 #include <span>

@@ -3,7 +3,7 @@
 
 #include <gavel/core/roots.hpp>
 #include <gavel/kernels/overlap.hpp>
-#include <gavel/speculative/verification.hpp>
+#include <gavel/speculative/detail/verification.hpp>
 
 #include <cstddef>
 #include <span>

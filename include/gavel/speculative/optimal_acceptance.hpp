@@ -8,7 +8,7 @@
 #include <gavel/speculative/detail/prefix_scan.hpp>
 #include <gavel/speculative/detail/ratio_histogram.hpp>
 #include <gavel/speculative/detail/top_set.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <cmath>
 #include <concepts>

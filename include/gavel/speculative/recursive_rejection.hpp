@@ -3,7 +3,7 @@
 
 #include <gavel/kernels/overlap.hpp>
 #include <gavel/kernels/residual.hpp>
-#include <gavel/speculative/verification.hpp>
+#include <gavel/speculative/detail/verification.hpp>
 
 #include <cstddef>
 #include <span>

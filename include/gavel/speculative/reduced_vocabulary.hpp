@@ -5,8 +5,8 @@
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/sample.hpp>
 #include <gavel/speculative/detail/rows.hpp>
-#include <gavel/speculative/types.hpp>
-#include <gavel/speculative/verification.hpp>
+#include <gavel/speculative/detail/verification.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <cstddef>
 #include <span>

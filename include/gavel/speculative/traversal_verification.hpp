@@ -8,7 +8,7 @@
 #include <gavel/speculative/detail/residual_weights.hpp>
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/tree.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <concepts>
 #include <cstddef>

@@ -5,7 +5,7 @@
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/tree.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <concepts>
 #include <cstddef>

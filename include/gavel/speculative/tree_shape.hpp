@@ -4,7 +4,7 @@
 #include <gavel/core/error.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/tree.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <concepts>
 #include <cstddef>

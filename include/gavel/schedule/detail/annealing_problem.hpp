@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/levenberg_marquardt.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/schedule/annealing_law.hpp>
 #include <gavel/schedule/detail/law_fit.hpp>
+#include <gavel/solvers/levenberg_marquardt.hpp>
 
 #include <array>
 #include <cmath>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/levenberg_marquardt.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/views.hpp>
+#include <gavel/solvers/levenberg_marquardt.hpp>
 
 #include <array>
 #include <cmath>

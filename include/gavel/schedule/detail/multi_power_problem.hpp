@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/levenberg_marquardt.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/schedule/detail/law_fit.hpp>
 #include <gavel/schedule/detail/rate_changes.hpp>
 #include <gavel/schedule/multi_power_law.hpp>
+#include <gavel/solvers/levenberg_marquardt.hpp>
 
 #include <array>
 #include <cmath>

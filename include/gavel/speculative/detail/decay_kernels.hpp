@@ -8,10 +8,7 @@
 /// @file
 /// Loops over groups of tokens and quadrature nodes, behind `iid_selection`.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::speculative::detail {
 
@@ -152,6 +149,4 @@ struct gram_kernel {
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::speculative::detail
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

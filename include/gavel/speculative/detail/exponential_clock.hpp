@@ -22,10 +22,7 @@
 /// factor of any set of light tokens follows from the power sums of their q, which do not depend on t. A heavy token multiplies by
 /// exp(-q t) + (1 - exp(-q t)) z.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::speculative::detail {
 inline namespace GAVEL_BASE_ISA {
@@ -371,6 +368,4 @@ class exponential_clock {
 
 }  // namespace gavel::speculative::detail
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

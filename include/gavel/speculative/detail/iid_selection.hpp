@@ -3,7 +3,7 @@
 
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/quadrature.hpp>
-#include <gavel/speculative/detail/cholesky.hpp>
+#include <gavel/solvers/cholesky.hpp>
 #include <gavel/speculative/detail/decay_kernels.hpp>
 
 #include <cmath>
@@ -123,7 +123,7 @@ class iid_selection {
     for (std::size_t i = 0; i < used_nodes_; ++i) {
       for (std::size_t j = 0; j <= i; ++j) gram_[i * nodes_ + j] = (i == j ? 1.0 : 0.0) - gram_[i * nodes_ + j];
     }
-    if (!solve_cholesky(gram_, nodes_, std::span<double>(rhs_).first(used_nodes_))) return false;
+    if (!cholesky_solve(gram_, nodes_, std::span<double>(rhs_).first(used_nodes_))) return false;
     for (std::size_t m = 0; m < nodes_; ++m) rhs_[m] *= column_[m];
     dot_.resize(groups_);
     double* const dot = dot_.data();

@@ -17,10 +17,7 @@
 /// @file
 /// The masses of p and q by bins of p/q in one streaming pass, and the exact best prefix for independent drafts from them.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::speculative::detail {
 inline namespace GAVEL_BASE_ISA {
@@ -292,6 +289,4 @@ class ratio_histogram {
 
 }  // namespace gavel::speculative::detail
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

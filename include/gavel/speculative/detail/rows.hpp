@@ -5,7 +5,7 @@
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/sample.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <cmath>
 #include <concepts>

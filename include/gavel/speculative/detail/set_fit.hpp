@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/speculative/detail/cholesky.hpp>
+#include <gavel/solvers/cholesky.hpp>
 #include <gavel/speculative/detail/projected_newton.hpp>
 #include <gavel/speculative/detail/set_selection.hpp>
 
@@ -109,7 +109,7 @@ class set_level {
       matrix_[i * count + i] += 1e-13 + 1e-12 * matrix_[i * count + i];
       rhs_[i] = -gradient[places_[i]];
     }
-    if (!solve_cholesky(matrix_, count, rhs_)) return false;
+    if (!cholesky_solve(matrix_, count, rhs_)) return false;
     for (std::size_t i = 0; i < count; ++i) step[places_[i]] = rhs_[i];
     return true;
   }

@@ -9,10 +9,7 @@
 /// @file
 /// Products over tokens for weighted choices among drafts without replacement, one token or two left out at a time.
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a real call: everything here is inlined
-#endif
+GAVEL_VECTOR_CODE_BEGIN
 
 namespace gavel::speculative::detail {
 
@@ -223,6 +220,4 @@ struct set_pairs_kernel {
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::speculative::detail
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
+GAVEL_VECTOR_CODE_END

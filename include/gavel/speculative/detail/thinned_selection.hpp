@@ -4,7 +4,7 @@
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/sample.hpp>
-#include <gavel/speculative/verification.hpp>
+#include <gavel/speculative/detail/verification.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -4,7 +4,7 @@
 #include <gavel/core/error.hpp>
 #include <gavel/kernels/top_k.hpp>
 #include <gavel/speculative/detail/rows.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <cstddef>
 #include <limits>

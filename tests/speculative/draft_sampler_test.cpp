@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <gavel/core/philox.hpp>
-#include <gavel/core/statistics.hpp>
-#include <gavel/speculative/draft_law.hpp>
+#include <gavel/core/goodness_of_fit.hpp>
+#include <gavel/speculative/draft_sampler.hpp>
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <array>
 #include <cmath>
@@ -14,10 +15,9 @@
 #include <vector>
 
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 using gavel::speculative::draft_law;
 using gavel::speculative::draft_probability;

@@ -2,9 +2,10 @@
 #include "support/catch.hpp"
 #include "support/messages.hpp"
 
-#include <gavel/core/statistics.hpp>
-#include <gavel/speculative/candidate_online.hpp>
-#include <gavel/speculative/candidate_simulation.hpp>
+#include <gavel/core/goodness_of_fit.hpp>
+#include <gavel/core/moments.hpp>
+#include <gavel/speculative/draft_length_online.hpp>
+#include <gavel/speculative/draft_length_simulation.hpp>
 
 #include <array>
 #include <cmath>
@@ -16,7 +17,6 @@
 using gavel::testing::message_of;
 
 using namespace gavel::speculative;
-using Catch::Matchers::Message;
 
 namespace {
 
@@ -67,11 +67,11 @@ static_assert(draft_source<independent_levels>);
 static_assert(draft_source<row_source<bigram_rows>>);
 static_assert(!draft_source<bigram_rows>);
 
-TEST_CASE("simulated rules agree with the exact cost model", "[speculative][candidate_simulation]") {
+TEST_CASE("simulated rules agree with the exact cost model", "[speculative][draft_length_simulation]") {
   const speculation_cost cost{1.0, 8.0};
   const simulation_options options{.tokens = 400'000, .seed = 11, .cost = cost};
   const independent_levels source(two_levels, two_probs);
-  const candidate_optimum optimum = optimal_candidate_length(two_levels, two_probs, cost);
+  const draft_length_optimum optimum = optimal_draft_length(two_levels, two_probs, cost);
 
   lookahead_rule best(optimum);
   fixed_length_rule fixed(5);
@@ -103,10 +103,10 @@ TEST_CASE("simulated rules agree with the exact cost model", "[speculative][cand
   CHECK(adaptive.counts.time_per_token(cost) == adaptive.time_per_token.value);
 }
 
-TEST_CASE("standard errors are calibrated over seeds", "[speculative][candidate_simulation]") {
+TEST_CASE("standard errors are calibrated over seeds", "[speculative][draft_length_simulation]") {
   const speculation_cost cost{1.0, 8.0};
   const independent_levels source(two_levels, two_probs);
-  const candidate_optimum optimum = optimal_candidate_length(two_levels, two_probs, cost);
+  const draft_length_optimum optimum = optimal_draft_length(two_levels, two_probs, cost);
   double squares = 0.0;
   constexpr int seeds = 40;
   for (int seed = 0; seed < seeds; ++seed) {
@@ -119,11 +119,11 @@ TEST_CASE("standard errors are calibrated over seeds", "[speculative][candidate_
   CHECK(squares / seeds < 1.8);
 }
 
-TEST_CASE("common random numbers make differences precise", "[speculative][candidate_simulation]") {
+TEST_CASE("common random numbers make differences precise", "[speculative][draft_length_simulation]") {
   const speculation_cost cost{1.0, 8.0};
   const simulation_options options{.tokens = 100'000, .seed = 3, .cost = cost};
   const independent_levels source(two_levels, two_probs);
-  lookahead_rule best(optimal_candidate_length(two_levels, two_probs, cost));
+  lookahead_rule best(optimal_draft_length(two_levels, two_probs, cost));
   fixed_length_rule five(5);
   fixed_length_rule six(6);
   fixed_length_rule again(5);
@@ -143,14 +143,15 @@ TEST_CASE("common random numbers make differences precise", "[speculative][candi
   CHECK(another_seed.counts != results[1].counts);
 }
 
-TEST_CASE("the online rule reaches the optimum without being told anything", "[speculative][candidate_simulation][candidate_online]") {
+TEST_CASE("the online rule reaches the optimum without being told anything",
+          "[speculative][draft_length_simulation][draft_length_online]") {
   struct setting {
     std::vector<double> acceptance, probs;
     speculation_cost cost;
   };
   for (const setting& s : {setting{{0.95, 0.3}, {0.75, 0.25}, {1.0, 8.0}}, setting{{0.99, 0.8, 0.2}, {0.6, 0.25, 0.15}, {1.0, 12.0}},
                            setting{{0.8}, {1.0}, {1.0, 10.0}}, setting{{0.9, 0.45}, {0.6, 0.4}, {1.0, 6.0}}}) {
-    const candidate_optimum optimum = optimal_candidate_length(s.acceptance, s.probs, s.cost);
+    const draft_length_optimum optimum = optimal_draft_length(s.acceptance, s.probs, s.cost);
     online_rule rule({.cost = s.cost, .max_length = 40});
     const auto result =
         simulate_length_rule(independent_levels(s.acceptance, s.probs), rule, {.tokens = 200'000, .seed = 5, .cost = s.cost});
@@ -167,7 +168,7 @@ TEST_CASE("the online rule reaches the optimum without being told anything", "[s
   CHECK(result.time_per_token.value < 1.2 * 1.06);
 }
 
-TEST_CASE("whatever the rule, the text has exactly the target's law", "[speculative][candidate_simulation]") {
+TEST_CASE("whatever the rule, the text has exactly the target's law", "[speculative][draft_length_simulation]") {
   const std::vector<token_id> prompt{0};
   const auto predictor = [](std::span<const token_id> text, std::span<const double> q, token_id token) {
     return q[token] > 0.3 && text.back() != token ? 0.95 : 0.5;
@@ -194,7 +195,7 @@ TEST_CASE("whatever the rule, the text has exactly the target's law", "[speculat
   CHECK(law_p_value(wrong.text(), 5) < 1e-6);
 }
 
-TEST_CASE("equal models: every draft is accepted, no residual is ever drawn", "[speculative][candidate_simulation]") {
+TEST_CASE("equal models: every draft is accepted, no residual is ever drawn", "[speculative][draft_length_simulation]") {
   row_source source(5, std::vector<token_id>{1}, [](std::span<const token_id> text, std::span<double> p, std::span<double> q) {
     bigram_rows{}(text, p, q);
     for (std::size_t x = 0; x < p.size(); ++x) q[x] = p[x];
@@ -206,7 +207,7 @@ TEST_CASE("equal models: every draft is accepted, no residual is ever drawn", "[
 }
 
 TEST_CASE("a lagging rule gets predictions one token late, and rounds end at the simulation's bound",
-          "[speculative][candidate_simulation]") {
+          "[speculative][draft_length_simulation]") {
   // Level by position in the round: 0.9, 0.5, 0.9, 0.9, ... With threshold 0.3 the risk appears with token 2.
   struct scripted {
     std::size_t drafted = 0;
@@ -226,7 +227,7 @@ TEST_CASE("a lagging rule gets predictions one token late, and rounds end at the
   CHECK(results[2].verification_rate.value == Approx(1.0 / 51.0).epsilon(1e-12));
 }
 
-TEST_CASE("simulation: bad input is named", "[speculative][candidate_simulation][errors]") {
+TEST_CASE("simulation: bad input is named", "[speculative][draft_length_simulation][errors]") {
   const independent_levels source(two_levels, two_probs);
   fixed_length_rule rule;
   CHECK(message_of([&] { (void)simulate_length_rule(source, rule, {.tokens = 1000}); }) ==
@@ -241,14 +242,14 @@ TEST_CASE("simulation: bad input is named", "[speculative][candidate_simulation]
         "gavel::speculative::independent_levels: probs.size() = 2, must be acceptance.size() 1");
   CHECK(message_of([] { independent_levels(std::vector{-0.5}, std::vector{1.0}); }) ==
         "domain: gavel::speculative::independent_levels: acceptance[0] = -0.5, must be in [0, 1]");
-  CHECK_THROWS_MATCHES(independent_levels(std::vector{0.5}, std::vector{0.9}), std::domain_error,
-                       Message("gavel::speculative::independent_levels: sum of probs = 0.9, must be 1 within 1e-06"));
+  CHECK(message_of([&] { (void)independent_levels(std::vector{0.5}, std::vector{0.9}); }) ==
+        "domain: gavel::speculative::independent_levels: sum of probs = 0.9, must be 1 within 1e-06");
   CHECK(message_of([] { row_source(0, std::vector<token_id>{}, bigram_rows{}); }) ==
         "gavel::speculative::row_source: vocabulary = 0, must be >= 1");
   row_source broken(2, std::vector<token_id>{0}, [](std::span<const token_id>, std::span<double> p, std::span<double> q) {
     p[0] = p[1] = q[0] = 0.5;
     q[1] = 0.4;
   });
-  CHECK_THROWS_MATCHES(simulate_length_rule(broken, rule, {}), std::domain_error,
-                       Message("gavel::speculative::row_source: sum of q = 0.9, must be 1 within 1e-06"));
+  CHECK(message_of([&] { (void)simulate_length_rule(broken, rule, {}); }) ==
+        "domain: gavel::speculative::row_source: sum of q = 0.9, must be 1 within 1e-06");
 }

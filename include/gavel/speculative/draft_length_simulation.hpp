@@ -9,10 +9,10 @@
 #include <gavel/kernels/overlap.hpp>
 #include <gavel/kernels/sample.hpp>
 #include <gavel/speculative/acceptance_loss.hpp>
-#include <gavel/speculative/candidate_length.hpp>
-#include <gavel/speculative/candidate_optimum.hpp>
+#include <gavel/speculative/draft_length.hpp>
+#include <gavel/speculative/draft_length_optimum.hpp>
 #include <gavel/speculative/detail/residual_weights.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <array>
 #include <cmath>
@@ -25,7 +25,7 @@
 #include <vector>
 
 /// @file
-/// Which candidate-length rule is best for a pair of models and a machine? Simulated decoding of the same text under each rule with common
+/// Which draft-length rule is best for a pair of models and a machine? Simulated decoding of the same text under each rule with common
 /// random numbers, so that rules differ by what they decide and not by luck.
 
 namespace gavel::speculative {
@@ -46,7 +46,7 @@ concept draft_source = std::copy_constructible<S> && requires(S source, philox4x
 };
 
 /// Tokens of independent difficulty: every position's acceptance probability is drawn from a few levels. The prediction shown to rules is
-/// exact, and so is the confidence (both are the level); the entropy is zero, which says nothing. The setting of `optimal_candidate_length`.
+/// exact, and so is the confidence (both are the level); the entropy is zero, which says nothing. The setting of `optimal_draft_length`.
 class independent_levels {
  public:
   /// @param acceptance acceptance probability of each level, `[L]`, in [0, 1]

@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
-#include <gavel/speculative/candidate_online.hpp>
+#include <gavel/speculative/draft_length_online.hpp>
 
 #include <cstddef>
 #include <limits>
 #include <string>
 
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 using namespace gavel::speculative;
-using Catch::Matchers::Message;
 
-namespace {
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-}  // namespace
+namespace {}  // namespace
 
 static_assert(length_rule<online_rule>);
 
-TEST_CASE("online rule: estimates are running averages with a prior", "[speculative][candidate_online]") {
+TEST_CASE("online rule: estimates are running averages with a prior", "[speculative][draft_length_online]") {
   online_rule rule({.cost = {1.0, 8.0}, .prior_acceptance = 0.5, .prior_weight = 2.0});
   CHECK(rule.mean_acceptance() == 0.5);
   CHECK(rule.time_per_token() == 8.0);
@@ -40,7 +37,7 @@ TEST_CASE("online rule: estimates are running averages with a prior", "[speculat
   CHECK(rule.rejection_threshold() == Approx(1.0 - 1.0 / (rule.time_per_token() * rule.mean_acceptance())).epsilon(1e-14));
 }
 
-TEST_CASE("online rule stops where its own product crosses its own threshold", "[speculative][candidate_online]") {
+TEST_CASE("online rule stops where its own product crosses its own threshold", "[speculative][draft_length_online]") {
   online_rule rule({.cost = {1.0, 8.0}, .max_length = 30});
   for (int i = 0; i < 200; ++i) {
     rule.add_overlap(0.97, 0.9);
@@ -69,7 +66,7 @@ TEST_CASE("online rule stops where its own product crosses its own threshold", "
   CHECK(drafted == 4);
 }
 
-TEST_CASE("online rule probes when drafting looks hopeless, and recovers", "[speculative][candidate_online]") {
+TEST_CASE("online rule probes when drafting looks hopeless, and recovers", "[speculative][draft_length_online]") {
   online_rule rule({.cost = {1.0, 3.0}, .probe_interval = 8});
   for (int i = 0; i < 50; ++i) rule.add_overlap(0.5, 0.05);
   rule.end_round(0, 1);
@@ -89,7 +86,7 @@ TEST_CASE("online rule probes when drafting looks hopeless, and recovers", "[spe
   CHECK(rule.keep_drafting({.top_prob = 0.5}));
 }
 
-TEST_CASE("acceptance statistics: buckets and merging", "[speculative][candidate_online]") {
+TEST_CASE("acceptance statistics: buckets and merging", "[speculative][draft_length_online]") {
   CHECK(acceptance_statistics::bucket_of(0.0) == 0);
   CHECK(acceptance_statistics::bucket_of(0.0624) == 0);
   CHECK(acceptance_statistics::bucket_of(0.0625) == 1);
@@ -123,21 +120,21 @@ TEST_CASE("acceptance statistics: buckets and merging", "[speculative][candidate
   CHECK(continued.mean_acceptance() == whole.mean_acceptance());
 }
 
-TEST_CASE("online rule: bad input is named and changes nothing", "[speculative][candidate_online][errors]") {
+TEST_CASE("online rule: bad input is named and changes nothing", "[speculative][draft_length_online][errors]") {
   const std::string prefix = "gavel::speculative::online_rule: ";
   CHECK(message_of([] { online_rule({.cost = {1.0, -2.0}}); }) == prefix + "target_time = -2, must be finite and > 0");
   CHECK(message_of([] { online_rule({.max_length = 0}); }) == prefix + "max_length = 0, must be >= 1");
   CHECK(message_of([] { online_rule({.probe_interval = 0}); }) == prefix + "probe_interval = 0, must be >= 1");
   CHECK(message_of([] { online_rule({.prior_acceptance = 1.1}); }) == prefix + "prior_acceptance = 1.1, must be in [0, 1]");
   CHECK(message_of([] { online_rule({.prior_weight = 0.0}); }) == prefix + "prior_weight = 0, must be finite and > 0");
-  CHECK_THROWS_MATCHES(online_rule({.prior_weight = not_a_number}), std::domain_error,
-                       Message(prefix + "prior_weight = nan, must be finite and > 0"));
+  CHECK(message_of([&] { (void)online_rule({.prior_weight = not_a_number}); }) ==
+        std::string("domain: ") + prefix + "prior_weight = nan, must be finite and > 0");
   online_rule rule;
   const online_rule before = rule;
   CHECK(message_of([&] { rule.add_overlap(0.5, 1.5); }) ==
         "domain: gavel::speculative::acceptance_statistics::add_overlap: overlap = 1.5, must be in [0, 1]");
-  CHECK_THROWS_MATCHES(rule.add_overlap(not_a_number, 0.5), std::domain_error,
-                       Message("gavel::speculative::acceptance_statistics::add_overlap: top_prob = nan, must be in [0, 1]"));
+  CHECK(message_of([&] { (void)rule.add_overlap(not_a_number, 0.5); }) ==
+        "domain: gavel::speculative::acceptance_statistics::add_overlap: top_prob = nan, must be in [0, 1]");
   CHECK(message_of([&] { (void)rule.keep_drafting({.top_prob = -1.0}); }) ==
         "domain: gavel::speculative::online_rule::keep_drafting: top_prob = -1, must be in [0, 1]");
   CHECK(message_of([&] { rule.end_round(2, 1); }) == "gavel::speculative::online_rule::end_round: accepted = 2, must be <= drafted 1");

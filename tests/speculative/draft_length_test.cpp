@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
-#include <gavel/speculative/candidate_length.hpp>
+#include <gavel/speculative/draft_length.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -11,13 +12,11 @@
 #include <vector>
 
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 using namespace gavel::speculative;
-using Catch::Matchers::Message;
 
 namespace {
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 // One round of the engine's loop; the prediction for token t arrives `lag` tokens late.
 std::size_t drafts_of_round(threshold_rule& rule, const std::vector<double>& predicted) {
@@ -54,7 +53,7 @@ struct forgets_end_round {
 static_assert(!length_rule<near_miss::forgets_end_round>);
 static_assert(!length_rule<int>);
 
-TEST_CASE("threshold rule follows its definition for every threshold, bound and lag", "[speculative][candidate_length]") {
+TEST_CASE("threshold rule follows its definition for every threshold, bound and lag", "[speculative][draft_length]") {
   const std::vector<double> predicted{0.9, 0.8, 1.0, 0.7, 0.99, 0.5, 0.95, 0.6, 0.9, 0.9, 0.9, 0.9};
   for (const double threshold : {0.0, 0.1, 0.28, 0.3, 0.5, 0.8, 1.0}) {
     for (std::size_t min_length = 0; min_length <= 6; ++min_length) {
@@ -80,7 +79,7 @@ TEST_CASE("threshold rule follows its definition for every threshold, bound and 
   }
 }
 
-TEST_CASE("threshold rule: comparison is strict, zero and one are extremes", "[speculative][candidate_length]") {
+TEST_CASE("threshold rule: comparison is strict, zero and one are extremes", "[speculative][draft_length]") {
   threshold_rule strict({.threshold = 0.5, .min_length = 1, .max_length = 3, .lag = 0});
   CHECK(drafts_of_round(strict, {0.5, 0.999, 0.9}) == 2);  // 1 - 0.5 > 0.5 is false
   threshold_rule never({.threshold = 1.0, .min_length = 1, .max_length = 7, .lag = 0});
@@ -91,7 +90,7 @@ TEST_CASE("threshold rule: comparison is strict, zero and one are extremes", "[s
   CHECK(drafts_of_round(at_once, {1.0, 1.0, 0x1.fffffffffffffp-1, 0.5}) == 3);  // the first predicted risk, however small
 }
 
-TEST_CASE("threshold rule: long rounds do not underflow", "[speculative][candidate_length]") {
+TEST_CASE("threshold rule: long rounds do not underflow", "[speculative][draft_length]") {
   threshold_rule rule({.threshold = 1.0, .min_length = 1, .max_length = 5000, .lag = 0});
   CHECK(drafts_of_round(rule, std::vector<double>(5000, 0.5)) == 5000);
   CHECK(rule.product() == 0.0);  // the product itself is below the smallest double
@@ -104,7 +103,7 @@ TEST_CASE("threshold rule: long rounds do not underflow", "[speculative][candida
   CHECK(sure.rejection_prob() == Approx(2.0 * risk - risk * risk).epsilon(1e-13));
 }
 
-TEST_CASE("every rule stops at the end of a sequence", "[speculative][candidate_length]") {
+TEST_CASE("every rule stops at the end of a sequence", "[speculative][draft_length]") {
   const draft_observation end{.end_of_sequence = true};
   threshold_rule threshold({.threshold = 1.0, .min_length = 5, .max_length = 20, .lag = 0});
   fixed_length_rule fixed(7);
@@ -120,7 +119,7 @@ TEST_CASE("every rule stops at the end of a sequence", "[speculative][candidate_
   CHECK(drafts_of_round(listed, end) == 1);
 }
 
-TEST_CASE("fixed and listed lengths", "[speculative][candidate_length]") {
+TEST_CASE("fixed and listed lengths", "[speculative][draft_length]") {
   for (std::size_t length = 0; length < 8; ++length) {
     fixed_length_rule rule(length);
     CHECK(drafts_of_round(rule, {}) == length);
@@ -136,7 +135,7 @@ TEST_CASE("fixed and listed lengths", "[speculative][candidate_length]") {
         "gavel::speculative::listed_length_rule::begin_round: round = 4, must be < lengths.size() 4");
 }
 
-TEST_CASE("heuristic: two more after full success, one less otherwise, never below one", "[speculative][candidate_length]") {
+TEST_CASE("heuristic: two more after full success, one less otherwise, never below one", "[speculative][draft_length]") {
   heuristic_rule rule;
   CHECK(rule.length() == 5);
   CHECK(drafts_of_round(rule, {}) == 5);
@@ -163,7 +162,7 @@ TEST_CASE("heuristic: two more after full success, one less otherwise, never bel
   CHECK(huge.length() == std::numeric_limits<std::size_t>::max());  // saturates, does not wrap
 }
 
-TEST_CASE("confidence and entropy rules", "[speculative][candidate_length]") {
+TEST_CASE("confidence and entropy rules", "[speculative][draft_length]") {
   confidence_rule confidence({.threshold = 0.4, .min_length = 1, .max_length = 9});
   CHECK(drafts_of_round(confidence, {.top_prob = 0.39}) == 1);
   CHECK(drafts_of_round(confidence, {.top_prob = 0.4}) == 9);  // strictly below
@@ -179,7 +178,7 @@ TEST_CASE("confidence and entropy rules", "[speculative][candidate_length]") {
   CHECK(drafts_of_round(entropy, {.entropy = std::numeric_limits<double>::infinity()}) == 1);
 }
 
-TEST_CASE("observe_draft: largest probability and entropy in nats", "[speculative][candidate_length]") {
+TEST_CASE("observe_draft: largest probability and entropy in nats", "[speculative][draft_length]") {
   const draft_observation uniform = observe_draft(std::vector<double>(8, 0.125));
   CHECK(uniform.top_prob == 0.125);
   CHECK(uniform.entropy == Approx(std::log(8.0)).epsilon(1e-14));
@@ -197,19 +196,18 @@ TEST_CASE("observe_draft: largest probability and entropy in nats", "[speculativ
         "gavel::speculative::observe_draft: probs.size() = 0, must be >= 1");
   CHECK(message_of([] { (void)observe_draft(std::vector<double>{0.5, -0.25}); }) ==
         "domain: gavel::speculative::observe_draft: probs[1] = -0.25, must be in [0, 1]");
-  CHECK_THROWS_MATCHES(observe_draft(std::vector<double>{0.5, not_a_number}), std::domain_error,
-                       Message("gavel::speculative::observe_draft: probs[1] = nan, must be in [0, 1]"));
-  CHECK_THROWS_MATCHES(observe_draft(std::vector<double>{1.5}), std::domain_error,
-                       Message("gavel::speculative::observe_draft: probs[0] = 1.5, must be in [0, 1]"));
+  CHECK(message_of([&] { (void)observe_draft(std::vector<double>{0.5, not_a_number}); }) ==
+        "domain: gavel::speculative::observe_draft: probs[1] = nan, must be in [0, 1]");
+  CHECK(message_of([&] { (void)observe_draft(std::vector<double>{1.5}); }) ==
+        "domain: gavel::speculative::observe_draft: probs[0] = 1.5, must be in [0, 1]");
 }
 
-TEST_CASE("options out of range are named", "[speculative][candidate_length][errors]") {
+TEST_CASE("options out of range are named", "[speculative][draft_length][errors]") {
   const std::string prefix = "gavel::speculative::";
   CHECK(message_of([] { threshold_rule({.threshold = 1.5}); }) == prefix + "threshold_rule: threshold = 1.5, must be in [0, 1]");
-  CHECK_THROWS_MATCHES(threshold_rule({.threshold = -0.1}), std::invalid_argument,
-                       Message(prefix + "threshold_rule: threshold = -0.1, must be in [0, 1]"));
-  CHECK_THROWS_MATCHES(threshold_rule({.threshold = not_a_number}), std::domain_error,
-                       Message(prefix + "threshold_rule: threshold = nan, must be in [0, 1]"));
+  CHECK(message_of([&] { (void)threshold_rule({.threshold = -0.1}); }) == prefix + "threshold_rule: threshold = -0.1, must be in [0, 1]");
+  CHECK(message_of([&] { (void)threshold_rule({.threshold = not_a_number}); }) ==
+        std::string("domain: ") + prefix + "threshold_rule: threshold = nan, must be in [0, 1]");
   CHECK(message_of([] { threshold_rule({.min_length = 6, .max_length = 5}); }) ==
         prefix + "threshold_rule: min_length = 6, must be <= max_length 5");
   CHECK(message_of([] { threshold_rule({.min_length = 0, .max_length = 0}); }) == prefix + "threshold_rule: max_length = 0, must be >= 1");
@@ -223,34 +221,34 @@ TEST_CASE("options out of range are named", "[speculative][candidate_length][err
   CHECK(message_of([] { entropy_rule({.scale = -1.0}); }) == prefix + "entropy_rule: scale = -1, must be finite and >= 0");
   CHECK(message_of([] { entropy_rule({.scale = std::numeric_limits<double>::infinity()}); }) ==
         prefix + "entropy_rule: scale = inf, must be finite and >= 0");
-  CHECK_THROWS_MATCHES(entropy_rule({.scale = not_a_number}), std::domain_error,
-                       Message(prefix + "entropy_rule: scale = nan, must be finite and >= 0"));
+  CHECK(message_of([&] { (void)entropy_rule({.scale = not_a_number}); }) ==
+        std::string("domain: ") + prefix + "entropy_rule: scale = nan, must be finite and >= 0");
   CHECK(message_of([] { entropy_rule({.threshold = 1.25}); }) == prefix + "entropy_rule: threshold = 1.25, must be in [0, 1]");
 }
 
-TEST_CASE("bad observations throw and leave the rule as it was", "[speculative][candidate_length][errors]") {
+TEST_CASE("bad observations throw and leave the rule as it was", "[speculative][draft_length][errors]") {
   threshold_rule threshold({.lag = 0});
   (void)threshold.begin_round();
   CHECK(threshold.keep_drafting({.predicted_acceptance = 0.9}));
   const threshold_rule before = threshold;
   CHECK(message_of([&] { (void)threshold.keep_drafting({.predicted_acceptance = -0.5}); }) ==
         "domain: gavel::speculative::threshold_rule::keep_drafting: predicted_acceptance = -0.5, must be in [0, 1]");
-  CHECK_THROWS_MATCHES(threshold.keep_drafting({.predicted_acceptance = not_a_number}), std::domain_error,
-                       Message("gavel::speculative::threshold_rule::keep_drafting: predicted_acceptance = nan, must be in [0, 1]"));
-  CHECK_THROWS_MATCHES(threshold.keep_drafting({.predicted_acceptance = 1.00000001}), std::domain_error,
-                       Message("gavel::speculative::threshold_rule::keep_drafting: predicted_acceptance = 1.00000001, must be in [0, 1]"));
+  CHECK(message_of([&] { (void)threshold.keep_drafting({.predicted_acceptance = not_a_number}); }) ==
+        "domain: gavel::speculative::threshold_rule::keep_drafting: predicted_acceptance = nan, must be in [0, 1]");
+  CHECK(message_of([&] { (void)threshold.keep_drafting({.predicted_acceptance = 1.00000001}); }) ==
+        "domain: gavel::speculative::threshold_rule::keep_drafting: predicted_acceptance = 1.00000001, must be in [0, 1]");
   CHECK(threshold == before);
 
   confidence_rule confidence;
   CHECK(message_of([&] { (void)confidence.keep_drafting({.top_prob = 1.5}); }) ==
         "domain: gavel::speculative::confidence_rule::keep_drafting: top_prob = 1.5, must be in [0, 1]");
-  CHECK_THROWS_MATCHES(confidence.keep_drafting({.top_prob = not_a_number}), std::domain_error,
-                       Message("gavel::speculative::confidence_rule::keep_drafting: top_prob = nan, must be in [0, 1]"));
+  CHECK(message_of([&] { (void)confidence.keep_drafting({.top_prob = not_a_number}); }) ==
+        "domain: gavel::speculative::confidence_rule::keep_drafting: top_prob = nan, must be in [0, 1]");
   CHECK(confidence == confidence_rule());
   entropy_rule entropy;
   CHECK(message_of([&] { (void)entropy.keep_drafting({.entropy = -0.5}); }) ==
         "domain: gavel::speculative::entropy_rule::keep_drafting: entropy = -0.5, must be >= 0");
-  CHECK_THROWS_MATCHES(entropy.keep_drafting({.entropy = not_a_number}), std::domain_error,
-                       Message("gavel::speculative::entropy_rule::keep_drafting: entropy = nan, must be >= 0"));
+  CHECK(message_of([&] { (void)entropy.keep_drafting({.entropy = not_a_number}); }) ==
+        "domain: gavel::speculative::entropy_rule::keep_drafting: entropy = nan, must be >= 0");
   CHECK(entropy == entropy_rule());
 }

@@ -4,7 +4,7 @@
 #include <gavel/core/error.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/views.hpp>
-#include <gavel/speculative/candidate_length.hpp>
+#include <gavel/speculative/draft_length.hpp>
 
 #include <array>
 #include <cmath>
@@ -13,7 +13,7 @@
 
 /// @file
 /// What a round of speculation costs, and the best possible stopping rule when the difficulties of successive tokens are independent
-/// draws from a few levels: the yardstick for every candidate-length rule.
+/// draws from a few levels: the yardstick for every draft-length rule.
 /// @par Source Huang, Guo, Wang, 2024, arXiv 2405.19715 (cost decomposition, threshold theorem); the closed form for independent
 ///             difficulties is the one-step look-ahead rule of a monotone stopping problem.
 
@@ -75,7 +75,7 @@ struct speculation_counts {
   /// N_target / N, 0 before the first token. Plain decoding has 1.
   [[nodiscard]] double verification_rate() const noexcept { return ratio(rounds); }
   /// Time per emitted token, 0 before the first token.
-  /// @throws as `optimal_candidate_length` for a bad @p cost
+  /// @throws as `optimal_draft_length` for a bad @p cost
   [[nodiscard]] double time_per_token(const speculation_cost& cost) const {
     detail::check_cost("gavel::speculative::speculation_counts::time_per_token", cost);
     if (tokens == 0) return 0.0;
@@ -136,14 +136,14 @@ struct fixed_length_optimum {
   return best;
 }
 
-/// How `optimal_candidate_length` ended.
+/// How `optimal_draft_length` ended.
 enum class optimum_status {
   converged,        ///< the optimum, to rounding
   never_speculate,  ///< drafting cannot pay: t_d >= g m, in particular whenever t_d >= t_t; the optimum is plain decoding
   state_limit       ///< too many states within the limit given: the answer is the best fixed length, which the optimum can only beat
 };
 
-/// Limits of `optimal_candidate_length`.
+/// Limits of `optimal_draft_length`.
 struct optimum_options {
   std::size_t max_length = 256;        ///< drafts per round at most, >= 1. Binds only for levels very close to 1
   std::size_t max_states = 1'000'000;  ///< states summed per iteration at most, >= 1
@@ -152,7 +152,7 @@ struct optimum_options {
 };
 
 /// The optimal stopping rule for independent difficulties and what it achieves.
-struct candidate_optimum {
+struct draft_length_optimum {
   double time_per_token = 0.0;        ///< g
   double mean_acceptance = 0.0;       ///< m
   double rejection_threshold = 0.0;   ///< h* = 1 - t_d / (g m), clamped at 0: stop once P(some draft is rejected) >= h*
@@ -236,9 +236,9 @@ class level_walk {
 ///         NaN or outside [0, 1], @p probs is not a distribution or a time is NaN
 /// @note O(states) per step, at most about ten steps, no allocation: far below 1 ms for three levels at realistic costs.
 /// @par Source Huang, Guo, Wang, 2024, arXiv 2405.19715, threshold theorem, specialised to independent difficulties.
-[[nodiscard]] inline candidate_optimum optimal_candidate_length(vector_view<const double> acceptance, vector_view<const double> probs,
-                                                                const speculation_cost& cost, const optimum_options& options = {}) {
-  constexpr const char* function = "gavel::speculative::optimal_candidate_length";
+[[nodiscard]] inline draft_length_optimum optimal_draft_length(vector_view<const double> acceptance, vector_view<const double> probs,
+                                                               const speculation_cost& cost, const optimum_options& options = {}) {
+  constexpr const char* function = "gavel::speculative::optimal_draft_length";
   if (acceptance.empty()) invalid_argument(function, "acceptance.size()", acceptance.size(), "must be >= 1");
   if (acceptance.size() > detail::level_walk::max_levels) {
     invalid_argument(function, "acceptance.size()", acceptance.size(), "must be <=", detail::level_walk::max_levels);
@@ -253,7 +253,7 @@ class level_walk {
   if (options.max_length < 1) invalid_argument(function, "max_length", options.max_length, "must be >= 1");
   if (options.max_states < 1) invalid_argument(function, "max_states", options.max_states, "must be >= 1");
 
-  candidate_optimum result;
+  draft_length_optimum result;
   double total_prob = 0.0;
   for (std::size_t i = 0; i < acceptance.size(); ++i) {
     result.mean_acceptance += probs[i] * acceptance[i];
@@ -301,7 +301,7 @@ class lookahead_rule {
   /// The rule that attains @p optimum (for `state_limit`: the look-ahead at the best fixed length's time per token).
   /// @param max_length drafts after which a round always ends, >= 1
   /// @throws std::invalid_argument if @p max_length < 1
-  explicit lookahead_rule(const candidate_optimum& optimum, std::size_t max_length = 256)
+  explicit lookahead_rule(const draft_length_optimum& optimum, std::size_t max_length = 256)
       : log_floor_(optimum.status == optimum_status::never_speculate ? 0.0 : std::log1p(-optimum.rejection_threshold)),
         max_length_(max_length) {
     if (max_length < 1) invalid_argument("gavel::speculative::lookahead_rule", "max_length", max_length, "must be >= 1");

@@ -2,15 +2,15 @@
 #pragma once
 
 #include <gavel/core/error.hpp>
-#include <gavel/speculative/candidate_length.hpp>
-#include <gavel/speculative/candidate_optimum.hpp>
+#include <gavel/speculative/draft_length.hpp>
+#include <gavel/speculative/draft_length_optimum.hpp>
 
 #include <array>
 #include <cmath>
 #include <cstddef>
 
 /// @file
-/// A candidate-length rule that needs no trained head and no tuning: it learns, while it decodes, how acceptance follows from the draft
+/// A draft-length rule that needs no trained head and no tuning: it learns, while it decodes, how acceptance follows from the draft
 /// model's confidence, and plugs running averages into the optimal one-step look-ahead rule.
 
 namespace gavel::speculative {
@@ -74,7 +74,7 @@ struct online_options {
 
 /// Continues while c_k > t_d / (g m), with every quantity estimated: c_k is the product of predicted acceptances (mean overlap of the
 /// token's confidence bucket), m the mean overlap over all positions, g the running time per token. As g falls, longer rounds stop paying
-/// and the rule settles at the fixed point that `optimal_candidate_length` computes.
+/// and the rule settles at the fixed point that `optimal_draft_length` computes.
 ///
 /// Feed `add_overlap(top_prob, overlap)` once per verified position, up to and including the first rejected one (later positions follow a
 /// text that the target did not write), and call `end_round`. O(1) per token plus one sum over the buckets per round; no allocation.

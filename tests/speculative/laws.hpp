@@ -3,7 +3,7 @@
 
 #include "support/catch.hpp"
 
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <algorithm>
 #include <cmath>

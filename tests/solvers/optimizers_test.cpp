@@ -2,8 +2,9 @@
 #include "support/allocation_counter.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
-#include <gavel/core/optimizers.hpp>
+#include <gavel/solvers/optimizers.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -13,10 +14,10 @@
 #include <vector>
 
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 static_assert(gavel::gradient_optimizer<gavel::sgd<double>, double>);

@@ -2,8 +2,9 @@
 #include "support/allocation_counter.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
-#include <gavel/core/nelder_mead.hpp>
+#include <gavel/solvers/nelder_mead.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -17,10 +18,10 @@ using gavel::nelder_mead;
 using gavel::nelder_mead_result;
 using gavel::nelder_mead_status;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 using point = std::span<const double>;

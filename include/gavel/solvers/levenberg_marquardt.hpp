@@ -3,6 +3,7 @@
 
 #include <gavel/core/error.hpp>
 #include <gavel/core/numerics.hpp>
+#include <gavel/solvers/cholesky.hpp>
 
 #include <array>
 #include <cmath>
@@ -95,26 +96,19 @@ struct quadratic_model {
   /// Moves @p point by the damped step of the free parameters, cut at the bounds; returns the decrease it promises, or -1 where the damped
   /// curvature is not positive definite.
   double step(double damping, const levenberg_marquardt_options<N>& options, std::array<double, N>& point) const noexcept {
-    std::array<std::array<double, N>, N> factor{};  // Cholesky, scaled to a unit diagonal
+    std::array<double, N * N> factor{};  // scaled to a unit diagonal
     std::array<double, N> solution{};
     for (std::size_t j = 0; j < N; ++j) {
-      for (std::size_t l = 0; l <= j; ++l) {
-        double value = curvature[j][l] * scale[j] * scale[l];
-        if (j == l) value += scale[j] == 0.0 ? 1.0 : damping;
-        for (std::size_t k = 0; k < l; ++k) value -= factor[j][k] * factor[l][k];
-        if (j != l) factor[j][l] = value / factor[l][l];
-        else if (value > 1e-15) factor[j][j] = std::sqrt(value);
-        else return -1.0;
-      }
+      for (std::size_t l = 0; l <= j; ++l) factor[j * N + l] = curvature[j][l] * scale[j] * scale[l];
+      factor[j * N + j] += scale[j] == 0.0 ? 1.0 : damping;
       solution[j] = -gradient[j] * scale[j];
-      for (std::size_t k = 0; k < j; ++k) solution[j] -= factor[j][k] * solution[k];
-      solution[j] /= factor[j][j];
     }
+    if (!cholesky_factor(factor, N, N, 1e-15)) return -1.0;
+    cholesky_forward(factor, N, solution);
     double promised = 0.0;
     for (const double part : solution) promised += 0.5 * part * part;
-    for (std::size_t j = N; j-- > 0;) {
-      for (std::size_t k = j + 1; k < N; ++k) solution[j] -= factor[k][j] * solution[k];
-      solution[j] /= factor[j][j];
+    cholesky_backward(factor, N, solution);
+    for (std::size_t j = 0; j < N; ++j) {
       if (scale[j] == 0.0) continue;
       const double next = point[j] + solution[j] * scale[j];
       point[j] = next > options.upper[j] ? options.upper[j] : next > options.lower[j] ? next : options.lower[j];

@@ -3,7 +3,7 @@
 #include "support/catch.hpp"
 #include "support/messages.hpp"
 
-#include <gavel/core/network.hpp>
+#include <gavel/solvers/network.hpp>
 #include <gavel/core/philox.hpp>
 #include <gavel/core/variates.hpp>
 

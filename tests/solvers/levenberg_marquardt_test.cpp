@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <gavel/core/levenberg_marquardt.hpp>
+#include <gavel/solvers/levenberg_marquardt.hpp>
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/random.hpp>
 
@@ -19,10 +20,10 @@ using gavel::infinity;
 using gavel::levenberg_marquardt;
 using gavel::levenberg_marquardt_status;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 using pair = std::array<double, 2>;
 using triple = std::array<double, 3>;
 

@@ -11,7 +11,7 @@
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/detail/top_set.hpp>
 #include <gavel/speculative/sampling.hpp>
-#include <gavel/speculative/types.hpp>
+#include <gavel/speculative/verifier.hpp>
 
 #include <cmath>
 #include <concepts>

@@ -4,8 +4,8 @@
 
 #include <gavel/kernels/residual.hpp>
 #include <gavel/speculative/acceptance_loss.hpp>
-#include <gavel/speculative/candidate_length.hpp>
-#include <gavel/speculative/candidate_optimum.hpp>
+#include <gavel/speculative/draft_length.hpp>
+#include <gavel/speculative/draft_length_optimum.hpp>
 #include <gavel/speculative/chain.hpp>
 
 #include <algorithm>
@@ -39,7 +39,7 @@ void policy(const json& inputs, const json& expected, const json& tolerance) {
   const auto acceptance = inputs.at("acceptance_values").get<std::vector<double>>();
   const auto probs = inputs.at("probabilities").get<std::vector<double>>();
   const speculation_cost cost{inputs.at("draft_time").get<double>(), inputs.at("target_time").get<double>()};
-  const candidate_optimum found = optimal_candidate_length(acceptance, probs, cost);
+  const draft_length_optimum found = optimal_draft_length(acceptance, probs, cost);
   const auto close = [&](double actual, const char* key) {
     const auto value = expected.at(key).get<double>();
     if (value == 0.0) {
@@ -153,7 +153,7 @@ void verify_round(const json& inputs, const json& expected, const json& toleranc
 
 }  // namespace
 
-TEST_CASE("reference 03: candidate length", "[speculative][candidate_length][reference]") {
+TEST_CASE("reference 03: draft length", "[speculative][draft_length][reference]") {
   gavel::testing::reference_file("03-specdec-plus-plus")
       .run({{"easy_hard", policy},
             {"three_levels", policy},

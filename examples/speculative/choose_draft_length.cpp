@@ -5,11 +5,11 @@
 // first on models of independent token difficulty, where the optimum is known exactly, then end to end on a pair of bigram models with a
 // trained acceptance head, where the text of every rule is tested against the target's law.
 //
-//   choose_candidate_length [--tokens N] [--draft-time T] [--target-time T] [--csv FILE]
+//   choose_draft_length [--tokens N] [--draft-time T] [--target-time T] [--csv FILE]
 //
 // Exit codes: 0 all right, 1 bad arguments or a file that cannot be written, 2 a result contradicts the theory.
 #include <gavel/core/philox.hpp>
-#include <gavel/core/statistics.hpp>
+#include <gavel/core/goodness_of_fit.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/variates.hpp>
 #include <gavel/core/views.hpp>
@@ -17,10 +17,10 @@
 #include <gavel/kernels/sample.hpp>
 #include <gavel/kernels/softmax.hpp>
 #include <gavel/speculative/acceptance_head.hpp>
-#include <gavel/speculative/candidate_length.hpp>
-#include <gavel/speculative/candidate_online.hpp>
-#include <gavel/speculative/candidate_optimum.hpp>
-#include <gavel/speculative/candidate_simulation.hpp>
+#include <gavel/speculative/draft_length.hpp>
+#include <gavel/speculative/draft_length_online.hpp>
+#include <gavel/speculative/draft_length_optimum.hpp>
+#include <gavel/speculative/draft_length_simulation.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -71,7 +71,7 @@ class csv_file {
   }
   [[nodiscard]] bool close() {
     if (file_ != nullptr) ok_ = std::fclose(file_.release()) == 0 && ok_;
-    if (!ok_) std::fprintf(stderr, "choose_candidate_length: cannot write %s\n", path_.c_str());
+    if (!ok_) std::fprintf(stderr, "choose_draft_length: cannot write %s\n", path_.c_str());
     return ok_;
   }
 
@@ -112,7 +112,7 @@ bool independent_part(const settings& run, csv_file& csv) {
   for (const difficulty_model& model : models) {
     progress(model.name);
     const auto before = std::chrono::steady_clock::now();
-    const candidate_optimum optimum = optimal_candidate_length(model.acceptance, model.probs, model.cost);
+    const draft_length_optimum optimum = optimal_draft_length(model.acceptance, model.probs, model.cost);
     microseconds = std::max(microseconds, std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - before).count());
     const simulation_options options{.tokens = 4 * run.tokens, .seed = run.seed, .cost = model.cost};
     lookahead_rule best(optimum);
@@ -310,7 +310,7 @@ bool end_to_end_part(const settings& run, csv_file& csv) {
   std::sort(overlaps.begin(), overlaps.end());
   std::vector<double> levels(8);
   for (std::size_t i = 0; i < overlaps.size(); ++i) levels[i / 1024] += overlaps[i] / 1024.0;
-  const candidate_optimum optimum = optimal_candidate_length(levels, std::vector<double>(8, 0.125), run.cost, {.max_length = 40});
+  const draft_length_optimum optimum = optimal_draft_length(levels, std::vector<double>(8, 0.125), run.cost, {.max_length = 40});
 
   struct row {
     std::string name;

@@ -3,7 +3,7 @@
 
 #include <gavel/core/error.hpp>
 #include <gavel/core/numerics.hpp>
-#include <gavel/core/optimizers.hpp>
+#include <gavel/solvers/optimizers.hpp>
 
 #include <Eigen/Core>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <gavel/core/lbfgs.hpp>
+#include <gavel/solvers/lbfgs.hpp>
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/random.hpp>
 
@@ -17,10 +18,10 @@ using gavel::lbfgs;
 using gavel::lbfgs_result;
 using gavel::lbfgs_status;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 double rosenbrock(std::span<const double> x, std::span<double> g) {

@@ -9,103 +9,11 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <optional>
 
 /// @file
-/// Means with their uncertainty, intervals for a rate, and tests of counts against a law. What is undefined (the mean of nothing, the
-/// variance of one number) is an empty optional, never NaN.
+/// Tests of observed counts against a distribution.
 
 namespace gavel {
-
-/// Count, mean and spread of a stream of numbers, in constant memory; shards are combined with `merge`.
-///
-/// An aggregate: store the three fields and you have stored everything.
-/// @par Source
-/// Welford, "Note on a method for calculating corrected sums of squares and products" (1962); the merge by Chan, Golub, LeVeque,
-/// "Updating formulae and a pairwise algorithm for computing sample variances" (1979), equation 2.1.
-struct moments {
-  std::uint64_t count = 0;          ///< numbers seen
-  double center = 0.0;              ///< their mean; 0 if none
-  double squared_deviations = 0.0;  ///< sum of squared distances to the mean
-
-  /// Adds one number.
-  /// @throws std::domain_error if @p value is NaN or infinite (nothing is changed then)
-  void add(double value) {
-    if (!std::isfinite(value)) domain_error("gavel::moments::add", "value", value, "must be finite");
-    ++count;
-    const double distance = value - center;
-    center += distance / static_cast<double>(count);
-    squared_deviations += distance * (value - center);
-  }
-
-  /// Adds everything that @p other has seen: up to rounding the same as adding its numbers one by one, in any grouping.
-  void merge(const moments& other) {
-    if (other.count == 0) return;
-    if (count == 0) {
-      *this = other;
-      return;
-    }
-    const double mine = static_cast<double>(count);
-    const double theirs = static_cast<double>(other.count);
-    const double distance = other.center - center;
-    count += other.count;
-    center += distance * (theirs / (mine + theirs));
-    squared_deviations += other.squared_deviations + distance * distance * (mine * (theirs / (mine + theirs)));
-  }
-
-  [[nodiscard]] double sum() const { return center * static_cast<double>(count); }
-  /// Empty if nothing was added.
-  [[nodiscard]] std::optional<double> mean() const {
-    if (count == 0) return std::nullopt;
-    return center;
-  }
-  /// The unbiased sample variance (divided by count - 1); empty below two numbers.
-  [[nodiscard]] std::optional<double> variance() const {
-    if (count < 2) return std::nullopt;
-    return squared_deviations / static_cast<double>(count - 1);
-  }
-  /// The standard error of the mean, sqrt(variance / count); empty below two numbers.
-  [[nodiscard]] std::optional<double> standard_error() const {
-    if (count < 2) return std::nullopt;
-    return std::sqrt(squared_deviations / static_cast<double>(count - 1) / static_cast<double>(count));
-  }
-  [[nodiscard]] friend bool operator==(const moments&, const moments&) = default;
-};
-
-/// The combination of two shards.
-[[nodiscard]] inline moments merge(moments a, const moments& b) {
-  a.merge(b);
-  return a;
-}
-
-/// A range of plausible values, both ends included.
-struct interval {
-  double lower = 0.0;
-  double upper = 1.0;
-  [[nodiscard]] friend bool operator==(const interval&, const interval&) = default;
-};
-
-/// How sure one may be of a success rate: the Wilson score interval, which stays inside [0, 1] and works at 0 and n successes.
-/// @param successes  <= trials
-/// @param trials     0 gives [0, 1]: nothing is known
-/// @param confidence in (0, 1), the coverage aimed at
-/// @throws std::invalid_argument if a parameter is out of range
-/// @par Source
-/// Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
-[[nodiscard]] inline interval wilson_interval(std::uint64_t successes, std::uint64_t trials, double confidence = 0.95) {
-  constexpr const char* name = "gavel::wilson_interval";
-  if (successes > trials) invalid_argument(name, "successes", successes, "must be <= trials", trials);
-  if (!(confidence > 0.0 && confidence < 1.0)) invalid_argument(name, "confidence", confidence, "must be in (0, 1)");
-  if (trials == 0) return {0.0, 1.0};
-  const double n = static_cast<double>(trials);
-  const double rate = static_cast<double>(successes) / n;
-  const double z = -normal_quantile(0.5 * (1.0 - confidence));
-  const double shrink = 1.0 / (1.0 + z * z / n);
-  const double center = (rate + z * z / (2.0 * n)) * shrink;
-  const double half = z * std::sqrt(rate * (1.0 - rate) / n + z * z / (4.0 * n * n)) * shrink;
-  return {successes == 0 ? 0.0 : (std::fmax)(center - half, 0.0), successes == trials ? 1.0 : (std::fmin)(center + half, 1.0)};
-}
 
 /// Probability that a chi-square variable exceeds @p statistic.
 /// @param statistic          >= 0, infinity allowed (gives 0)
