@@ -20,10 +20,8 @@ namespace detail {
 template <class Isa, class Row>
 GAVEL_ALWAYS_INLINE void load_wide(const Row& row, std::size_t i, std::size_t count, double (&wide)[block_size<typename Row::compute>]) {
   using T = typename Row::compute;
-  typename Isa::template vec<T> block[Isa::vectors];
-  load_block<Isa>(row, i, count, block);
   T values[block_size<T>];
-  std::memcpy(values, block, sizeof values);
+  (void)Isa::template call<block_kernel>(row, i, count, static_cast<T*>(values));
   for (std::size_t k = 0; k < block_size<T>; ++k) wide[k] = static_cast<double>(values[k]);
 }
 

@@ -57,7 +57,7 @@ GAVEL_ALWAYS_INLINE compute_type<S> max_range(const S* x, std::size_t begin, std
   }
   for (std::size_t j = 0; j < Isa::vectors && i < end; ++j, i += lanes) {
     vec v;
-    kernels::load_part<Isa>(v, x + i, end - i < lanes ? end - i : lanes, -std::numeric_limits<T>::infinity());
+    kernels::load<Isa>(v, x + i, end - i, -std::numeric_limits<T>::infinity());
     largest[j] = v > largest[j] ? v : largest[j];
   }
   return max_block<Isa, T>(largest);
@@ -93,7 +93,7 @@ GAVEL_ALWAYS_INLINE chunk_summary summarize_chunk(const S* x, std::size_t begin,
   return result;
 }
 
-/// Joins chunk summaries into that of the row; @p scales, if given, receives exp((chunk maximum - maximum) / temperature).
+/// Joins chunk summaries into that of the row; @p scales receives exp((chunk maximum - maximum) / temperature).
 template <class Isa>
 GAVEL_ALWAYS_INLINE logits_summary join(const chunk_summary* chunks, std::size_t count, double inverse_temperature, double* scales) {
   logits_summary row;
@@ -111,7 +111,7 @@ GAVEL_ALWAYS_INLINE logits_summary join(const chunk_summary* chunks, std::size_t
   for (std::size_t c = 0; c < count; ++c) {
     double gap = (chunks[c].maximum - row.maximum) * inverse_temperature;
     const double scale = exp_of<Isa>(gap < -1e4 ? -1e4 : gap);
-    if (scales != nullptr) scales[c] = scale;
+    scales[c] = scale;
     double part = chunks[c].sum * scale;
     rounded(part);
     row.sum += part;
@@ -122,18 +122,48 @@ GAVEL_ALWAYS_INLINE logits_summary join(const chunk_summary* chunks, std::size_t
   return row;
 }
 
+/// The summary of a row and, for u >= 0, an index drawn from its softmax: one kernel, so that programs which need both carry one.
+struct logits_draw {
+  logits_summary row;
+  std::size_t index = not_found;
+};
+
 struct summarize_kernel {
   template <class Isa, stored_scalar S>
-  static GAVEL_ALWAYS_INLINE logits_summary run(const S* x, std::size_t n, double inverse_temperature, double cutoff) {
-    const std::size_t size = chunk_size<compute_type<S>>(n);
+  static GAVEL_ALWAYS_INLINE logits_draw run(const S* x, std::size_t n, double inverse_temperature, double cutoff, double u) {
+    using T = compute_type<S>;
+    const std::size_t size = chunk_size<T>(n);
     chunk_summary chunks[max_chunks];
+    double scales[max_chunks];
     std::size_t count = 0;
     for (std::size_t begin = 0; begin < n; begin += size) {
       chunks[count++] = summarize_chunk<Isa>(x, begin, n - begin < size ? n : begin + size, inverse_temperature, cutoff);
     }
-    return join<Isa>(chunks, count, inverse_temperature, nullptr);
+    logits_draw draw{join<Isa>(chunks, count, inverse_temperature, scales)};
+    if (!(u >= 0.0) || !(draw.row.sum > 0.0)) return draw;
+    double left = u * draw.row.sum;
+    rounded(left);
+    double target = 0.0;
+    std::size_t chosen = 0;  // the chunk that holds the target, else (rounding) the last one with weight
+    for (std::size_t c = 0; c < count; ++c) {
+      double weight = chunks[c].sum * scales[c];
+      rounded(weight);
+      if (weight > 0.0) {
+        chosen = c;
+        target = left;
+        if (left < weight) break;
+      }
+      left -= weight;
+    }
+    const std::size_t begin = chosen * size;
+    const logits_row<S> weights{x, static_cast<T>(chunks[chosen].maximum), static_cast<T>(inverse_temperature), T{1},
+                                static_cast<T>(cutoff)};
+    draw.index = locate<Isa>(weights, begin, n - begin < size ? n : begin + size, target / scales[chosen]);
+    return draw;
   }
 };
+
+inline constexpr double no_draw = -1.0;
 
 }  // namespace detail
 
@@ -142,11 +172,11 @@ struct summarize_kernel {
 ///                    further below the maximum than the row's type can say counts as -inf.
 /// @param temperature > 0; float and 16-bit rows take one outside [3e-39, 7e44], double rows one below 6e-309, for the nearest inside
 /// @param cutoff      a number of the row's type: logits below it count as -inf (see `truncation_cutoff`)
-/// @note No allocation, 8 KiB of stack. Time: two walks over each cache-resident chunk, one read of memory.
+/// @note No allocation, 12 KiB of stack. Time: two walks over each cache-resident chunk, one read of memory.
 template <stored_scalar S>
 [[nodiscard]] logits_summary summarize(const S* logits, std::size_t n, double temperature = 1.0,
                                        double cutoff = -std::numeric_limits<double>::infinity()) {
-  return dispatch<detail::summarize_kernel>(logits, n, detail::inverse_temperature_of<S>(temperature), cutoff);
+  return dispatch<detail::summarize_kernel>(logits, n, detail::inverse_temperature_of<S>(temperature), cutoff, detail::no_draw).row;
 }
 
 /// log sum_i exp(x_i / temperature), without overflow.

@@ -8,8 +8,8 @@
 
 /// @file
 /// Rows of weights as the kernels read them, without ever writing them: probabilities as they lie in memory, the softmax of a row of
-/// logits, the residual of two rows. A row is a small value with `load<Isa>(block_vector, index)` and `load_part`; summing and sampling are
-/// written once, here, for all of them.
+/// logits, the residual of two rows. A row is a small value with `load<Isa>(vector, index, count)`, which gives the first `count` weights from
+/// an index on; summing and sampling are written once, here, for all of them.
 ///
 /// A row is cut into chunks that fit the first-level cache. Inside a chunk lanes add in their own type (at most 32 additions each in rows
 /// of up to 16,384 blocks, growing with the row beyond), chunks add in double, in index order.
@@ -30,12 +30,8 @@ struct weights_row {
   const T* data = nullptr;
 
   template <class Isa>
-  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
-    kernels::load<Isa>(v, data + i);
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
-    kernels::load_part<Isa>(v, data + i, count, compute{0});
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
+    kernels::load<Isa>(v, data + i, count, compute{0});
   }
 };
 
@@ -51,8 +47,9 @@ struct logits_row {
   compute cutoff = -std::numeric_limits<compute>::infinity();
 
   template <class Isa>
-  GAVEL_ALWAYS_INLINE void transform(typename Isa::template vec<compute>& v) const {
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
     using vec = typename Isa::template vec<compute>;
+    kernels::load<Isa>(v, data + i, count, -std::numeric_limits<compute>::infinity());
     vec x = (v - shift) * inverse_temperature;
     exp_in_place<Isa>(x);
     x *= scale;
@@ -62,16 +59,6 @@ struct logits_row {
     } else {
       v = x;
     }
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
-    kernels::load<Isa>(v, data + i);
-    transform<Isa>(v);
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
-    kernels::load_part<Isa>(v, data + i, count, -std::numeric_limits<compute>::infinity());
-    transform<Isa>(v);
   }
 };
 
@@ -87,8 +74,11 @@ struct residual_row {
   compute floor = 0;
 
   template <class Isa>
-  GAVEL_ALWAYS_INLINE void combine(typename Isa::template vec<compute>& v, const typename Isa::template vec<compute>& q_values) const {
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
     using vec = typename Isa::template vec<compute>;
+    vec q_values;
+    p.template load<Isa>(v, i, count);
+    q.template load<Isa>(q_values, i, count);
     vec minus_scale;
     fill(minus_scale, -q_scale);
     vec left;
@@ -96,20 +86,6 @@ struct residual_row {
     vec least = v * floor;
     rounded(least);
     v = left > least ? left : least;
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
-    typename Isa::template vec<compute> q_values;
-    p.template load<Isa>(v, i);
-    q.template load<Isa>(q_values, i);
-    combine<Isa>(v, q_values);
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
-    typename Isa::template vec<compute> q_values;
-    p.template load_part<Isa>(v, i, count);
-    q.template load_part<Isa>(q_values, i, count);
-    combine<Isa>(v, q_values);
   }
 };
 
@@ -123,24 +99,13 @@ struct overlap_row {
   compute q_scale = 1;
 
   template <class Isa>
-  GAVEL_ALWAYS_INLINE void combine(typename Isa::template vec<compute>& v, const typename Isa::template vec<compute>& q_values) const {
-    typename Isa::template vec<compute> scaled = q_values * q_scale;
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
+    typename Isa::template vec<compute> scaled;
+    p.template load<Isa>(v, i, count);
+    q.template load<Isa>(scaled, i, count);
+    scaled *= q_scale;
     rounded(scaled);
     v = v < scaled ? v : scaled;
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
-    typename Isa::template vec<compute> q_values;
-    p.template load<Isa>(v, i);
-    q.template load<Isa>(q_values, i);
-    combine<Isa>(v, q_values);
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
-    typename Isa::template vec<compute> q_values;
-    p.template load_part<Isa>(v, i, count);
-    q.template load_part<Isa>(q_values, i, count);
-    combine<Isa>(v, q_values);
   }
 };
 
@@ -155,23 +120,20 @@ template <class T>
   return blocks_per_chunk * block_size<T>;
 }
 
-/// Loads block elements [i, i + count) of a row, zero weight beyond.
-template <class Isa, class Row>
-GAVEL_ALWAYS_INLINE void load_block(const Row& row, std::size_t i, std::size_t count,
-                                    typename Isa::template vec<typename Row::compute> (&block)[Isa::vectors]) {
-  constexpr std::size_t lanes = Isa::template lanes<typename Row::compute>;
-  for (std::size_t j = 0; j < Isa::vectors; ++j) {
-    const std::size_t offset = j * lanes;
-    const std::size_t left = count > offset ? count - offset : 0;
-    if (left >= lanes) {
-      row.template load<Isa>(block[j], i + offset);
-    } else if (left > 0) {
-      row.template load_part<Isa>(block[j], i + offset, left);
-    } else {
-      block[j] = typename Isa::template vec<typename Row::compute>{};
+/// Writes the weights [i, i + count) of a row, zero beyond, to a block.
+struct block_kernel {
+  template <class Isa, class Row>
+  static GAVEL_ALWAYS_INLINE int run(const Row& row, std::size_t i, std::size_t count, typename Row::compute* block) {
+    using vec = typename Isa::template vec<typename Row::compute>;
+    constexpr std::size_t lanes = Isa::template lanes<typename Row::compute>;
+    for (std::size_t offset = 0; offset < block_size<typename Row::compute>; offset += lanes) {
+      vec v = {};
+      if (offset < count) row.template load<Isa>(v, i + offset, count - offset);
+      store(block + offset, v);
     }
+    return 0;
   }
-}
+};
 
 /// The sum of the weights [begin, end).
 template <class Isa, class Row>
@@ -184,14 +146,16 @@ GAVEL_ALWAYS_INLINE double sum_range(const Row& row, std::size_t begin, std::siz
   for (; i + block_size<T> <= end; i += block_size<T>) {
     for (std::size_t j = 0; j < Isa::vectors; ++j) {
       typename Isa::template vec<T> v;
-      row.template load<Isa>(v, i + j * lanes);
+      row.template load<Isa>(v, i + j * lanes, lanes);
       sums[j] += v;
     }
   }
   if (i < end) {
-    typename Isa::template vec<T> block[Isa::vectors];
-    load_block<Isa>(row, i, end - i, block);
-    for (std::size_t j = 0; j < Isa::vectors; ++j) sums[j] += block[j];
+    typename Isa::template vec<T> rest[Isa::vectors];
+    T block[block_size<T>];
+    (void)Isa::template call<block_kernel>(row, i, end - i, static_cast<T*>(block));
+    std::memcpy(rest, block, sizeof rest);
+    for (std::size_t j = 0; j < Isa::vectors; ++j) sums[j] += rest[j];
   }
   return sum_block<Isa, T>(sums);
 }
@@ -204,10 +168,10 @@ GAVEL_ALWAYS_INLINE std::size_t locate(const Row& row, std::size_t begin, std::s
   std::size_t last_positive = not_found;
   for (std::size_t i = begin; i < end; i += block_size<T>) {
     const std::size_t count = end - i < block_size<T> ? end - i : block_size<T>;
-    typename Isa::template vec<T> block[Isa::vectors];
-    load_block<Isa>(row, i, count, block);
     T values[block_size<T>];
-    std::memcpy(values, block, sizeof values);
+    (void)Isa::template call<block_kernel>(row, i, count, static_cast<T*>(values));
+    typename Isa::template vec<T> block[Isa::vectors];
+    std::memcpy(block, values, sizeof block);
     const double sum = sum_block<Isa, T>(block);
     if (sum > 0.0) {
       if (target < sum) {

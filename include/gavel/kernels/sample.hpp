@@ -12,43 +12,6 @@
 
 namespace gavel::kernels {
 inline namespace GAVEL_BASE_ISA {
-namespace detail {
-
-struct sample_logits_kernel {
-  template <class Isa, stored_scalar S>
-  static GAVEL_ALWAYS_INLINE std::size_t run(const S* x, std::size_t n, double u, double inverse_temperature, double cutoff) {
-    using T = compute_type<S>;
-    const std::size_t size = chunk_size<T>(n);
-    chunk_summary chunks[max_chunks];
-    double scales[max_chunks];
-    std::size_t count = 0;
-    for (std::size_t begin = 0; begin < n; begin += size) {
-      chunks[count++] = summarize_chunk<Isa>(x, begin, n - begin < size ? n : begin + size, inverse_temperature, cutoff);
-    }
-    const logits_summary row = join<Isa>(chunks, count, inverse_temperature, scales);
-    if (!(row.sum > 0.0)) return not_found;
-    double left = u * row.sum;
-    rounded(left);
-    double target = 0.0;
-    std::size_t chosen = 0;  // the chunk that holds the target, else (rounding) the last one with weight
-    for (std::size_t c = 0; c < count; ++c) {
-      double weight = chunks[c].sum * scales[c];
-      rounded(weight);
-      if (weight > 0.0) {
-        chosen = c;
-        target = left;
-        if (left < weight) break;
-      }
-      left -= weight;
-    }
-    const std::size_t begin = chosen * size;
-    const logits_row<S> weights{x, static_cast<T>(chunks[chosen].maximum), static_cast<T>(inverse_temperature), T{1},
-                                static_cast<T>(cutoff)};
-    return locate<Isa>(weights, begin, n - begin < size ? n : begin + size, target / scales[chosen]);
-  }
-};
-
-}  // namespace detail
 
 /// Draws index i with probability weights_i / sum of weights.
 /// @param weights [n], finite and >= 0, in any scale whose sum is finite in the row's type; an index of zero weight is never returned
@@ -68,7 +31,7 @@ template <stored_scalar S>
 template <stored_scalar S>
 [[nodiscard]] std::size_t sample_logits(const S* logits, std::size_t n, double u, double temperature = 1.0,
                                         double cutoff = -std::numeric_limits<double>::infinity()) {
-  return dispatch<detail::sample_logits_kernel>(logits, n, u, detail::inverse_temperature_of<S>(temperature), cutoff);
+  return dispatch<detail::summarize_kernel>(logits, n, detail::inverse_temperature_of<S>(temperature), cutoff, u).index;
 }
 
 }  // namespace GAVEL_BASE_ISA

@@ -49,8 +49,15 @@ struct vector_types {
   static constexpr std::size_t vectors = 256 / Bytes;
 };
 
+// Each instruction set also runs a kernel, `call<Kernel>(args...)` = `Kernel::run<Isa>(args...)`, as a function of its own that carries the
+// `target` attribute: what several kernels need only at the end of a row is compiled once that way instead of into each of them.
+
 /// Vectors of 16 bytes (SSE2, NEON or whatever the compiler makes of them), product and sum rounded separately.
 struct portable_isa : vector_types<16> {
+  template <class Kernel, class... Args>
+  static GAVEL_NOINLINE auto call(const Args&... args) {
+    return Kernel::template run<portable_isa>(args...);
+  }
   template <class V>
   static GAVEL_ALWAYS_INLINE void fma(V& result, const V& a, const V& b, const V& c) {
     const V product = a * b;
@@ -61,17 +68,18 @@ struct portable_isa : vector_types<16> {
 #if GAVEL_X86
 #if defined(__clang__)
 template <int Bytes>
-struct fused_isa : vector_types<Bytes> {
+struct fused_types : vector_types<Bytes> {
   template <class V>
   static GAVEL_ALWAYS_INLINE void fma(V& result, const V& a, const V& b, const V& c) {
 #pragma clang fp contract(on)
     result = a * b + c;  // one expression: clang emits a fused multiply-add, at -O0 as well, where the target has one
   }
 };
-using avx2_isa = fused_isa<32>;
-using avx512_isa = fused_isa<64>;
 #else
-struct avx2_isa : vector_types<32> {
+template <int Bytes>
+struct fused_types;
+template <>
+struct fused_types<32> : vector_types<32> {
   static GAVEL_ALWAYS_INLINE void fma(vec<float>& result, const vec<float>& a, const vec<float>& b, const vec<float>& c) {
     result = __builtin_ia32_vfmaddps256(a, b, c);
   }
@@ -79,7 +87,8 @@ struct avx2_isa : vector_types<32> {
     result = __builtin_ia32_vfmaddpd256(a, b, c);
   }
 };
-struct avx512_isa : vector_types<64> {
+template <>
+struct fused_types<64> : vector_types<64> {
   static constexpr int current_rounding = 4;
   static GAVEL_ALWAYS_INLINE void fma(vec<float>& result, const vec<float>& a, const vec<float>& b, const vec<float>& c) {
     result = __builtin_ia32_vfmaddps512_mask(a, b, c, -1, current_rounding);
@@ -89,6 +98,19 @@ struct avx512_isa : vector_types<64> {
   }
 };
 #endif
+
+struct avx2_isa : fused_types<32> {
+  template <class Kernel, class... Args>
+  static GAVEL_TARGET_AVX2 GAVEL_NOINLINE auto call(const Args&... args) {
+    return Kernel::template run<avx2_isa>(args...);
+  }
+};
+struct avx512_isa : fused_types<64> {
+  template <class Kernel, class... Args>
+  static GAVEL_TARGET_AVX512 GAVEL_NOINLINE auto call(const Args&... args) {
+    return Kernel::template run<avx512_isa>(args...);
+  }
+};
 #endif
 
 /// Keeps g++ from fusing the product in @p value into a later addition; clang fuses inside one expression only, so a product that is a
@@ -130,13 +152,18 @@ GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute_type<T>>& resul
   }
 }
 
-/// Loads the first @p count numbers and fills the other lanes with @p padding.
+/// The same for the first @p count numbers, at least one; the other lanes hold @p padding.
 template <class Isa, stored_scalar T>
-GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute_type<T>>& result, const T* from, std::size_t count,
-                                   compute_type<T> padding) {
-  compute_type<T> lanes[Isa::template lanes<compute_type<T>>];
-  for (std::size_t i = 0; i < Isa::template lanes<compute_type<T>>; ++i) lanes[i] = i < count ? widen(from[i]) : padding;
-  std::memcpy(&result, lanes, sizeof result);
+GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute_type<T>>& result, const T* from, std::size_t count,
+                              compute_type<T> padding) {
+  constexpr std::size_t lanes = Isa::template lanes<compute_type<T>>;
+  if (count >= lanes) {
+    load<Isa>(result, from);
+    return;
+  }
+  compute_type<T> values[lanes];
+  for (std::size_t i = 0; i < lanes; ++i) values[i] = i < count ? widen(from[i]) : padding;
+  std::memcpy(&result, values, sizeof result);
 }
 
 template <class V, class T>
@@ -182,28 +209,17 @@ GAVEL_ALWAYS_INLINE T max_block(typename Isa::template vec<T> (&block)[Isa::vect
   return largest;
 }
 
-#if GAVEL_X86
-template <class Kernel, class... Args>
-GAVEL_TARGET_AVX512 GAVEL_NOINLINE auto run_avx512(const Args&... args) {
-  return Kernel::template run<avx512_isa>(args...);
-}
-template <class Kernel, class... Args>
-GAVEL_TARGET_AVX2 GAVEL_NOINLINE auto run_avx2(const Args&... args) {
-  return Kernel::template run<avx2_isa>(args...);
-}
-#endif
-
 /// Runs `Kernel::run<Isa>(args...)` for the instruction set in use.
 template <class Kernel, class... Args>
 GAVEL_ALWAYS_INLINE auto dispatch(const Args&... args) {
 #if GAVEL_X86
   switch (active_path()) {
-    case simd_path::avx512: return run_avx512<Kernel>(args...);
-    case simd_path::avx2: return run_avx2<Kernel>(args...);
+    case simd_path::avx512: return avx512_isa::call<Kernel>(args...);
+    case simd_path::avx2: return avx2_isa::call<Kernel>(args...);
     case simd_path::portable: break;
   }
 #endif
-  return Kernel::template run<portable_isa>(args...);
+  return portable_isa::call<Kernel>(args...);
 }
 
 }  // namespace GAVEL_BASE_ISA

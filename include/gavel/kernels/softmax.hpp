@@ -37,11 +37,7 @@ struct write_row_kernel {
     for (; i < n; i += lanes) {
       const std::size_t left = n - i < lanes ? n - i : lanes;
       typename Isa::template vec<T> v;
-      if (left == lanes) {
-        row.template load<Isa>(v, i);
-      } else {
-        row.template load_part<Isa>(v, i, left);
-      }
+      row.template load<Isa>(v, i, left);
       write_vector<T>(out + i, v, left);
     }
     return 0;
@@ -93,7 +89,7 @@ struct softmax_kernel {
     for (; i + block_size<T> <= n; i += block_size<T>) {
       for (std::size_t j = 0; j < Isa::vectors; ++j) {
         vec v;
-        row.template load<Isa>(v, i + j * lanes);
+        row.template load<Isa>(v, i + j * lanes, lanes);
         sums[j] += v;
         write_vector<T>(out + i + j * lanes, v, lanes);
       }
@@ -101,7 +97,7 @@ struct softmax_kernel {
     for (std::size_t j = 0; j < Isa::vectors && i < n; ++j, i += lanes) {
       const std::size_t left = n - i < lanes ? n - i : lanes;
       vec v;
-      row.template load_part<Isa>(v, i, left);
+      row.template load<Isa>(v, i, left);
       sums[j] += v;
       write_vector<T>(out + i, v, left);
     }
@@ -133,23 +129,14 @@ struct log_softmax_row {
   compute log_sum = 0;
 
   template <class Isa>
-  GAVEL_ALWAYS_INLINE void transform(typename Isa::template vec<compute>& v) const {
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
     typename Isa::template vec<compute> factor;
     typename Isa::template vec<compute> minus;
+    kernels::load<Isa>(v, data + i, count, compute{0});
     fill(factor, inverse_temperature);
     fill(minus, -log_sum);
     v -= maximum;
     Isa::fma(v, v, factor, minus);
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
-    kernels::load<Isa>(v, data + i);
-    transform<Isa>(v);
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
-    kernels::load_part<Isa>(v, data + i, count, compute{0});
-    transform<Isa>(v);
   }
 };
 

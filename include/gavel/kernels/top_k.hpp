@@ -46,7 +46,7 @@ struct group_maxima_kernel {
       }
       for (std::size_t j = 0; j < Isa::vectors && i < end; ++j, i += lanes) {
         vec v;
-        kernels::load_part<Isa>(v, x + i, end - i < lanes ? end - i : lanes, -std::numeric_limits<T>::infinity());
+        kernels::load<Isa>(v, x + i, end - i, -std::numeric_limits<T>::infinity());
         largest[j] = v > largest[j] ? v : largest[j];
       }
       for (std::size_t j = 0; j < Isa::vectors; ++j) store(maxima + j * lanes, largest[j]);

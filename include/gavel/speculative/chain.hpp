@@ -50,18 +50,9 @@ struct row_without {
   std::size_t token = 0;
 
   template <class Isa>
-  GAVEL_ALWAYS_INLINE void remove(typename Isa::template vec<compute>& v, std::size_t i) const {
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
+    row.template load<Isa>(v, i, count);
     if (token - i < Isa::template lanes<compute>) v[token - i] = compute{0};  // wraps to a large number when token < i
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
-    row.template load<Isa>(v, i);
-    remove<Isa>(v, i);
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
-    row.template load_part<Isa>(v, i, count);
-    remove<Isa>(v, i);
   }
 };
 
@@ -80,19 +71,8 @@ struct checked_weights_row {
   kernels::weights_row<D> row;
 
   template <class Isa>
-  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i) const {
-    row.template load<Isa>(v, i);
-    refuse_negative<Isa>(v);
-  }
-  template <class Isa>
-  GAVEL_ALWAYS_INLINE void load_part(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
-    row.template load_part<Isa>(v, i, count);
-    refuse_negative<Isa>(v);
-  }
-
- private:
-  template <class Isa>
-  static GAVEL_ALWAYS_INLINE void refuse_negative(typename Isa::template vec<compute>& v) {
+  GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
+    row.template load<Isa>(v, i, count);
     v = v < compute{0} ? typename Isa::template vec<compute>{} + std::numeric_limits<compute>::quiet_NaN() : v;
   }
 };

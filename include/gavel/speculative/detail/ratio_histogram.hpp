@@ -54,8 +54,8 @@ struct ratio_keys {
       bin_of<Isa, T>(a, b, low, high, keys + i);
     }
     if (i == n) return;
-    kernels::load_part<Isa>(a, p + i, n - i, T(0));
-    kernels::load_part<Isa>(b, q + i, n - i, T(0));
+    kernels::load<Isa>(a, p + i, n - i, T(0));
+    kernels::load<Isa>(b, q + i, n - i, T(0));
     bin_of<Isa, T>(a, b, low, high, keys + i);
   }
 
