@@ -5,8 +5,22 @@
 Benchmarks are named <topic>/<function>/<scalar>/<size>/<who>. `who` is gavel or a rival (std, eigen, torch, ...). A size begins with the
 number of tokens and may carry one more number with a word ("32000x64nodes"). Names of the topic `limit` are what the machine can do at best:
 `limit/read/byte/<bytes>/machine` reads so many bytes once, `limit/exp/<scalar>/<elements>/machine` does the arithmetic of one exponential
-per element in registers. Counters of a benchmark: `bytes` and `exps` are what a call cannot do without, `sequences` is the size of a batch,
-and those of SHOWN_COUNTERS are printed.
+per element in registers. Counters of a benchmark: `bytes` and `exps` are what a call cannot do without, `sequences` is the size of a batch.
+
+What a topic adds to the page stands in bench/<topic>/targets.json, every part optional:
+  note      lines above the topic's table
+  sizes     what its scalars and sizes are, told above the targets
+  counters  {name: "plain" or "scientific"}: the counters that are printed
+  rivals    {who: {"label": .., "figure": false}}: rivals that not every topic has; without the second the figure of ratios shows them
+  targets   what is promised: what, benchmark (function/scalar/size), rule, needed, rival; `label` names the work of the rival, `figure`
+            false keeps the benchmark out of the figure of ratios. Rules: "faster", `needed` times faster than the rival; "share", at most
+            `needed` times the time of the rival (or of the function `of` with the same scalar and size); "time", at most `needed` ns;
+            "counter", the counter `rival` is at most `needed`; "growth", at most `needed` times as long per element as at the size `rival`
+  how       lines that say how the targets are reached
+  growth    time per unit over the size: heading, unit, symbol, scalar, functions, rivals, note; with `panel`, a title, and `ticks` also a
+            figure. Topics with the same heading share its table
+  batches   lines above the table of batches
+
 The figure of a benchmark is the least CPU time of its repetitions: on a shared machine the disturbed ones are only longer. A name may end in
 Google Benchmark's own suffixes ("/iterations:..", "/real_time"); they are cut off.
 Uses the standard library only; without gnuplot the tables are written and the figures left as they are.
@@ -14,6 +28,7 @@ Uses the standard library only; without gnuplot the tables are written and the f
 
 import argparse
 import collections
+import glob
 import json
 import math
 import os
@@ -26,102 +41,48 @@ import sys
 
 SUFFIX = re.compile(r"/(iterations:\d+|repeats:\d+|min_time:[^/]+|real_time|process_time|manual_time|threads:\d+)")
 TO_NS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
-SHOWN_COUNTERS = ("accepted", "rate", "optimum", "gap", "groups", "evaluations")
-WHO = {"hand": "by hand", "std": "std", "std_sort": "std::sort", "eigen": "Eigen", "torch": "torch", "gavel": "gavel"}
 
 Measurement = collections.namedtuple("Measurement", "time median counters")
 Key = collections.namedtuple("Key", "topic function scalar size")
-# A target: `needed` times faster than `rival`, or at most `needed` times the time of `rival`, or at most `needed` of time or counter, or at
-# most `needed` times as long per element as at the size `rival`.
-Target = collections.namedtuple("Target", "key rule needed rival what")
+Target = collections.namedtuple("Target", "key what rule needed rival label of figure")
 
 
-def kernel(function):
-    return Key("kernels", function, "float", "131072")
+class Topics:
+    """What bench/*/targets.json say, in the order of their names."""
+
+    def __init__(self, folder):
+        self.parts = collections.OrderedDict()
+        for path in sorted(glob.glob(os.path.join(folder, "*", "targets.json"))):
+            with open(path, encoding="utf-8") as file:
+                self.parts[os.path.basename(os.path.dirname(path))] = json.load(file)
+        own_rivals = {who: rival for part in self.parts.values() for who, rival in part.get("rivals", {}).items()}
+        # The order of the bars.
+        rivals = {"std": {"label": "std"}, **own_rivals, "eigen": {"label": "Eigen"}, "torch": {"label": "torch"}}
+        self.who = {"gavel": "gavel", **{who: rival["label"] for who, rival in rivals.items()}}
+        self.bars = [who for who, rival in rivals.items() if rival.get("figure", True)]
+        self.counters = {name: form for part in self.parts.values() for name, form in part.get("counters", {}).items()}
+        self.targets = [self.target(topic, **target) for topic, part in self.parts.items() for target in part.get("targets", [])]
+        self.growth = collections.OrderedDict()  # {heading: [(topic, growth)]}
+        for topic, part in self.parts.items():
+            if "growth" in part:
+                self.growth.setdefault(part["growth"]["heading"], []).append((topic, part["growth"]))
+
+    @staticmethod
+    def target(topic, what, benchmark, rule, needed, rival=None, label=None, of=None, figure=True):
+        if rule not in ("faster", "share", "time", "counter", "growth"):
+            sys.exit(f"bench/{topic}/targets.json: \"{rule}\" is no rule")
+        return Target(Key(topic, *benchmark.split("/")), what, rule, needed, rival, label, of, figure)
+
+    def texts(self, name):
+        """The text `name` of every topic that has one."""
+        return {topic: "\n".join(part[name]) for topic, part in self.parts.items() if name in part}
+
+    def grows(self, key):
+        return any(topic == key.topic and key.function in growth["functions"] and key.scalar == growth["scalar"]
+                   for parts in self.growth.values() for topic, growth in parts)
 
 
-def speculative(function, size):
-    return Key("speculative", function, "float", size)
-
-
-def schedule(function, size):
-    return Key("schedule", function, "double", size)
-
-
-LOG_SUM_EXP = (kernel("log_sum_exp"), "gavel")
-TARGETS = [
-    Target(kernel("log_sum_exp"), "faster", 10, "std", "`log_sum_exp`"),
-    Target(kernel("log_sum_exp"), "faster", 6, "eigen", "`log_sum_exp`"),
-    Target(kernel("log_sum_exp"), "faster", 2.2, "torch", "`log_sum_exp`"),
-    Target(kernel("softmax"), "faster", 6, "std", "`softmax`"),
-    Target(kernel("softmax"), "faster", 1.6, "torch", "`softmax`"),
-    Target(kernel("sample_logits"), "share", 1.5, LOG_SUM_EXP, "one token from logits, `sample_logits`"),
-    Target(kernel("sample_logits"), "faster", 20, "torch", "one token from logits, `sample_logits`"),
-    Target(kernel("top_k50"), "faster", 3, "torch", "`top_k`, k = 50"),
-    Target(speculative("verify_chain5_logits", "128256"), "faster", 5, "torch",
-           "chain of 5 drafts, both sides logits, `verify_chain`"),
-    Target(speculative("verify_chain5_probs", "128256"), "faster", 8, "torch",
-           "chain of 5 drafts, draft as probabilities, `verify_chain`"),
-    Target(speculative("optimal_acceptance_iid", "131072"), "share", 0.5, "std_sort",
-           "`optimal_acceptance`, independent drafts, n = 4"),
-    Target(speculative("optimal_acceptance_without_replacement", "32000"), "time", 6e6, None,
-           "`optimal_acceptance`, without replacement, n = 8"),
-    Target(speculative("optimal_iid", "32000"), "time", 5e6, None, "`optimal_iid`, n = 4, fit and verdict"),
-    Target(speculative("optimal_iid", "32000"), "counter", 1e-6, "gap", "`optimal_iid`, n = 4, gap to the optimum"),
-    Target(schedule("rate_linear", "1000000"), "share", 1.1, "hand", "one rate, linear decay"),
-    Target(schedule("rate_rex", "1000000"), "share", 1.1, "hand", "one rate, REX"),
-    Target(schedule("rate_cosine", "1000000"), "share", 1.1, "hand", "one rate, cosine"),
-    Target(schedule("rate_step_decay", "1000000"), "share", 1.1, "hand", "one rate, steps at 30-60-90 %"),
-    Target(schedule("rate_warmup_rex", "1000000"), "share", 1.1, "hand", "one rate, warm-up then REX"),
-    Target(schedule("rate_wsd_one_minus_sqrt", "1000000"), "share", 1.1, "hand", "one rate, warm-up, stable, 1 - sqrt decay"),
-    Target(schedule("fill_linear", "10000000"), "time", 1e8, None, "a table of rates, `fill`, linear decay"),
-    Target(schedule("fill_rex", "10000000"), "time", 1e8, None, "a table of rates, `fill`, REX"),
-    Target(schedule("refined_rates", "10000000"), "growth", 2, "10000", "refined schedule, `refined_rates`"),
-    Target(schedule("last_iterate_bound", "10000000"), "growth", 2, "10000", "bound of a schedule, `last_iterate_bound`"),
-    Target(schedule("fit_annealing_law", "40"), "time", 1e8, None, "`fit_annealing_law`, two curves of 20,000 steps"),
-    Target(schedule("fit_annealing_law_huber", "40"), "time", 1e8, None, "the same, multi-start Huber fit"),
-]
-RIVAL_WORK = {
-    ("log_sum_exp", "std"): "the plain `std::exp` loop", ("softmax", "std"): "the plain `std::exp` loop",
-    ("sample_logits", "torch"): "torch softmax and multinomial", ("top_k50", "torch"): "`torch.topk`",
-    ("verify_chain5_logits", "torch"): "the same in torch operations", ("verify_chain5_probs", "torch"): "the same in torch operations",
-    ("optimal_acceptance_iid", "std_sort"): "`std::sort` of the V ratios",
-}
-GROWTH = ["log_sum_exp", "softmax", "sample_logits", "top_k50",
-          "optimal_acceptance_iid", "optimal_acceptance_without_replacement", "optimal_iid"]
-RUN_GROWTH = ["refined_rates", "last_iterate_bound", "last_iterate_bound_gradient", "refine", "annealing_areas"]
-
-# In the order of the page.
-TOPIC_NOTES = {
-    "kernels": "One row of V elements.",
-    "speculative": "Rows as a language model gives them, long-tailed, with a draft model near the target; the source files say exactly how.",
-    "core": "One call. `std` is the Mersenne Twister with the standard distributions; its `discrete_distribution` keeps cumulative sums,\n"
-            "which are quicker to build and slower to draw from than an alias table. `median_filter`: a window of so many samples over\n"
-            "1,000,000; `std` selects the middle of every window anew with `std::nth_element`.",
-    "schedule": "`rate_*`: one rate of a run of so many steps; `fill_*`: all of them. `by hand` is the closed form of that one schedule,\n"
-                "minimum + (base - minimum) rho(t / T), without a clamp; torch is its `StepLR`, one `step()` and one read of the rate.\n"
-                "`std` fills the table with one number: the limit of writing.\n"
-                "`refine` smooths the log of gradient norms by a running median over a tenth of the run, which is why it grows faster than\n"
-                "linearly. The fits start from the rates of every step; their size is the number of losses.",
-}
-
-HOW_TARGETS_ARE_REACHED = """\
-How `log_sum_exp`, `sample_logits` and `verify_chain` are reached: a row of logits comes from memory once. It is taken in chunks that stay
-in the first-level cache; each chunk gives its largest logit and the sum of its exponentials against that, and the chunks are joined at the
-end. `sample_logits` keeps the sums of the chunks, picks a chunk by its one uniform and looks again at that chunk alone. `verify_chain`
-needs of each row its normaliser and one probability, so no softmax is ever written.
-
-How `optimal_acceptance` does without the sort: the set that limits acceptance is a prefix of the tokens in ascending order of p/q, and a
-textbook implementation sorts all V ratios to find it. Here one streaming pass adds p and q into bins, 32 for each factor of two, whose
-number is the upper bits of p/q as a float; four interleaved copies of the histogram keep additions to one bin from waiting for each other.
-That gives the value P(H) + 1 - Q(H) at the end of every bin. Inside a bin P and Q are convex in q(H), so P lies above its end tangents and
-Q below its chord, which bounds the value from below: only the bins whose bound is below the best value so far can hold the minimum. Their
-tokens, few or none, are gathered in a second pass, split into finer bins by the same rule, and sorted in groups of at most 48. The result
-is the minimum, exact to rounding. Without replacement the same bound decides for which prefixes Q(H), an integral, has to be computed.
-
-What a rate costs: the profile, the sampling and the convention are types, so the compiler sees one expression; the cosine is a polynomial
-of half the degree that a general cosine needs. The steps at 30-60-90 % are compared with three nested conditions; a list whose length is
-known at run time only takes up to one cycle more, which nothing hides in a rate of one nanosecond; a whole table costs the same."""
+TOPICS = Topics(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench"))
 
 
 def leading_number(size):
@@ -154,7 +115,7 @@ def read_results(path):
         for who, runs in row.items():
             times = [run["cpu_time"] * TO_NS[run["time_unit"]] for run in runs]
             fastest = runs[times.index(min(times))]
-            counters = {name: fastest[name] for name in SHOWN_COUNTERS + ("bytes", "exps", "sequences") if name in fastest}
+            counters = {name: fastest[name] for name in [*TOPICS.counters, "bytes", "exps", "sequences"] if name in fastest}
             results.setdefault(key, collections.OrderedDict())[who] = Measurement(min(times), statistics.median(times), counters)
             repetitions = max(repetitions, len(runs))
     return document["context"], results, repetitions, sorted(ignored), sorted(errors)
@@ -180,10 +141,10 @@ def show_size(size):
 
 def show_counters(counters):
     def number(name, value):
-        if name == "gap":
+        if TOPICS.counters[name] == "scientific":
             return f"{value:.1e}" if value else "0"
         return f"{value:.0f}" if value == round(value) else f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
-    return ", ".join(f"{name} {number(name, counters[name])}" for name in SHOWN_COUNTERS if name in counters)
+    return ", ".join(f"{name} {number(name, counters[name])}" for name in TOPICS.counters if name in counters)
 
 
 def markdown(head, rows):
@@ -224,15 +185,14 @@ def judge(target, results, peers):
         each, each_small = own.time / leading_number(target.key.size), small.time / leading_number(target.rival)
         met = each <= target.needed * each_small
         return needed, f"{show_ratio(each / each_small)} ({show_time(each)} against {show_time(each_small)})", "yes" if met else "**no**"
-    if isinstance(target.rival, tuple):
-        other, label = results.get(target.rival[0], {}).get(target.rival[1]), f"`{target.rival[0].function}`"
+    if target.of:
+        other, label = results.get(target.key._replace(function=target.of), {}).get(target.rival), f"`{target.of}`"
     else:
-        other = row.get(target.rival)
-        label = RIVAL_WORK.get((target.key.function, target.rival), WHO[target.rival])
+        other, label = row.get(target.rival), target.label or TOPICS.who[target.rival]
     needed = f">= {target.needed}x faster than {label}" if target.rule == "faster" else f"<= {target.needed}x the time of {label}"
     if own is None or other is None:
-        skipped = isinstance(target.rival, str) and target.rival in peers.get("skipped", "").lower()
-        return needed, "", f"{WHO[target.rival]} skipped" if skipped else "not measured"
+        skipped = target.rival in peers.get("skipped", "").lower()
+        return needed, "", f"{TOPICS.who[target.rival]} skipped" if skipped else "not measured"
     ratio = other.time / own.time if target.rule == "faster" else own.time / other.time
     met = ratio >= target.needed if target.rule == "faster" else ratio <= target.needed
     return needed, f"{show_ratio(ratio)} ({show_time(own.time)} against {show_time(other.time)})", "yes" if met else "**no**"
@@ -240,7 +200,7 @@ def judge(target, results, peers):
 
 def targets_table(results, peers, only_measured=False):
     rows = []
-    for target in TARGETS:
+    for target in TOPICS.targets:
         needed, measured, met = judge(target, results, peers)
         if measured or not only_measured:
             rows.append([target.what, show_size(target.key.size), needed, measured, met])
@@ -259,7 +219,7 @@ def topic_table(results, topic):
         cells = [f"{show_ratio(row[who].time / own.time)} ({show_time(row[who].time)})" if who in row else "" for who in rivals]
         lines.append([f"`{key.function}`", key.scalar, show_size(key.size), show_time(own.time), show_time(own.median)] + cells +
                      ([show_counters(own.counters)] if counted else []))
-    head = ["what", "scalar", "size", "gavel", "median"] + [WHO.get(who, who) for who in rivals] + (["counters"] if counted else [])
+    head = ["what", "scalar", "size", "gavel", "median"] + [TOPICS.who.get(who, who) for who in rivals] + (["counters"] if counted else [])
     return markdown(head, lines) if lines else []
 
 
@@ -297,57 +257,51 @@ class Limits:
         return {name: time for name, time in found.items() if time}
 
 
-def growth_of(results, function, who, scalar="float"):
+def growth_of(results, topic, growth, function, who="gavel"):
     return collections.OrderedDict((int(key.size), (key, row[who])) for key, row in sorted_rows(results)
-                                   if key.function == function and key.scalar == scalar and key.size.isdigit() and who in row)
+                                   if key.topic == topic and key.function == function and key.scalar == growth["scalar"]
+                                   and key.size.isdigit() and who in row)
 
 
-def growth_sizes(results):
-    sizes = {size for function in GROWTH for size in growth_of(results, function, "gavel")}
-    return sorted(sizes)
+def growth_sizes(results, parts):
+    return sorted({size for topic, growth in parts for function in growth["functions"] for size in growth_of(results, topic, growth, function)})
 
 
-def growth_table(results):
-    sizes = growth_sizes(results)
+def growth_table(results, parts):
+    sizes = growth_sizes(results, parts)
     rows = []
-    for function in GROWTH:
-        for who in ("gavel", "std", "std_sort"):
-            points = growth_of(results, function, who)
-            if len(points) >= 4:
-                cells = [f"{points[size][1].time / size:.3g}" if size in points else "" for size in sizes]
-                rows.append([f"`{function}`" + ("" if who == "gavel" else f", {WHO[who]}")] + cells)
-    return markdown(["ns per token, V ="] + [f"{size:,}" for size in sizes], rows) if rows else []
+    for topic, growth in parts:
+        for function in growth["functions"]:
+            for who in ["gavel", *growth["rivals"]]:
+                points = growth_of(results, topic, growth, function, who)
+                if len(points) >= 4:
+                    cells = [f"{points[size][1].time / size:.3g}" if size in points else "" for size in sizes]
+                    rows.append([f"`{function}`" + ("" if who == "gavel" else f", {TOPICS.who[who]}")] + cells)
+    first = parts[0][1]
+    return markdown([f"ns per {first['unit']}, {first['symbol']} ="] + [f"{size:,}" for size in sizes], rows) if rows else []
 
 
-def run_growth_table(results):
-    found = {function: growth_of(results, function, "gavel", "double") for function in RUN_GROWTH}
-    sizes = sorted({size for points in found.values() for size in points})
-    rows = [[f"`{function}`"] + [f"{points[size][1].time / size:.3g}" if size in points else "" for size in sizes]
-            for function, points in found.items() if len(points) >= 2]
-    return markdown(["ns per step, T ="] + [f"{size:,}" for size in sizes], rows) if rows else []
-
-
-def limits_growth_table(results, limits):
-    sizes = growth_sizes(results)
+def limits_growth_table(results, limits, parts):
+    sizes = growth_sizes(results, parts)
     rows = []
-    for function in GROWTH:
-        points = growth_of(results, function, "gavel")
-        if len(points) < 4:
-            continue
-        bounds = {size: limits.of(*point) for size, point in points.items()}
-        for limit, label in (("read", "streaming read"), ("exp", "exponentials")):
-            if any(limit in bound for bound in bounds.values()):
-                cells = [show_ratio(points[size][1].time / bounds[size][limit]) if limit in bounds.get(size, {}) else ""
-                         for size in sizes]
-                rows.append([f"`{function}`", label] + cells)
-    return markdown(["time over limit, V =", "limit"] + [f"{size:,}" for size in sizes], rows) if rows else []
+    for topic, growth in parts:
+        for function in growth["functions"]:
+            points = growth_of(results, topic, growth, function)
+            if len(points) < 4:
+                continue
+            bounds = {size: limits.of(*point) for size, point in points.items()}
+            for limit, label in (("read", "streaming read"), ("exp", "exponentials")):
+                if any(limit in bound for bound in bounds.values()):
+                    cells = [show_ratio(points[size][1].time / bounds[size][limit]) if limit in bounds.get(size, {}) else ""
+                             for size in sizes]
+                    rows.append([f"`{function}`", label] + cells)
+    return markdown([f"time over limit, {parts[0][1]['symbol']} =", "limit"] + [f"{size:,}" for size in sizes], rows) if rows else []
 
 
 def limits_table(results, limits):
     rows = []
     for key, row in sorted_rows(results):
-        grows = key.function in GROWTH and key.scalar == "float"
-        if key.topic == "limit" or "gavel" not in row or grows or "sequences" in row["gavel"].counters:
+        if key.topic == "limit" or "gavel" not in row or TOPICS.grows(key) or "sequences" in row["gavel"].counters:
             continue
         if key.topic != "kernels" and "exps" not in row["gavel"].counters:  # fits and searches: reading is the least of it
             continue
@@ -395,60 +349,62 @@ def escape_label(text):
 
 
 def draw_growth(results, limits, docs, work):
-    """Two panels, kernels and speculative: nanoseconds per token over V, and the limits below."""
+    """A panel for each topic that asks for one: nanoseconds per unit over the size, and the limits below."""
     panels = []
-    for title, functions, rivals in (("one row of logits", GROWTH[:4], ("std",)), ("optimal verification", GROWTH[4:], ("std_sort",))):
+    for topic, growth in (part for parts in TOPICS.growth.values() for part in parts):
+        if "panel" not in growth:
+            continue
         lines = []
-        for index, function in enumerate(functions):
-            points = growth_of(results, function, "gavel")
+        for index, function in enumerate(growth["functions"]):
+            points = growth_of(results, topic, growth, function)
             if len(points) < 4:
                 continue
             label = function.replace("without_replacement", "w/o replacement").replace("_", " ")
-            lines.append((label, f"linespoints pt 7 ps 0.5 lw 2.5 lc rgb '{COLORS[index]}'", points))
-            for who in rivals:
-                others = growth_of(results, function, who)
+            color = COLORS[index % len(COLORS)]
+            lines.append((label, f"linespoints pt 7 ps 0.5 lw 2.5 lc rgb '{color}'", points))
+            for who in growth["rivals"]:
+                others = growth_of(results, topic, growth, function, who)
                 if len(others) >= 4:
-                    lines.append((f"{label}, {WHO[who]}", f"lines dt 3 lw 1.8 lc rgb '{COLORS[index]}'", others))
+                    lines.append((f"{label}, {TOPICS.who[who]}", f"lines dt 3 lw 1.8 lc rgb '{color}'", others))
         if lines:
-            panels.append((title, functions, lines))
+            panels.append((topic, growth, lines))
     if not panels:
         return None
     script = STYLE.format(width=520 * len(panels), height=520, output=os.path.join(docs, "images", "benchmarks_growth.svg"))
-    script += (f"set multiplot layout 1,{len(panels)}\nset logscale xy\nset xlabel 'V'\nset ylabel 'ns per token'\n"
-               "set key below maxcols 2 samplen 2 reverse Left\nset xrange [3500:1300000]\n"
-               "set xtics (" + ", ".join(f"'{size:,}' {size}" for size in (4096, 32000, 131072, 1048576)) + ")\n")
-    for title, functions, lines in panels:
+    script += f"set multiplot layout 1,{len(panels)}\nset logscale xy\nset key below maxcols 2 samplen 2 reverse Left\n"
+    for topic, growth, lines in panels:
         plots, blocks = [], []
         shown = [(label, style, [(size, point.time / size) for size, (_, point) in points.items()]) for label, style, points in lines]
         # The bound of the panel's first function is that of its neighbours: the same rows are read.
         for name, label, style in (("read", "limit: streaming read", "lines dt 2 lw 1.5 lc rgb '#999999'"),
                                    ("exp", "limit: exponentials", "lines dt 4 lw 1.5 lc rgb '#444444'")):
-            points = growth_of(results, functions[0], "gavel")
+            points = growth_of(results, topic, growth, growth["functions"][0])
             bounds = [(size, limits.of(*point)[name] / size) for size, point in points.items() if name in limits.of(*point)]
             if bounds:
                 shown.append((label, style, bounds))
         for label, style, points in shown:
             plots.append(f"'-' using 1:2 with {style} title '{label}'")
             blocks.append("\n".join(f"{size} {value:.6g}" for size, value in points) + "\ne\n")
-        script += f"set title '{title}'\nplot " + ", ".join(plots) + "\n" + "".join(blocks)
+        ticks = growth["ticks"]
+        script += (f"set xlabel '{growth['symbol']}'\nset ylabel 'ns per {growth['unit']}'\n"
+                   f"set xrange [{ticks[0] / 1.2:.0f}:{ticks[-1] * 1.2:.0f}]\n"
+                   "set xtics (" + ", ".join(f"'{size:,}' {size}" for size in ticks) + ")\n")
+        script += f"set title '{growth['panel']}'\nplot " + ", ".join(plots) + "\n" + "".join(blocks)
     script += "unset multiplot\n"
     run_gnuplot(script, work, "growth")
     return "images/benchmarks_growth.svg"
 
 
-RIVALS = ("std", "std_sort", "eigen", "torch")  # closed forms by hand take as long as gavel: the table of targets says enough
-
-
 def draw_ratios(results, docs, work):
     """Bars: how many times longer each rival takes, for the functions that have a target and such a rival."""
     chosen = []
-    for target in TARGETS:
+    for target in TOPICS.targets:
         row = results.get(target.key, {})
-        if target.key not in chosen and "gavel" in row and any(who in row for who in RIVALS) and not target.key.function.startswith("fill_"):
+        if target.figure and target.key not in chosen and "gavel" in row and any(who in row for who in TOPICS.bars):
             chosen.append(target.key)
     if not chosen:
         return None
-    present = [who for who in RIVALS if any(who in results[key] for key in chosen)]
+    present = [who for who in TOPICS.bars if any(who in results[key] for key in chosen)]
     script = STYLE.format(width=max(560, 170 + 110 * len(chosen)), height=440, output=os.path.join(docs, "images", "benchmarks.svg"))
     script += ("set key outside right top reverse Left samplen 2\nset title 'Time of each rival over gavel, one thread'\n"
                "set style data histogram\nset style histogram clustered gap 1\n"
@@ -457,7 +413,7 @@ def draw_ratios(results, docs, work):
                "set arrow from graph 0, first 1 to graph 1, first 1 nohead lc rgb '#1b6ca8' lw 2\n")
     plots, blocks = [], []
     for index, who in enumerate(present):
-        plots.append(f"'-' using 2:xtic(1) lc rgb '{COLORS[(index + 1) % len(COLORS)]}' title '{WHO[who]}'")
+        plots.append(f"'-' using 2:xtic(1) lc rgb '{COLORS[(index + 1) % len(COLORS)]}' title '{TOPICS.who[who]}'")
         body = []
         for key in chosen:
             row = results[key]
@@ -512,12 +468,12 @@ def main():
             peers = dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
     context, results, repetitions, ignored, errors = read_results(arguments.json)
     limits = Limits(results)
-    topics = sorted({key.topic for key in results} - {"limit"}, key=lambda topic: (list(TOPIC_NOTES) + [topic]).index(topic))
+    topics = sorted({key.topic for key in results} - {"limit"})
     tables = {topic: topic_table(results, topic) for topic in topics}
-    run_growth = run_growth_table(results)
-    growth, growth_limits = growth_table(results), limits_growth_table(results, limits)
+    growth = {heading: growth_table(results, parts) for heading, parts in TOPICS.growth.items()}
+    growth_limits = [limits_growth_table(results, limits, parts) for parts in TOPICS.growth.values()]
     other_limits, batches = limits_table(results, limits), batch_table(results, limits)
-    for table in (targets_table(results, peers, only_measured=True), *tables.values(), growth, run_growth, growth_limits, other_limits, batches):
+    for table in (targets_table(results, peers, only_measured=True), *tables.values(), *growth.values(), *growth_limits, other_limits, batches):
         if table:
             print("\n".join(table) + "\n")
     for name in ignored:
@@ -539,34 +495,35 @@ def main():
     page += machine_lines(context, arguments, peers)
     page += ["", f"Each figure is the least CPU time of {repetitions} repetitions: on a shared machine the disturbed ones are only longer. The",
              "median stands beside it in the tables of all measurements.", "", "## Targets", "",
-             "All figures of a row are from the same run. The scalar is float, and double for schedules; a size is a vocabulary, or the steps of a run.", ""]
-    page += targets_table(results, peers) + ["", HOW_TARGETS_ARE_REACHED, ""]
+             "All figures of a row are from the same run. Scalar and size: " +
+             "; ".join(f"{topic} {part['sizes']}" for topic, part in TOPICS.parts.items() if "sizes" in part) + ".", ""]
+    page += targets_table(results, peers) + [""]
+    for text in TOPICS.texts("how").values():
+        page += [text, ""]
     if ratio_figure:
         page += [f"![time of each rival over gavel]({ratio_figure})", ""]
-    if growth:
-        page += ["## Growth with the vocabulary", "",
-                 "Nanoseconds per token. `optimal_acceptance` is measured with 4 independent drafts and with 8 drafts without replacement,",
-                 "`optimal_iid` with 4 drafts, fit and verdict. `std::sort` meets the same ratios in every call; at a small V the branch",
-                 "predictor learns them, which flatters it.", ""] + growth + [""]
-    if growth_figure:
-        page += [f"![nanoseconds per token over the size of the vocabulary]({growth_figure})", ""]
-    if run_growth:
-        page += ["## Growth with the length of a run", "",
-                 "Nanoseconds per step. Past some 100,000 steps the arrays no longer fit the second-level cache.", ""] + run_growth + [""]
-    if growth_limits or other_limits:
+    for heading, parts in TOPICS.growth.items():
+        if growth[heading]:
+            notes = "\n".join(line for _, part in parts for line in part.get("note", []))
+            page += [f"## {heading}", "", f"Nanoseconds per {parts[0][1]['unit']}. {notes}".rstrip(), "", *growth[heading], ""]
+            if growth_figure and any("panel" in part for _, part in parts):
+                page += [f"![nanoseconds per unit over the size]({growth_figure})", ""]
+                growth_figure = None
+    if any(growth_limits) or other_limits:
         page += ["## Distance to the limits of the machine", "",
                  "How many times longer gavel takes than what a call cannot do without: a streaming read of its input (one row, or p and q;",
                  "what is written is not counted), and the arithmetic of its exponentials, kept in registers: 10 fused multiply-adds for a",
                  "float, 16 for a double. The read is measured from 16 KiB to 64 MiB, all of it warm in whatever cache holds it; between those",
                  "sizes the time per byte is interpolated, beyond them it is that of the nearest.", ""]
-        page += (growth_limits + [""] if growth_limits else []) + (other_limits + [""] if other_limits else [])
+        for table in (*growth_limits, other_limits):
+            page += table + [""] if table else []
     if batches:
-        page += ["## Batches", "", "`verify_chains`, 5 drafts for each sequence, every draft stands, so all 11 rows of a sequence are read.", ""]
-        page += batches + [""]
+        page += ["## Batches", "", *TOPICS.texts("batches").values(), "", *batches, ""]
     page += ["## All measurements", "", "Behind a rival stands its time, before it how many times longer it takes than gavel.", ""]
+    notes = TOPICS.texts("note")
     for topic in topics:
         if tables[topic]:
-            page += [f"### {topic}", ""] + ([TOPIC_NOTES[topic], ""] if topic in TOPIC_NOTES else []) + tables[topic] + [""]
+            page += [f"### {topic}", ""] + ([notes[topic], ""] if topic in notes else []) + tables[topic] + [""]
     with open(os.path.join(arguments.docs, "benchmarks.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(page).rstrip("\n") + "\n")
     return 1 if errors else 0
