@@ -1,86 +1,49 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""readme_table.py CSV README FIGURE: rewrites what stands between README's marker comments from the demo's CSV.
-readme_table.py --schedules CSV README: the same for the table of schedules, from the CSV of examples/schedule/choose_a_schedule.cpp."""
+"""readme_table.py README: rewrites the tables of README that have fresh figures. A table stands between
+
+    <!-- table: out/demo.csv by examples/speculative/decode_text_table.py -->
+    <!-- table: end -->
+
+The CSV is what the example wrote, the module beside the example has `table(rows)`, which makes lines of Markdown from its rows. Paths start
+where README is. Without the CSV a table is left as it is. Prints the CSVs that it used."""
 
 import csv
-import os
+import importlib.util
+import pathlib
 import re
 import sys
 
-
-def number(text, digits):
-    return f"{float(text):.{digits}f}" if text else ""
+MARKER = re.compile(r"(<!-- table: (\S+) by (\S+) -->\n).*?(<!-- table: end -->)", re.DOTALL)
 
 
-def table(rows):
-    lines = ["~: no closed form; one position: estimated with the earlier drafts drawn, decoding: measured.", "",
-             "| drafts drawn | verifier | n | accepted | optimum | gap | tokens per target call | µs per token | p-value of the output law |",
-             "|---|---|---|---|---|---|---|---|---|"]
-    for row in rows:
-        # One position: four drafts, and the one draft that every engine has; decoding: every row. The wrong law of the control is not a result.
-        if row["kind"] == "position" and row["n"] not in ("1", "4"):
-            continue
-        if row["kind"] not in ("position", "decoding"):
-            continue
-        # The least noisy number there is, the same that the gap is from.
-        accepted = row["acceptance_exact"] or row["acceptance_given_drafts"] or row["acceptance"]
-        sampled = "" if row["acceptance_exact"] else "~"
-        gap = ""
-        if row["gap"]:
-            gap = sampled + ("0" if abs(float(row["gap"])) < 5e-5 else number(row["gap"], 4))
-        lines.append(f"| {row['law']} | {row['verifier']} | {row['n']} | {sampled}{number(accepted, 4)} | {number(row['optimum'], 4)} | {gap} "
-                     f"| {number(row['tokens_per_target_call'], 3)} | {number(row['microseconds_per_token'], 1)} | {float(row['p_value']):.2g} |")
-    return lines
-
-
-def schedule_table(rows):
-    """Schedules in the order of their mean rank, over all settings (workload, optimiser, budget)."""
-    def mean(values):
-        return sum(values) / len(values)
-
-    by_schedule, settings = {}, set()
-    for row in rows:
-        by_schedule.setdefault(row["schedule"], []).append(row)
-        settings.add((row["workload"], row["optimiser"], row["budget_percent"]))
-    lines = [f"| schedule | mean rank of {len(by_schedule)} | best in, of {len(settings)} | loss above the best of its setting, mean | at most |",
-             "|---|---|---|---|---|"]
-    for name, own in sorted(by_schedule.items(), key=lambda item: mean([float(row["rank"]) for row in item[1]])):
-        ranks, above = [float(row["rank"]) for row in own], [100.0 * float(row["above_best"]) for row in own]
-        lines.append(f"| {name} | {mean(ranks):.1f} | {sum(rank == 1.0 for rank in ranks)} | {mean(above):.1f} % | {max(above):.0f} % |")
-    return lines
-
-
-def replace(text, name, lines):
-    pattern = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
-    if not pattern.search(text):
-        sys.exit(f"README has no marker comments for the {name}")
-    return pattern.sub(lambda match: match.group(1) + "".join(line + "\n" for line in lines) + match.group(2), text)
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def main():
-    if sys.argv[1] == "--schedules":
-        csv_path, readme = sys.argv[2:4]
+    sys.dont_write_bytecode = True
+    readme = pathlib.Path(sys.argv[1]).resolve()
+
+    def fresh(match):
+        head, csv_name, module_name, tail = match.groups()
+        csv_path = readme.parent / csv_name
+        if not csv_path.exists():
+            return match.group()
         with open(csv_path, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        with open(readme, encoding="utf-8") as file:
-            text = file.read()
-        with open(readme, "w", encoding="utf-8") as file:
-            file.write(replace(text, "schedule table", schedule_table(rows)))
-        return
-    csv_path, readme, figure = sys.argv[1:4]
-    with open(csv_path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        sys.exit(f"{csv_path} has no rows")
-    with open(readme, encoding="utf-8") as file:
-        text = file.read()
-    text = replace(text, "demo table", table(rows))
-    if os.path.exists(figure):
-        relative = os.path.relpath(figure, os.path.dirname(os.path.abspath(readme)))
-        text = replace(text, "demo figure", [f"![acceptance against the number of drafts, with the optimum as the upper line]({relative})"])
-    with open(readme, "w", encoding="utf-8") as file:
-        file.write(text)
+        if not rows:
+            sys.exit(f"{csv_name} has no rows")
+        print(csv_name)
+        return head + "".join(line + "\n" for line in load(readme.parent / module_name).table(rows)) + tail
+
+    text = readme.read_text(encoding="utf-8")
+    if not MARKER.search(text):
+        sys.exit(f"{readme.name} has no marker comment of a table")
+    readme.write_text(MARKER.sub(fresh, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
