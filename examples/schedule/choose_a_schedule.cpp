@@ -9,7 +9,9 @@
 #include "schedule/support/schedule_report.hpp"
 #include "schedule/support/workloads.hpp"
 #include "support/corpus.hpp"
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
+#include "support/run_main.hpp"
 
 #include <gavel/schedule/combinators.hpp>
 #include <gavel/schedule/profile.hpp>
@@ -21,21 +23,12 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#ifndef GAVEL_SOURCE_DIR
-#define GAVEL_SOURCE_DIR "."
-#endif
-
 namespace {
-
-constexpr int exit_usage = 1;
-constexpr int exit_input = 2;
-constexpr int exit_output = 3;
 
 constexpr const char* help_text =
     "Trains small models under every learning-rate schedule and compares what they reach on held-out data.\n\n"
@@ -50,8 +43,7 @@ constexpr const char* help_text =
     "its own; the reported losses are those on the test split with other seeds. A seed gives all schedules the same initial parameters "
     "and\n"
     "batches, so differences are paired. Standard errors cover the seeds alone: the grid of base rates and the choice of\n"
-    "workloads move differences too (REX minus linear on the networks: -0.5 % with --rate-ratio 3, -0.1 % with 1.5).\n\n"
-    "Exit status: 0 success, 1 wrong usage, 2 bad input (the message names the file), 3 output not written.";
+    "workloads move differences too (REX minus linear on the networks: -0.5 % with --rate-ratio 3, -0.1 % with 1.5).";
 
 struct arguments {
   examples::comparison_options comparison;
@@ -102,7 +94,6 @@ void run(const arguments& args) {
   examples::print_findings(settings, schedules);
   std::printf("\n%zu settings, %zu schedules; %.1f s on %zu threads\n", settings.size(), schedules.size(), seconds,
               args.comparison.threads);
-  if (std::fflush(stdout) != 0) throw examples::output_error("standard output: cannot be written");
   if (!args.csv.empty()) examples::write_text(args.csv, examples::to_csv(settings, schedules));
   if (!args.svg.empty()) examples::draw_or_note(args.svg, examples::figure_script(args.svg, settings, schedules));
 }
@@ -136,23 +127,11 @@ int main(int argc, char** argv) {
       "text files, or directories whose sources and documents are read (default: chapter I of Alice's Adventures in Wonderland)");
   app.add_option("--csv", args.csv, "every setting and schedule as CSV (default: not written)")->type_name("FILE");
   app.add_option("--svg", args.svg, "figure: the profiles, and loss against budget, by gnuplot (default: not drawn)")->type_name("FILE");
-  try {
-    app.parse(argc, argv);
+  return examples::run_main(app, argc, argv, [&] {
     for (std::size_t i = 1; i < args.comparison.budgets.size(); ++i) {
       if (!(args.comparison.budgets[i - 1] < args.comparison.budgets[i])) throw CLI::ValidationError("--budgets", "must increase");
     }
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : exit_usage;
-  }
-  if (args.corpus.empty()) args.corpus.emplace_back(GAVEL_SOURCE_DIR "/examples/schedule/data/alice.txt");
-  try {
+    if (args.corpus.empty()) args.corpus.emplace_back(GAVEL_SOURCE_DIR "/examples/schedule/data/alice.txt");
     run(args);
-  } catch (const examples::output_error& error) {
-    std::fprintf(stderr, "choose_a_schedule: %s\n", error.what());
-    return exit_output;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "choose_a_schedule: %s\n", error.what());
-    return exit_input;
-  }
-  return 0;
+  });
 }

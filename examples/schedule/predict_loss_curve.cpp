@@ -9,15 +9,14 @@
 //
 // A log is a table with the columns step, rate and loss. One curve under a constant rate and one that decays determine the laws; --check
 // files are predicted and not fitted. Without a log the two curves that the annealing paper prints are used; --demo trains a small model.
-// --help gives the form of a log.
-//
-// Exit codes: 0 all right, 1 bad arguments, 2 bad input, 3 a file that cannot be written, 4 the fit of the published curves is not the known
-// one, 5 the curves leave the annealing law open and nothing was predicted.
+// --help gives the form of a log and the exit codes.
 #include "schedule/support/loss_curve_files.hpp"
 #include "schedule/support/loss_curve_fits.hpp"
 #include "schedule/support/loss_curve_report.hpp"
 #include "schedule/support/loss_curves.hpp"
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
+#include "support/run_main.hpp"
 
 #include <gavel/schedule/combinators.hpp>
 #include <gavel/schedule/profile.hpp>
@@ -28,7 +27,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,16 +38,12 @@ using examples::loss_curve;
 
 namespace {
 
-constexpr int exit_usage = 1, exit_input = 2, exit_output = 3, exit_disagreement = 4, exit_open = 5;
-
 constexpr const char* after_help =
     "A log is a table with a row per step: commas, semicolons or tabs between cells, a header of names or none, # for comments. It\n"
     "needs the step (whole numbers that ascend), the learning rate of that step, and the loss (> 0; validation losses fit best).\n"
     "Rates and losses may stand in different rows: leave the other cell empty. Losses of the warm-up are left out.\n"
-    "One curve under a constant rate and one that decays determine the annealing law.\n\n"
-    "Exit status: 0 success, 1 wrong usage, 2 bad input (the message names file, line and cell), 3 output not written, 4 the fit of the\n"
-    "published curves is not the known one, 5 the curves leave the annealing law open, so no schedule was predicted (the last line says\n"
-    "what is missing; files hold the curves alone).";
+    "One curve under a constant rate and one that decays determine the annealing law. Curves that leave it open predict no schedule (exit\n"
+    "status 5, the last line says what is missing); files then hold the curves alone.";
 
 struct arguments {
   std::vector<std::string> logs, checks;
@@ -101,7 +95,7 @@ examples::plan plan_of(const curves& data, const arguments& args) {
   return next;
 }
 
-/// The demonstration takes its own advice.
+/// Trains under the recommended schedule.
 void try_recommendation(const examples::plan& run, const examples::choice& recommended, const curves& data, const arguments& args) {
   const auto text = examples::character_text::read(args.text);
   const loss_curve tried = examples::train_curve("", text, recommended.rates, run.warmup, args.seeds);
@@ -116,7 +110,7 @@ void try_recommendation(const examples::plan& run, const examples::choice& recom
               best->losses.back(), 100.0 * (measured / best->losses.back() - 1.0));
 }
 
-/// What predicts in the end: held-back curves have served their purpose once they were checked, and are fitted too.
+/// What predicts in the end: once the held-back curves have been checked, they are fitted too.
 fits refit(const curves& data, const arguments& args) {
   std::vector<loss_curve> everything = data.fitted;
   everything.insert(everything.end(), data.checked.begin(), data.checked.end());
@@ -139,7 +133,7 @@ void write_files(const examples::loss_curve_results& results, const arguments& a
   if (!args.svg.empty()) examples::draw_or_note(args.svg, examples::figure_script(args.svg, results));
 }
 
-int run(const arguments& args) {
+void run(const arguments& args) {
   examples::require_writable({args.csv, args.svg});
   const curves data = read_curves(args);
   const examples::plan next = plan_of(data, args);
@@ -161,15 +155,12 @@ int run(const arguments& args) {
     std::printf("\nThe curves leave the annealing law open, so no schedule is predicted.\n");
     write_files({data, fitted, last, next}, args);
   }
-  if (std::fflush(stdout) != 0) throw examples::output_error("standard output: cannot be written");
   if (data.published && decay_factor == examples::published_decay_factor && !examples::matches_known_fit(fitted.huber)) {
-    std::fprintf(stderr, "predict_loss_curve: the fit of the published curves is not the known one\n");
-    return exit_disagreement;
+    throw examples::check_error("the fit of the published curves is not the known one");
   }
-  if (known) return 0;
-  std::fprintf(stderr, "predict_loss_curve: no schedule predicted: %s%s\n", examples::remedy(last.chosen().status),
-               args.csv.empty() && args.svg.empty() ? "" : "; what was written holds the curves alone");
-  return exit_open;
+  if (known) return;
+  throw examples::no_answer(std::string("no schedule predicted: ") + examples::remedy(last.chosen().status) +
+                            (args.csv.empty() && args.svg.empty() ? "" : "; what was written holds the curves alone"));
 }
 
 }  // namespace
@@ -213,20 +204,9 @@ int main(int argc, char** argv) {
   app.add_option("--text", args.text, "its text, a file or a folder of .hpp files (default: gavel's own)");
   app.add_option("--csv", args.csv, "fits and predictions as CSV (default: not written)")->type_name("FILE");
   app.add_option("--svg", args.svg, "figure, by gnuplot (default: not drawn)")->type_name("FILE");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : exit_usage;
-  }
-  if (warmup->count() > 0) args.log.warmup_steps = log_warmup;
-  if (args.between == "constant") args.log.between = schedule::rate_interpolation::constant;
-  try {
-    return run(args);
-  } catch (const examples::output_error& error) {
-    std::fprintf(stderr, "predict_loss_curve: %s\n", error.what());
-    return exit_output;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "predict_loss_curve: %s\n", error.what());
-    return exit_input;
-  }
+  return examples::run_main(app, argc, argv, [&] {
+    if (warmup->count() > 0) args.log.warmup_steps = log_warmup;
+    if (args.between == "constant") args.log.between = schedule::rate_interpolation::constant;
+    run(args);
+  });
 }

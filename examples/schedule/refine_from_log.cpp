@@ -9,9 +9,11 @@
 // The log is a table with one row per step and a column of gradient norms, taken before any clipping: Euclidean norms (l2) for SGD, sums of
 // absolute values (l1) for Adam. Without a log the program makes one: it trains a softmax regression on gavel's own sources, refines, and
 // then trains again under each schedule, to show what the bounds are worth. --help gives the form of a log and the exit codes.
-#include "schedule/support/csv_columns.hpp"
 #include "schedule/support/text_regression.hpp"
+#include "support/csv_reader.hpp"
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
+#include "support/run_main.hpp"
 
 #include <gavel/core/median_filter.hpp>
 #include <gavel/core/moments.hpp>
@@ -33,7 +35,6 @@
 #include <iterator>
 #include <limits>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -43,15 +44,11 @@ using schedule::refinement_status;
 
 namespace {
 
-constexpr int exit_usage = 1, exit_input = 2, exit_output = 3;
-
 constexpr const char* after_help =
     "A log is a table with one row per step: commas, semicolons or tabs between cells, a header of names or none, # for comments. Its\n"
     "column of gradient norms is found by name (grad_norm, grad_norm_l2 or grad_norm_l1, gradient_norm, train/grad_norm), or is the only\n"
     "one there is, or is named by --column. Norms are >= 0, taken before any clipping: Euclidean norms (l2) for SGD, sums of absolute\n"
-    "values (l1) for Adam.\n\n"
-    "Exit status: 0 success (also when the log calls for linear decay; the table says so), 1 wrong usage, 2 bad input (the message names\n"
-    "file, line and cell), 3 output not written.";
+    "values (l1) for Adam. A log that calls for linear decay is a success too; the table says so.";
 
 struct arguments {
   std::string log, column, norm = "l2", out, svg, save_log, text = GAVEL_SOURCE_DIR "/include/gavel/core";
@@ -68,19 +65,11 @@ struct log_of_norms {
   std::vector<double> norms;
 };
 
-std::size_t norm_column(const examples::text_table& table, const arguments& args) {
-  if (!args.column.empty()) return table.require(args.column);
-  if (table.columns() == 1) return 0;
-  for (const std::string& name :
-       {std::string("grad_norm"), "grad_norm_" + args.norm, std::string("gradient_norm"), std::string("train/grad_norm")}) {
-    if (const auto column = table.find(name)) return *column;
-  }
-  table.fail_with_columns("name the one that holds gradient norms with --column");
-}
-
 log_of_norms read_log(const arguments& args) {
-  const examples::text_table table = examples::text_table::read(args.log);
-  const std::size_t column = norm_column(table, args);
+  const examples::csv_table table = examples::csv_table::read(args.log);
+  const std::size_t column =
+      table.column(args.column.empty() && table.columns() == 1 ? "1" : args.column,
+                   {"grad_norm", "grad_norm_" + args.norm, "gradient_norm", "train/grad_norm"}, "gradient norms", "--column");
   log_of_norms result{table.name() + ", " + table.label(column), {}};
   for (std::size_t row = 0; row < table.rows(); ++row) {
     const double norm = table.number(row, column);
@@ -191,12 +180,6 @@ std::string status_text(const schedule::refined_schedule& refined) {
   return {};
 }
 
-std::string real(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
-  return text;
-}
-
 void print_table(const log_of_norms& log, const arguments& args, const schedule::refined_schedule& refined,
                  const std::vector<candidate>& all) {
   std::printf("%s: %zu %s norms, smoothed over %zu", log.description.c_str(), log.norms.size(), args.norm.c_str(), refined.smoothing_width);
@@ -226,7 +209,7 @@ void print_table(const log_of_norms& log, const arguments& args, const schedule:
     }
     const bool comparable = all[0].bound.status == schedule::base_rate_status::found;
     std::printf("   %-32s %14.5g %14.5g %12s\n", one.name.c_str(), one.bound.base_rate, one.bound.bound,
-                comparable ? real(one.bound.bound / all[0].bound.bound).c_str() : "-");
+                comparable ? examples::real(one.bound.bound / all[0].bound.bound, 4).c_str() : "-");
   }
   if (refined.floored_norms > 0) {
     std::printf(
@@ -291,25 +274,19 @@ void show_next_runs(const examples::character_text& text, const arguments& args,
 // What is left behind.
 
 std::string to_csv(const schedule::refined_schedule& refined) {
-  std::string csv = "step,rate\n";
-  char line[64];
-  for (std::size_t t = 0; t < refined.steps(); ++t) {
-    std::snprintf(line, sizeof line, "%zu,%.17g\n", t, refined.rates[t]);
-    csv += line;
-  }
-  return csv;
+  examples::csv_writer csv("step,rate");
+  for (std::size_t t = 0; t < refined.steps(); ++t) csv.row(t, examples::real(refined.rates[t], 17));
+  return csv.text();
 }
 
 // At most about a thousand points per curve: a figure has no room for more.
 std::string points(const std::vector<double>& values) {
   std::string text;
-  char line[64];
   const std::size_t stride = values.size() / 1000 + 1;
   for (std::size_t t = 0; t < values.size(); t += stride) {
     if (!std::isfinite(values[t])) continue;
     const double at = values.size() > 1 ? static_cast<double>(t) / static_cast<double>(values.size() - 1) : 0.0;
-    std::snprintf(line, sizeof line, "%.6g %.6g\n", at, values[t]);
-    text += line;
+    text += examples::point(at, values[t]);
   }
   return text;
 }
@@ -339,19 +316,19 @@ std::string norm_axis(const std::vector<double>& norms) {
 }
 
 std::string figure(const std::string& svg, const log_of_norms& log, const std::vector<double>& smooth, const std::vector<candidate>& all) {
-  std::string script = "$raw << EOD\n" + points(log.norms) + "EOD\n$smooth << EOD\n" + points(smooth) + "EOD\n";
+  examples::gnuplot_data data;
+  const std::string raw = data.add(points(log.norms)), smoothed = data.add(points(smooth));
   std::string plots;
-  const char* colours[] = {"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#999999"};
+  const char* colors[] = {"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#999999"};
   for (std::size_t k = 0; k < 6; ++k) {
-    const std::string data = "$s" + std::to_string(k);
-    script += data + " << EOD\n" + points(all[k].rates) + "EOD\n";
-    plots += (k == 0 ? "" : ", ") + data + " using 1:2 with lines lw " + (k == 0 ? "3" : "1.5") + " lc rgb '" + colours[k] + "' title " +
-             examples::gnuplot_quoted(all[k].name);
+    plots += (k == 0 ? "" : ", ") + data.add(points(all[k].rates)) + " using 1:2 with lines lw " + (k == 0 ? "3" : "1.5") + " lc rgb '" +
+             colors[k] + "' title " + examples::gnuplot_quoted(all[k].name);
   }
-  return script + examples::panels_above_keys(svg, 2, 6) + "set grid ytics lc rgb '#dddddd'\nset xlabel 'progress'\nset xrange [0:1]\n" +
-         "set title 'gradient norms'\nset ylabel 'norm'\nset format y '%g'\n" + norm_axis(log.norms) +
-         "plot $raw using 1:2 with points pt 7 ps 0.25 lc rgb '#56789a' title 'logged', "
-         "$smooth using 1:2 with lines lw 3 lc rgb '#d55e00' title 'smoothed'\n" +
+  return data.text() + examples::panels_above_keys(svg, 2, 6) +
+         "set grid ytics lc rgb '#dddddd'\nset xlabel 'progress'\nset xrange [0:1]\n" +
+         "set title 'gradient norms'\nset ylabel 'norm'\nset format y '%g'\n" + norm_axis(log.norms) + "plot " + raw +
+         " using 1:2 with points pt 7 ps 0.25 lc rgb '#56789a' title 'logged', " + smoothed +
+         " using 1:2 with lines lw 3 lc rgb '#d55e00' title 'smoothed'\n" +
          "unset logscale y\nset ytics auto\nset title 'schedules of the next run'\nset ylabel 'rate / largest rate'\nset yrange "
          "[0:1.1]\nplot " +
          plots + "\nunset multiplot\n";
@@ -366,13 +343,9 @@ void run(const arguments& args) {
     const demo_log demo = train_for_log(*text, args);
     log = {"softmax regression of the next character, SGD under linear decay", args.norm == "l2" ? demo.l2 : demo.l1};
     if (!args.save_log.empty()) {
-      std::string csv = "step,grad_norm_l2,grad_norm_l1\n";
-      char line[96];
-      for (std::size_t t = 0; t < demo.l2.size(); ++t) {
-        std::snprintf(line, sizeof line, "%zu,%.17g,%.17g\n", t, demo.l2[t], demo.l1[t]);
-        csv += line;
-      }
-      examples::write_text(args.save_log, csv);
+      examples::csv_writer csv("step,grad_norm_l2,grad_norm_l1");
+      for (std::size_t t = 0; t < demo.l2.size(); ++t) csv.row(t, examples::real(demo.l2[t], 17), examples::real(demo.l1[t], 17));
+      examples::write_text(args.save_log, csv.text());
     }
   } else {
     log = read_log(args);
@@ -388,7 +361,6 @@ void run(const arguments& args) {
     if (!args.out.empty()) examples::write_text(args.out, to_csv(refined));
     if (!args.svg.empty()) examples::draw_or_note(args.svg, figure(args.svg, log, smooth, all));
   }
-  if (std::fflush(stdout) != 0) throw examples::output_error("standard output: cannot be written");
 }
 
 }  // namespace
@@ -433,23 +405,11 @@ int main(int argc, char** argv) {
   app.add_option("--text", args.text, "without a log: text to learn from, a file or a folder of .hpp files (default: gavel's own)");
   app.add_option("--save-log", args.save_log, "without a log: the norms of the run made here, as CSV (default: not written)")
       ->type_name("FILE");
-  try {
-    app.parse(argc, argv);
+  return examples::run_main(app, argc, argv, [&] {
     if (args.refine.smoothing_width != 0 && args.refine.smoothing_width % 2 == 0) throw CLI::ValidationError("--width", "must be odd");
     if (args.norm == "l1" && args.refine.distance > 0.0) throw CLI::ValidationError("--distance", "needs l2 norms");
     if (!args.log.empty() && !args.save_log.empty()) throw CLI::ValidationError("--save-log", "is for a run made here, without a log");
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : exit_usage;
-  }
-  args.refine.norm = args.norm == "l1" ? gradient_norm::l1 : gradient_norm::l2;
-  try {
+    args.refine.norm = args.norm == "l1" ? gradient_norm::l1 : gradient_norm::l2;
     run(args);
-  } catch (const examples::output_error& error) {
-    std::fprintf(stderr, "refine_from_log: %s\n", error.what());
-    return exit_output;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "refine_from_log: %s\n", error.what());
-    return exit_input;
-  }
-  return 0;
+  });
 }

@@ -3,13 +3,14 @@
 //
 // How many tokens should the draft model propose before the target model checks them? Compares rules for stopping a round of speculation:
 // first on models of independent token difficulty, where the optimum is known exactly, then end to end on a pair of bigram models with a
-// trained acceptance head, where the text of every rule is tested against the target's law.
+// trained acceptance head, where the text of every rule is tested against the target's distribution.
 //
 //   choose_draft_length [--tokens N] [--draft-time T] [--target-time T] [--csv FILE]
-//
-// Exit codes: 0 all right, 1 bad arguments or a file that cannot be written, 2 a result contradicts the theory.
-#include <gavel/core/philox.hpp>
+#include "support/output.hpp"
+#include "support/run_main.hpp"
+
 #include <gavel/core/goodness_of_fit.hpp>
+#include <gavel/core/philox.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/variates.hpp>
 #include <gavel/core/views.hpp>
@@ -24,15 +25,12 @@
 
 #include <CLI/CLI.hpp>
 
-#include <unistd.h>  // isatty
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <limits>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,39 +47,15 @@ struct settings {
   std::string csv;
 };
 
-void progress(const char* what) {
-  static const bool terminal = isatty(STDERR_FILENO) != 0;
-  if (terminal) std::fprintf(stderr, "\r\033[K%s", what);
-}
+struct report {
+  examples::progress_line progress;
+  examples::csv_writer csv{"part,rule,time_per_token,standard_error,expected,discard_rate,verification_rate,law_p_value"};
 
-class csv_file {
- public:
-  explicit csv_file(const std::string& path) : path_(path) {
-    if (path.empty()) return;
-    file_.reset(std::fopen(path.c_str(), "w"));
-    ok_ = file_ != nullptr;
-    if (ok_)
-      ok_ = std::fputs("part,rule,time_per_token,standard_error,expected,discard_rate,verification_rate,law_p_value\n", file_.get()) >= 0;
+  void add(const char* part, const std::string& rule, const simulation_result& r, double expected, double p_value) {
+    using examples::real;
+    csv.row(part, examples::quoted(rule), real(r.time_per_token.value), real(r.time_per_token.standard_error, 3), real(expected),
+            real(r.discard_rate.value), real(r.verification_rate.value), real(p_value, 6));
   }
-  void row(const char* part, const std::string& rule, const simulation_result& r, double expected, double p_value) {
-    if (file_ == nullptr) return;
-    ok_ = std::fprintf(file_.get(), "%s,%s,%.9g,%.3g,%.9g,%.9g,%.9g,%.6g\n", part, rule.c_str(), r.time_per_token.value,
-                       r.time_per_token.standard_error, expected, r.discard_rate.value, r.verification_rate.value, p_value) > 0 &&
-          ok_;
-  }
-  [[nodiscard]] bool close() {
-    if (file_ != nullptr) ok_ = std::fclose(file_.release()) == 0 && ok_;
-    if (!ok_) std::fprintf(stderr, "choose_draft_length: cannot write %s\n", path_.c_str());
-    return ok_;
-  }
-
- private:
-  struct closer {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  std::string path_;
-  std::unique_ptr<std::FILE, closer> file_;
-  bool ok_ = true;
 };
 
 // ---------------------------------------------------------------------------------------------------------------------------------------
@@ -94,7 +68,7 @@ struct difficulty_model {
   double known_optimum, known_fixed;  // independently computed: optimal time per token, and that of the best fixed length
 };
 
-bool independent_part(const settings& run, csv_file& csv) {
+bool independent_part(const settings& run, report& out) {
   const std::vector<difficulty_model> models{
       {"{.95: .75, .30: .25}, 8:1", {0.95, 0.3}, {0.75, 0.25}, {1.0, 8.0}, 3.208529, 3.627748},
       {"{.99: .6, .8: .25, .2: .15}, 12:1", {0.99, 0.8, 0.2}, {0.6, 0.25, 0.15}, {1.0, 12.0}, 3.691840, 4.246504},
@@ -110,7 +84,7 @@ bool independent_part(const settings& run, csv_file& csv) {
   bool ok = true;
   double microseconds = 0.0;
   for (const difficulty_model& model : models) {
-    progress(model.name);
+    out.progress.show(model.name);
     const auto before = std::chrono::steady_clock::now();
     const draft_length_optimum optimum = optimal_draft_length(model.acceptance, model.probs, model.cost);
     microseconds = std::max(microseconds, std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - before).count());
@@ -122,14 +96,14 @@ bool independent_part(const settings& run, csv_file& csv) {
     ok = ok && std::abs(optimum.time_per_token - model.known_optimum) < 1e-6 &&
          std::abs(optimum.best_fixed.time_per_token - model.known_fixed) < 1e-6 &&
          std::abs(results[0].time_per_token.value - optimum.time_per_token) <= 5.0 * results[0].time_per_token.standard_error + 1e-12;
-    progress("");
+    out.progress.show("");
     std::printf("%-34s %9.4f %9.4f %9.3f %9.4f +- %.4f %9.4f +- %.4f %9.4f %6zu %7.1f%%\n", model.name, model.known_optimum,
                 optimum.time_per_token, optimum.rejection_threshold, results[0].time_per_token.value,
                 results[0].time_per_token.standard_error, results[1].time_per_token.value, results[1].time_per_token.standard_error,
                 optimum.best_fixed.time_per_token, optimum.best_fixed.length, 100.0 * optimum.gain_over_best_fixed);
-    csv.row("independent", std::string("\"optimum ") + model.name + "\"", results[0], optimum.time_per_token, 1.0);
-    csv.row("independent", std::string("\"online ") + model.name + "\"", results[1], optimum.time_per_token, 1.0);
-    csv.row("independent", std::string("\"best fixed ") + model.name + "\"", results[2], optimum.best_fixed.time_per_token, 1.0);
+    out.add("independent", std::string("optimum ") + model.name, results[0], optimum.time_per_token, 1.0);
+    out.add("independent", std::string("online ") + model.name, results[1], optimum.time_per_token, 1.0);
+    out.add("independent", std::string("best fixed ") + model.name, results[2], optimum.best_fixed.time_per_token, 1.0);
   }
   std::printf("\n   Slowest solve: %.0f microseconds. %s\n\n", microseconds,
               ok ? "Solver and simulation agree with the known values." : "DISAGREEMENT with the known values.");
@@ -202,7 +176,7 @@ acceptance_head<double> train_head(const bigram_pair& pair, std::uint64_t seed, 
   return head;
 }
 
-double law_p_value(std::span<const token_id> text, const bigram_pair& pair) {
+double p_value_of_text(std::span<const token_id> text, const bigram_pair& pair) {
   const std::size_t vocabulary = pair.vocabulary();
   std::vector<std::uint64_t> counts(vocabulary * vocabulary);
   for (std::size_t i = 1; i < text.size(); ++i) ++counts[text[i - 1] * vocabulary + text[i]];
@@ -246,7 +220,7 @@ class decoder {
     row_source source(pair_.vocabulary(), std::vector<token_id>{0}, rows, predict);
     outcome done;
     done.result = simulate_length_rule(source, rule, {.tokens = tokens, .seed = seed, .cost = cost_, .max_length = 40});
-    done.p_value = law_p_value(source.text(), pair_);
+    done.p_value = p_value_of_text(source.text(), pair_);
     return done;
   }
 
@@ -271,12 +245,12 @@ double tune(const decoder& models, std::size_t tokens, std::uint64_t seed, const
   return best;
 }
 
-bool end_to_end_part(const settings& run, csv_file& csv) {
+bool end_to_end_part(const settings& run, report& out) {
   const bigram_pair pair(run.vocabulary, run.seed);
-  progress("training the acceptance head");
+  out.progress.show("training the acceptance head");
   head_training_result trained;
   const acceptance_head<double> head = train_head(pair, run.seed, trained);
-  progress("");
+  out.progress.show("");
   std::printf(
       "2. End to end: bigram target and draft, %zu tokens, t_t:t_d = %g:%g. Draft = target logits plus noise, little after 70%% of the\n"
       "   tokens and much after the others. Head: loss %.4f -> %.4f in %zu steps (w = 6).\n",
@@ -289,7 +263,7 @@ bool end_to_end_part(const settings& run, csv_file& csv) {
 
   const decoder models(pair, head, run.cost);
   const std::size_t short_run = std::max<std::size_t>(run.tokens / 3, 1640);
-  progress("tuning");
+  out.progress.show("tuning");
   const std::uint64_t tuning_seed = run.seed + 77;
   const auto fixed_of = [](double k) { return fixed_length_rule(static_cast<std::size_t>(k)); };
   const auto confidence_of = [](double threshold) { return confidence_rule({.threshold = threshold}); };
@@ -319,7 +293,7 @@ bool end_to_end_part(const settings& run, csv_file& csv) {
   char label[96];
   std::vector<row> rows;
   const auto add = [&](const char* name, const auto& rule, bool unbiased = false) {
-    progress(name);
+    out.progress.show(name);
     rows.push_back({name, models.decode(rule, run.tokens, run.seed, unbiased)});
   };
   std::snprintf(label, sizeof label, "fixed K = %g (best)", k);
@@ -337,7 +311,7 @@ bool end_to_end_part(const settings& run, csv_file& csv) {
   std::snprintf(label, sizeof label, "head unbiased, look-ahead h* = %.3f", optimum.rejection_threshold);
   add(label, lookahead_rule(optimum, 40), true);
   add("online, no head", online_rule({.cost = run.cost, .max_length = 40}));
-  progress("");
+  out.progress.show("");
 
   std::printf("%-38s %20s %22s %9s %9s %9s\n", "rule", "time per token", "below best fixed K", "discard", "verify", "law p");
   bool ok = true;
@@ -349,7 +323,7 @@ bool end_to_end_part(const settings& run, csv_file& csv) {
     std::printf("%-38s %11.4f +- %.4f %11.2f%% +- %.2f%% %9.4f %9.4f %9.3g\n", r.name.c_str(), result.time_per_token.value,
                 result.time_per_token.standard_error, 100.0 * difference.value / base, 100.0 * difference.standard_error / base,
                 result.discard_rate.value, result.verification_rate.value, r.outcome.p_value);
-    csv.row("bigram", "\"" + r.name + "\"", result, 0.0, r.outcome.p_value);
+    out.add("bigram", r.name, result, 0.0, r.outcome.p_value);
     ok = ok && r.outcome.p_value > 1e-6;
   }
   std::printf("\n   %s\n", ok ? "Every text follows the target's law (chi-square over all contexts, p > 1e-6)."
@@ -361,22 +335,23 @@ bool end_to_end_part(const settings& run, csv_file& csv) {
 
 int main(int argc, char** argv) {
   settings run;
-  CLI::App app{"Compares rules that decide how many tokens a draft model proposes before the target model checks them."};
+  CLI::App app{"Compares rules that decide how many tokens a draft model proposes before the target model checks them.",
+               "choose_draft_length"};
   app.add_option("--tokens", run.tokens, "tokens to decode per rule")->check(CLI::Range(20'000, 10'000'000))->capture_default_str();
   app.add_option("--vocabulary", run.vocabulary, "tokens of the bigram pair")->check(CLI::Range(2, 1024))->capture_default_str();
   app.add_option("--draft-time", run.cost.draft_time, "time of a draft step")->check(CLI::Range(1e-6, 1e6))->capture_default_str();
   app.add_option("--target-time", run.cost.target_time, "time of a target call")->check(CLI::Range(1e-6, 1e6))->capture_default_str();
   app.add_option("--seed", run.seed, "random seed")->capture_default_str();
   app.add_option("--csv", run.csv, "also write the results to this file");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
-  }
-  csv_file csv(run.csv);
-  const bool independent = independent_part(run, csv);
-  const bool end_to_end = end_to_end_part(run, csv);
-  if (!csv.close()) return 1;
-  if (!run.csv.empty()) std::printf("   Wrote %s.\n", run.csv.c_str());
-  return independent && end_to_end ? 0 : 2;
+  return examples::run_main(app, argc, argv, [&] {
+    examples::require_writable({run.csv});
+    report out;
+    const bool independent = independent_part(run, out);
+    const bool end_to_end = end_to_end_part(run, out);
+    if (!run.csv.empty()) {
+      examples::write_text(run.csv, out.csv.text());
+      std::printf("   Wrote %s.\n", run.csv.c_str());
+    }
+    if (!independent || !end_to_end) throw examples::check_error("a result contradicts the theory");
+  });
 }

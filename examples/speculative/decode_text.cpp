@@ -11,7 +11,9 @@
 #include "speculative/support/position_rates.hpp"
 #include "speculative/support/report.hpp"
 #include "support/corpus.hpp"
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
+#include "support/run_main.hpp"
 
 #include <gavel/core/version.hpp>
 #include <gavel/speculative/greedy_drafts.hpp>
@@ -36,10 +38,6 @@
 #include <type_traits>
 #include <vector>
 
-#ifndef GAVEL_SOURCE_DIR
-#define GAVEL_SOURCE_DIR "."
-#endif
-
 namespace {
 
 namespace speculative = gavel::speculative;
@@ -51,10 +49,6 @@ using examples::optimum_memory;
 using examples::progress_line;
 using examples::table_row;
 using examples::token_id;
-
-constexpr int exit_usage = 1;
-constexpr int exit_input = 2;
-constexpr int exit_output = 3;
 
 constexpr const char* help_text =
     "Measures speculative-decoding verifiers on real text.\n\n"
@@ -70,8 +64,7 @@ constexpr const char* help_text =
     "target law p becomes u = (mass of the tokens before y) + v p_y, v uniform. If the verifier is exact, u is uniform on [0, 1) at every\n"
     "position, whatever the position's law, and successive ones are independent; a G-test over 20 equal cells judges the u of all\n"
     "positions together. The control at the end of the table emits its first draft unverified, to show what the test says about a wrong\n"
-    "law.\n\n"
-    "Exit status: 0 success, 1 wrong usage, 2 bad input (the message names the file and the place), 3 output not written.";
+    "law.";
 
 struct arguments {
   examples::input_options input;
@@ -354,7 +347,6 @@ void run(const arguments& args) {
   } else {
     print_table(source, args, measured, seconds);
   }
-  if (std::fflush(stdout) != 0) throw examples::output_error("standard output: cannot be written");
   if (!args.json.empty()) examples::write_text(args.json, report(source, args, measured, seconds).dump(2) + "\n");
   if (!args.csv.empty()) examples::write_text(args.csv, examples::to_csv(rows));
   if (!args.svg.empty()) {
@@ -407,24 +399,12 @@ int main(int argc, char** argv) {
                          ->expected(0, 1);
   app.add_option("--csv", args.csv, "results as CSV, every number of drafts")->type_name("FILE");
   app.add_option("--svg", args.svg, "figure: acceptance against the number of drafts, by gnuplot")->type_name("FILE");
-  try {
-    app.parse(argc, argv);
+  return examples::run_main(app, argc, argv, [&] {
     if (!args.input.target_logits.empty() && !args.input.corpus.empty())
       throw CLI::ValidationError("--corpus", "cannot be combined with --target-logits");
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : exit_usage;
-  }
-  if (args.input.corpus.empty()) args.input.corpus.emplace_back(GAVEL_SOURCE_DIR);
-  args.json_to_stdout = json->count() > 0 && json_option.empty();
-  args.json = json_option;
-  try {
+    if (args.input.corpus.empty()) args.input.corpus.emplace_back(GAVEL_SOURCE_DIR);
+    args.json_to_stdout = json->count() > 0 && json_option.empty();
+    args.json = json_option;
     run(args);
-  } catch (const examples::output_error& error) {
-    std::fprintf(stderr, "decode_text: %s\n", error.what());
-    return exit_output;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "decode_text: %s\n", error.what());
-    return exit_input;
-  }
-  return 0;
+  });
 }

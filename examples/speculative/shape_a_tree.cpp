@@ -6,15 +6,15 @@
 //
 // test-arguments: --csv shapes.csv
 // test-arguments: --acceptance 0.8 --budgets 1,2,4,6,8 --verify-times 10,10,10,11,12 --draft-time 1
-//
-// Exit codes: 0 all right, 1 bad arguments, 3 a file that cannot be written.
+#include "support/output.hpp"
+#include "support/run_main.hpp"
+
 #include <gavel/speculative/tree_shape.hpp>
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>
-#include <exception>
 #include <limits>
 #include <optional>
 #include <string>
@@ -92,22 +92,21 @@ void draw(const speculative::draft_tree& tree, const std::vector<double>& accept
   }
 }
 
-bool write_csv(const speculative::tree_shape_table& table, const settings& s) {
-  std::FILE* file = std::fopen(s.csv.c_str(), "w");
-  if (file == nullptr) return false;
-  bool good = std::fprintf(file, "nodes,levels,expected_tokens,call_time,time_per_token\n") > 0;
+std::string to_csv(const speculative::tree_shape_table& table, const settings& s) {
+  examples::csv_writer csv("nodes,levels,expected_tokens,call_time,time_per_token");
   for (const std::size_t nodes : s.budgets) {
     for (std::size_t levels = 1; levels <= s.levels; ++levels) {
       const std::optional<double> tokens = table.expected_tokens(nodes, levels);
       if (!tokens) continue;
       const double time = call_time(s, nodes, levels);
-      good = std::fprintf(file, "%zu,%zu,%.12g,%.12g,%.12g\n", nodes, levels, *tokens, time, time / *tokens) > 0 && good;
+      csv.row(nodes, levels, examples::real(tokens, 12), examples::real(time, 12), examples::real(time / *tokens, 12));
     }
   }
-  return std::fclose(file) == 0 && good;
+  return csv.text();
 }
 
-int run(settings& s) {
+void run(settings& s) {
+  examples::require_writable({s.csv});
   std::sort(s.acceptance.rbegin(), s.acceptance.rend());  // the first draft of a node is the likeliest
   const std::size_t most = *std::max_element(s.budgets.begin(), s.budgets.end());
   const speculative::tree_shape_table table(s.acceptance, most, s.levels);
@@ -120,8 +119,8 @@ int run(settings& s) {
 
   const speculative::tree_shape best = table.fastest(s.draft_time, [&](std::size_t nodes) { return verify_time(s, nodes); });
   if (best.status != speculative::tree_shape_status::optimal) {
-    std::fprintf(stderr, "shape_a_tree: no tree of any budget fits within %zu levels and %zu children\n", s.levels, s.acceptance.size());
-    return 1;
+    throw examples::no_answer("no tree of any budget fits within " + std::to_string(s.levels) + " levels and " +
+                              std::to_string(s.acceptance.size()) + " children");
   }
   const double alone = verify_time(s, 1);
   std::printf("\nFastest: %zu nodes, %zu levels, %.4f tokens per call, %.4f per token", best.nodes(), best.levels, best.expected_tokens,
@@ -136,20 +135,16 @@ int run(settings& s) {
     std::printf("Drafting does not pay at these times.\n");
   }
   if (!s.csv.empty()) {
-    if (!write_csv(table, s)) {
-      std::fprintf(stderr, "shape_a_tree: cannot write %s\n", s.csv.c_str());
-      return 3;
-    }
+    examples::write_text(s.csv, to_csv(table, s));
     std::printf("\nEvery budget and number of levels: %s\n", s.csv.c_str());
   }
-  return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   settings s;
-  CLI::App app{"Finds the tree of drafts that yields the most tokens per time (Sequoia's dynamic programme)."};
+  CLI::App app{"Finds the tree of drafts that yields the most tokens per time (Sequoia's dynamic programme).", "shape_a_tree"};
   app.add_option("--acceptance", s.acceptance, "chance that the b-th draft of a node is the accepted one, b = 1, 2, ...")
       ->delimiter(',')
       ->check(CLI::Range(0.0, 1.0));
@@ -168,18 +163,10 @@ int main(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--levels", s.levels, "most levels, root included")->capture_default_str()->check(CLI::Range(1, 64));
   app.add_option("--csv", s.csv, "write every budget and number of levels to this file");
-  try {
-    app.parse(argc, argv);
+  return examples::run_main(app, argc, argv, [&] {
     if (!s.verify_times.empty() && s.verify_times.size() != s.budgets.size()) {
       throw CLI::ValidationError("--verify-times", "needs one time for each of the " + std::to_string(s.budgets.size()) + " budgets");
     }
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
-  }
-  try {
-    return run(s);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "shape_a_tree: %s\n", error.what());
-    return 1;
-  }
+    run(s);
+  });
 }

@@ -35,7 +35,7 @@ double gradient_error(const examples::classifier_shape& shape, const examples::d
   examples::classifier<double> model(shape);
   std::vector<double> parameters(model.parameter_count());
   gavel::philox4x32 rng(3);
-  model.initialise(rng, parameters);
+  model.initialize(rng, parameters);
   for (double& parameter : parameters) parameter += 0.1 * gavel::normal(rng);  // biases too
   std::vector<std::uint32_t> chosen{4, 0, 2, 2, 1};                            // a sample may come twice
   std::vector<double> gradient(parameters.size(), 7.0);                        // must be overwritten
@@ -93,21 +93,21 @@ TEST_CASE("choose_a_schedule: cross-entropy of known logits", "[examples][choose
 namespace {
 
 /// Mean final loss of runs on the noisy quadratic that draw their noise. @param evaluate the point whose loss counts
-template <class MakeOptimiser, class Evaluate>
+template <class MakeOptimizer, class Evaluate>
 gavel::moments simulated_loss(const examples::schedule_choice& choice, const examples::training_run& run, double noise,
-                              const MakeOptimiser& make_optimiser, const Evaluate& evaluate) {
+                              const MakeOptimizer& make_optimizer, const Evaluate& evaluate) {
   const auto schedule = gavel::schedule::stretch(choice.shape, {.steps = run.steps, .base_rate = run.base_rate});
   gavel::moments losses;
   gavel::philox4x32 rng(5);
   for (int repeat = 0; repeat < 3000; ++repeat) {
     std::vector<double> x(20, 1.0), gradient(20);
-    auto optimiser = make_optimiser(std::span<const double>(x));
+    auto optimizer = make_optimizer(std::span<const double>(x));
     const auto curvature = [](std::size_t i) { return std::pow(0.01, static_cast<double>(i) / 19.0); };
     for (std::uint64_t t = 0; t < run.steps; ++t) {
       for (std::size_t i = 0; i < x.size(); ++i) gradient[i] = curvature(i) * x[i] + noise * gavel::normal(rng);
-      optimiser.step(x, gradient, schedule.rate(t));
+      optimizer.step(x, gradient, schedule.rate(t));
     }
-    evaluate(optimiser, x);
+    evaluate(optimizer, x);
     double loss = 0.0;
     for (std::size_t i = 0; i < x.size(); ++i) loss += 0.5 * curvature(i) * x[i] * x[i];
     losses.add(loss);
@@ -126,7 +126,7 @@ TEST_CASE("choose_a_schedule: the exact quadratic is the mean of noisy runs", "[
   const examples::schedule_choice averaged{"sched-free", gavel::schedule::constant{}, true};
   const gavel::moments free = simulated_loss(
       averaged, run, 0.2, [](std::span<const double> start) { return gavel::schedule::schedule_free_sgd<double>(start); },
-      [](const auto& optimiser, std::vector<double>& x) { optimiser.evaluation_point(x); });
+      [](const auto& optimizer, std::vector<double>& x) { optimizer.evaluation_point(x); });
   CHECK(std::fabs(free.center - examples::quadratic_loss(averaged, run, 0.2)) < 4.0 * *free.standard_error());
 }
 
@@ -303,14 +303,14 @@ TEST_CASE("choose_a_schedule: at a full budget decay pays on text", "[examples][
   const scratch folder;
   REQUIRE(run(folder, "--seeds 4 --tuning-seeds 1 --steps 600 --budgets 100 --csv a.csv --svg a.svg").status == 0);
   const auto table = table_of(folder.read("a.csv"));
-  for (const char* optimiser : {"text/momentum SGD/100/", "text/AdamW/100/"}) {
-    const cell& constant = table.at(optimiser + std::string("constant"));
+  for (const char* optimizer : {"text/momentum SGD/100/", "text/AdamW/100/"}) {
+    const cell& constant = table.at(optimizer + std::string("constant"));
     CHECK(constant.loss < 3.0);  // log(40) = 3.69 is guessing
     for (const char* decay : {"linear", "REX", "cosine", "delayed"}) {
-      INFO(optimiser << decay);
-      CHECK(table.at(std::string(optimiser) + decay).loss < constant.loss - 0.02);
+      INFO(optimizer << decay);
+      CHECK(table.at(std::string(optimizer) + decay).loss < constant.loss - 0.02);
     }
-    CHECK(std::fabs(table.at(optimiser + std::string("REX")).loss / table.at(optimiser + std::string("linear")).loss - 1.0) < 0.02);
+    CHECK(std::fabs(table.at(optimizer + std::string("REX")).loss / table.at(optimizer + std::string("linear")).loss - 1.0) < 0.02);
   }
   if (std::system("command -v gnuplot >/dev/null 2>&1") == 0) {
     const std::string svg = folder.read("a.svg");

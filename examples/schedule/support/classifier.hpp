@@ -60,7 +60,7 @@ class classifier {
 
   /// Normal weights with the variance that keeps activations at their size, biases 0; the last layer starts small, so that the first
   /// predictions are nearly uniform.
-  void initialise(gavel::philox4x32& rng, std::span<T> parameters) const {
+  void initialize(gavel::philox4x32& rng, std::span<T> parameters) const {
     const auto draw = [&](std::size_t from, std::size_t count, double deviation) {
       for (std::size_t i = 0; i < count; ++i) parameters[from + i] = static_cast<T>(deviation * gavel::normal(rng));
     };

@@ -211,7 +211,7 @@ struct summary {
 };
 
 /// All schedules, best mean rank first.
-[[nodiscard]] inline std::vector<summary> summarise(std::span<const setting> settings, std::size_t rex, std::size_t linear) {
+[[nodiscard]] inline std::vector<summary> summarize(std::span<const setting> settings, std::size_t rex, std::size_t linear) {
   std::vector<summary> all(settings.front().outcomes.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     summary& one = all[i];

@@ -2,12 +2,12 @@
 #pragma once
 
 #include "schedule/support/loss_curve_fits.hpp"
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <span>
 #include <string>
 #include <vector>
@@ -55,21 +55,21 @@ class loss_curve_plots {
  public:
   explicit loss_curve_plots(const loss_curve_results& results) : results_(results) {}
 
-  [[nodiscard]] const std::string& blocks() const noexcept { return blocks_; }
+  [[nodiscard]] const std::string& blocks() const noexcept { return data_.text(); }
 
   /// The fitted curves: points as measured, lines as fitted.
   [[nodiscard]] std::string measured() {
     std::string plots;
     for (std::size_t k = 0; k < results_.data.fitted.size(); ++k) {
       const loss_curve& curve = results_.data.fitted[k];
-      plots += (k == 0 ? "" : ", ") + add_block(curve.steps, curve.losses) + " using 1:2 with points pt 7 ps 0.5" + colour(k) + "title " +
+      plots += (k == 0 ? "" : ", ") + add_block(curve.steps, curve.losses) + " using 1:2 with points pt 7 ps 0.5" + color(k) + "title " +
                gnuplot_quoted(curve.name);
       if (!results_.predicted()) continue;
       std::vector<std::uint64_t> steps;
       const std::uint64_t first = curve.steps.front(), last = curve.steps.back();
       for (std::uint64_t t = first; t < last; t += (last - first) / 200 + 1) steps.push_back(t);
       steps.push_back(last);
-      plots += lines(results_.fitted, curve.rates, steps, "lw 1.5" + colour(k) + "notitle", "lw 1.5 dt 2" + colour(k) + "notitle");
+      plots += lines(results_.fitted, curve.rates, steps, "lw 1.5" + color(k) + "notitle", "lw 1.5 dt 2" + color(k) + "notitle");
     }
     return plots;
   }
@@ -89,17 +89,17 @@ class loss_curve_plots {
     std::string plots;
     for (std::size_t k = 0; k < results_.offers.size(); ++k) {
       const offer& one = results_.offers[k];
-      plots += lines(results_.last, one.rates, steps, "lw 2" + colour(k) + "title " + gnuplot_quoted(one.name),
-                     "lw 1.5 dt 2" + colour(k) + "notitle");
+      plots += lines(results_.last, one.rates, steps, "lw 2" + color(k) + "title " + gnuplot_quoted(one.name),
+                     "lw 1.5 dt 2" + color(k) + "notitle");
     }
     return plots.substr((std::min)(plots.size(), std::size_t{2}));
   }
 
  private:
   [[nodiscard]] bool both() const { return results_.fitted.multi_power_known(); }
-  [[nodiscard]] static std::string colour(std::size_t k) {
-    static constexpr const char* colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999"};
-    return std::string(" lc rgb '") + colours[k % 7] + "' ";
+  [[nodiscard]] static std::string color(std::size_t k) {
+    static constexpr const char* colors[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999"};
+    return std::string(" lc rgb '") + colors[k % 7] + "' ";
   }
   [[nodiscard]] std::string lines(const fits& laws, const std::vector<double>& rates, const std::vector<std::uint64_t>& steps,
                                   const std::string& annealing_style, const std::string& multi_power_style) {
@@ -109,47 +109,32 @@ class loss_curve_plots {
     return plots;
   }
   std::string add_block(const std::vector<std::uint64_t>& steps, const std::vector<double>& values) {
-    const std::string name = "$d" + std::to_string(n_blocks_++);
-    blocks_ += name + " << EOD\n";
-    char line[64];
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-      std::snprintf(line, sizeof line, "%llu %.9g\n", static_cast<unsigned long long>(steps[i]), values[i]);
-      blocks_ += line;
-    }
-    blocks_ += "EOD\n";
-    return name;
+    std::string points;
+    for (std::size_t i = 0; i < steps.size(); ++i) points += point(static_cast<double>(steps[i]), values[i]);
+    return data_.add(points);
   }
 
   const loss_curve_results& results_;
-  std::string blocks_;
-  std::size_t n_blocks_ = 0;
+  gnuplot_data data_;
 };
 
 }  // namespace detail
 
 /// A row per loss of a curve and per step of a prediction.
 [[nodiscard]] inline std::string to_csv(const loss_curve_results& results) {
-  std::string csv = "kind,name,step,rate,loss,annealing_law,multi_power_law\n";
+  csv_writer csv("kind,name,step,rate,loss,annealing_law,multi_power_law");
   const auto add = [&](const char* kind, const std::string& name, const std::vector<double>& rates, const std::vector<std::uint64_t>& steps,
                        const std::vector<double>* losses) {
     const predicted_curve guess = predict(losses != nullptr ? results.fitted : results.last, rates, steps);
-    char line[160];
     for (std::size_t i = 0; i < steps.size(); ++i) {
-      std::snprintf(line, sizeof line, ",%llu,%.9g,", static_cast<unsigned long long>(steps[i]), rates[steps[i]]);
-      csv += std::string(kind) + ",\"" + name + "\"" + line;
-      if (losses != nullptr) {
-        std::snprintf(line, sizeof line, "%.9g", (*losses)[i]);
-        csv += line;
-      }
-      line[0] = '\0';
-      if (results.predicted()) std::snprintf(line, sizeof line, "%.9g,%.9g", guess.annealing[i], guess.multi_power[i]);
-      csv += "," + (results.predicted() ? std::string(line) : ",") + "\n";
+      csv.row(kind, quoted(name), steps[i], real(rates[steps[i]]), losses != nullptr ? real((*losses)[i]) : "",
+              results.predicted() ? real(guess.annealing[i]) : "", results.predicted() ? real(guess.multi_power[i]) : "");
     }
   };
   for (const loss_curve& curve : results.data.fitted) add("fit", curve.name, curve.rates, curve.steps, &curve.losses);
   for (const loss_curve& curve : results.data.checked) add("check", curve.name, curve.rates, curve.steps, &curve.losses);
   for (const offer& one : results.offers) add("prediction", one.name, one.rates, detail::shown_steps(results.run), nullptr);
-  return csv;
+  return csv.text();
 }
 
 /// The gnuplot script of the figure: the curves with their fits, and beside them the second half of the predicted run.

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "schedule/data/published_curves.hpp"
-#include "schedule/support/csv_columns.hpp"
 #include "schedule/support/text_regression.hpp"
+#include "support/csv_reader.hpp"
 
 #include <gavel/core/philox.hpp>
 #include <gavel/schedule/annealing_areas.hpp>
@@ -13,7 +13,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -70,15 +69,6 @@ struct loss_log_options {
 
 namespace detail {
 
-[[nodiscard]] inline std::size_t usual_column(const text_table& table, const std::string& wanted, const char* what, const char* option,
-                                              std::initializer_list<const char*> names) {
-  if (!wanted.empty()) return table.require(wanted);
-  for (const char* const name : names) {
-    if (const auto column = table.find(name)) return *column;
-  }
-  table.fail_with_columns(std::string("name the one that holds the ") + what + " with " + option);
-}
-
 /// The step at which rates stop to rise, 0 if they do not begin by rising.
 [[nodiscard]] inline std::uint64_t end_of_rise(const std::vector<std::uint64_t>& steps, const std::vector<double>& rates) {
   std::size_t k = 0;
@@ -90,15 +80,15 @@ namespace detail {
 
 /// Reads a log with the columns step, learning rate and loss. Cells without a rate or a loss are skipped, so rates and losses may have been
 /// logged at different steps; losses during the warm-up are left out.
-/// @throws table_error that names file, line and cell
+/// @throws input_error that names file, line and cell
 [[nodiscard]] inline loss_curve read_loss_curve(const std::string& path, const loss_log_options& options) {
-  const text_table table = text_table::read(path);
+  const csv_table table = csv_table::read(path);
   const std::size_t step_column =
-      detail::usual_column(table, options.step_column, "step", "--step-column", {"step", "global_step", "iteration", "iter"});
-  const std::size_t rate_column = detail::usual_column(table, options.rate_column, "learning rate", "--rate-column",
-                                                       {"rate", "lr", "learning_rate", "train/learning_rate"});
-  const std::size_t loss_column = detail::usual_column(table, options.loss_column, "loss", "--loss-column",
-                                                       {"loss", "val_loss", "validation_loss", "eval_loss", "train_loss", "train/loss"});
+      table.column(options.step_column, {"step", "global_step", "iteration", "iter"}, "the step", "--step-column");
+  const std::size_t rate_column =
+      table.column(options.rate_column, {"rate", "lr", "learning_rate", "train/learning_rate"}, "the learning rate", "--rate-column");
+  const std::size_t loss_column = table.column(
+      options.loss_column, {"loss", "val_loss", "validation_loss", "eval_loss", "train_loss", "train/loss"}, "the loss", "--loss-column");
   constexpr double largest_step = 1e7;
   loss_curve curve;
   curve.name = table.name();
@@ -113,34 +103,34 @@ namespace detail {
       table.fail(row, step_column, "must be > " + std::to_string(static_cast<std::uint64_t>(before)) + ", the step of the row before");
     }
     before = step;
-    if (!table.is_empty(row, rate_column)) {
+    if (!table.text(row, rate_column).empty()) {
       const double rate = table.number(row, rate_column);
       if (!(rate >= 0.0 && std::isfinite(rate))) table.fail(row, rate_column, "must be finite and >= 0");
       rate_steps.push_back(static_cast<std::uint64_t>(step));
       rates.push_back(rate);
     }
-    if (!table.is_empty(row, loss_column)) {
+    if (!table.text(row, loss_column).empty()) {
       const double loss = table.number(row, loss_column);
       if (!(loss > 0.0 && std::isfinite(loss))) table.fail(row, loss_column, "must be finite and > 0");
       curve.steps.push_back(static_cast<std::uint64_t>(step));
       curve.losses.push_back(loss);
     }
   }
-  if (rates.empty()) throw table_error(table.name() + ": " + table.label(rate_column) + " is empty");
+  if (rates.empty()) throw input_error(table.name() + ": " + table.label(rate_column) + " is empty");
   const gavel::schedule::rate_log log{.steps = rate_steps, .rates = rates, .between = options.between};
   const auto last = static_cast<std::uint64_t>(before);
   curve.warmup_steps = options.warmup_steps.value_or(detail::end_of_rise(rate_steps, rates));
   if (curve.warmup_steps > last) {
-    throw table_error(table.name() + ": ends at step " + std::to_string(last) + ", within the warm-up of " +
+    throw input_error(table.name() + ": ends at step " + std::to_string(last) + ", within the warm-up of " +
                       std::to_string(curve.warmup_steps));
   }
   for (std::uint64_t t = 0; t <= last; ++t) curve.rates.push_back(log.rate(t < curve.warmup_steps ? curve.warmup_steps : t));
-  if (!(curve.rates[0] > 0.0)) throw table_error(table.name() + ": the rate after the warm-up is 0");
+  if (!(curve.rates[0] > 0.0)) throw input_error(table.name() + ": the rate after the warm-up is 0");
   std::size_t early = 0;
   while (early < curve.steps.size() && curve.steps[early] < curve.warmup_steps) ++early;
   curve.steps.erase(curve.steps.begin(), curve.steps.begin() + static_cast<std::ptrdiff_t>(early));
   curve.losses.erase(curve.losses.begin(), curve.losses.begin() + static_cast<std::ptrdiff_t>(early));
-  if (curve.losses.empty()) throw table_error(table.name() + ": " + table.label(loss_column) + " has no loss after the warm-up");
+  if (curve.losses.empty()) throw input_error(table.name() + ": " + table.label(loss_column) + " has no loss after the warm-up");
   return curve;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "schedule/support/comparison.hpp"
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
 
 #include <algorithm>
@@ -41,7 +42,7 @@ inline void print_losses(std::span<const setting> settings, const std::vector<sc
   const workload* above = nullptr;
   for (const setting& where : settings) {
     if (where.work != above) {
-      std::printf("\n%s, %s%s\n%9s %6s", where.work->name.c_str(), where.work->optimiser.c_str(), where.work->exact ? " (exact)" : "",
+      std::printf("\n%s, %s%s\n%9s %6s", where.work->name.c_str(), where.work->optimizer.c_str(), where.work->exact ? " (exact)" : "",
                   "budget", "steps");
       for (const schedule_choice& choice : schedules) std::printf(" %10s", choice.name.c_str());
       std::printf("\n");
@@ -60,7 +61,7 @@ inline void print_summary(std::span<const setting> settings, const std::vector<s
       "that counts the seeds alone: the grid of base rates moves them too, see --rate-ratio.\n\n"
       "%-12s %14s %6s %10s %10s %20s %20s\n%-12s %14s %6s %10s %10s\n",
       "schedule", "mean rank", "best", "above the", "at most", "minus REX", "minus linear", "", "", "in", "best", "");
-  for (const summary& one : summarise(settings, index_of(schedules, "REX"), index_of(schedules, "linear"))) {
+  for (const summary& one : summarize(settings, index_of(schedules, "REX"), index_of(schedules, "linear"))) {
     std::printf("%-12s %6.2f +- %4.2f %6zu %8.2f %% %8.1f %% %+9.2f %% +- %4.2f %+9.2f %% +- %4.2f\n", schedules[one.schedule].name.c_str(),
                 one.rank.value, one.rank.error, one.firsts, 100.0 * one.mean_excess, 100.0 * one.worst_excess, 100.0 * one.minus_rex.value,
                 100.0 * one.minus_rex.error, 100.0 * one.minus_linear.value, 100.0 * one.minus_linear.error);
@@ -104,7 +105,7 @@ inline void say_how_far(const char* kind, std::span<const setting> some, const s
   const distance rex = distance_to_best_decay(index_of(schedules, "REX"), some, schedules);
   std::printf(
       "- %s, %zu settings: REX is at most %.1f %% above the best decay (%s, %s, %g %% budget), on average %.1f %%;\n  others at most", kind,
-      some.size(), 100.0 * rex.worst, rex.where->work->name.c_str(), rex.where->work->optimiser.c_str(), rex.where->percent,
+      some.size(), 100.0 * rex.worst, rex.where->work->name.c_str(), rex.where->work->optimizer.c_str(), rex.where->percent,
       100.0 * rex.mean);
   const char* separator = " ";
   for (std::size_t i = 0; i < schedules.size(); ++i) {
@@ -195,7 +196,7 @@ inline void print_findings(std::span<const setting> settings, const std::vector<
   detail::say_difference("cosine", networks, schedules);
   std::size_t winners = 0;
   std::size_t most = 0;
-  for (const summary& one : summarise(settings, 0, 0)) {
+  for (const summary& one : summarize(settings, 0, 0)) {
     if (one.firsts > 0) ++winners;
     most = (std::max)(most, one.firsts);
   }
@@ -207,9 +208,9 @@ inline void print_findings(std::span<const setting> settings, const std::vector<
 [[nodiscard]] inline std::string to_csv(std::span<const setting> settings, const std::vector<schedule_choice>& schedules) {
   const std::size_t rex = index_of(schedules, "REX");
   const std::size_t linear = index_of(schedules, "linear");
-  std::string csv =
+  csv_writer csv(
       "workload,optimiser,budget_percent,steps,schedule,base_rate,seeds,loss,standard_error,rank,above_best,minus_rex,"
-      "minus_rex_standard_error,minus_linear,minus_linear_standard_error\n";
+      "minus_rex_standard_error,minus_linear,minus_linear_standard_error");
   for (const setting& where : settings) {
     const std::vector<double> ranks = where.ranks();
     for (std::size_t i = 0; i < schedules.size(); ++i) {
@@ -217,46 +218,40 @@ inline void print_findings(std::span<const setting> settings, const std::vector<
       const estimate loss = estimate_of(one.moments());
       const estimate to_rex = paired_difference(where, i, rex);
       const estimate to_linear = paired_difference(where, i, linear);
-      char numbers[320];
-      std::snprintf(numbers, sizeof numbers, "%.9g,%zu,%.9g,%.3g,%g,%.6g,%.6g,%.3g,%.6g,%.3g\n", one.base_rate, one.losses.size(),
-                    loss.value, loss.error, ranks[i], where.excess(i), to_rex.value, to_rex.error, to_linear.value, to_linear.error);
-      char budget[64];
-      std::snprintf(budget, sizeof budget, "%g,%llu", where.percent, static_cast<unsigned long long>(where.steps));
-      csv += "\"" + where.work->name + "\"," + where.work->optimiser + "," + budget + "," + schedules[i].name + "," + numbers;
+      csv.row(quoted(where.work->name), where.work->optimizer, real(where.percent, 6), where.steps, schedules[i].name, real(one.base_rate),
+              one.losses.size(), real(loss.value), real(loss.error, 3), real(ranks[i], 6), real(where.excess(i), 6), real(to_rex.value, 6),
+              real(to_rex.error, 3), real(to_linear.value, 6), real(to_linear.error, 3));
     }
   }
-  return csv;
+  return csv.text();
 }
 
 /// The gnuplot script of the figure: the profiles, then for each workload and optimiser the loss against the budget, relative to linear
 /// decay at the same budget, since losses themselves differ more between budgets than between schedules.
 [[nodiscard]] inline std::string figure_script(const std::string& svg, std::span<const setting> settings,
                                                const std::vector<schedule_choice>& schedules) {
-  const std::vector<std::string> colours{"#999999", "#0072b2", "#d55e00", "#009e73", "#e69f00", "#8c6d31",
-                                         "#cc79a7", "#56b4e9", "#6a51a3", "#000000", "#b2182b"};
+  const std::vector<std::string> colors{"#999999", "#0072b2", "#d55e00", "#009e73", "#e69f00", "#8c6d31",
+                                        "#cc79a7", "#56b4e9", "#6a51a3", "#000000", "#b2182b"};
   std::vector<const workload*> works;
   for (const setting& where : settings) {
     if (works.empty() || works.back() != where.work) works.push_back(where.work);
   }
   const auto style = [&](std::size_t i) {
-    const bool emphasised = schedules[i].name == "REX" || schedules[i].name == "linear";
-    return std::string(" with lines lw ") + (emphasised ? "3.5" : "1.5") + " lc rgb " + gnuplot_quoted(colours[i % colours.size()]) +
+    const bool emphasized = schedules[i].name == "REX" || schedules[i].name == "linear";
+    return std::string(" with lines lw ") + (emphasized ? "3.5" : "1.5") + " lc rgb " + gnuplot_quoted(colors[i % colors.size()]) +
            " title " + gnuplot_quoted(schedules[i].name);
   };
-  std::string data, plots;
-  std::size_t block = 0;
+  gnuplot_data data;
+  std::string plots;
   const auto add_panel = [&](const std::string& title, auto points_of) {
     std::string lines;
     for (std::size_t i = 0; i < schedules.size(); ++i) {
       const std::string points = points_of(i);
       if (points.empty()) continue;
-      const std::string name = "$data" + std::to_string(block++);
-      data += name + " << EOD\n" + points + "EOD\n";
-      lines += (lines.empty() ? "" : ", ") + name + " using 1:2" + style(i);
+      lines += (lines.empty() ? "" : ", ") + data.add(points) + " using 1:2" + style(i);
     }
     plots += "set title " + gnuplot_quoted(title) + " noenhanced\nplot " + lines + "\n";
   };
-  const auto point = [](double x, double y) { return std::to_string(x) + " " + std::to_string(y) + "\n"; };
   add_panel("profiles", [&](std::size_t i) {
     std::string points;
     for (int k = 0; k <= 400 && !schedules[i].averaged; ++k) points += point(k / 400.0, schedules[i].shape(k / 400.0));
@@ -267,7 +262,7 @@ inline void print_findings(std::span<const setting> settings, const std::vector<
   for (const workload* work : works) {
     const std::string most = work->exact ? "20" : "12";
     plots += "set yrange [-" + most + ":" + most + "]\nset ylabel 'loss relative to linear (%), cut off at ±" + most + "'\n";
-    add_panel(work->name + ", " + work->optimiser, [&](std::size_t i) {
+    add_panel(work->name + ", " + work->optimizer, [&](std::size_t i) {
       std::string points;
       for (const setting& where : settings) {
         if (where.work == work) points += point(where.percent, 100.0 * (where.outcomes[i].mean() / where.outcomes[linear].mean() - 1.0));
@@ -277,12 +272,12 @@ inline void print_findings(std::span<const setting> settings, const std::vector<
   }
   constexpr std::size_t across = 4;
   const std::size_t down = (works.size() + 2 + across - 1) / across;  // with the profiles and the key
-  std::string script = "set terminal svg size " + std::to_string(400 * across) + "," + std::to_string(60 + 380 * down) +
-                       " dynamic background rgb 'white' font 'sans,11'\nset output " + gnuplot_quoted(svg) + "\n";
+  std::string script = figure_head(svg, 400 * across, 60 + 380 * down, 11);
   script += "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) + " title 'Schedules and the loss they reach'\n";
   script +=
       "set grid ytics lc rgb '#dddddd'\nset key off\nset xlabel 'progress'\nset ylabel 'share of the base rate'\nset yrange [0:1.05]\n";
-  script += data + plots + "unset logscale\nunset tics\nunset border\nunset xlabel\nunset ylabel\nset key center center noenhanced\n";
+  script +=
+      data.text() + plots + "unset logscale\nunset tics\nunset border\nunset xlabel\nunset ylabel\nset key center center noenhanced\n";
   script += "set title ''\nset xrange [0:1]\nset yrange [0:1]\nplot ";
   for (std::size_t i = 0; i < schedules.size(); ++i) script += (i == 0 ? "NaN" : ", NaN") + style(i);
   return script + "\nunset multiplot\n";

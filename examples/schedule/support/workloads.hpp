@@ -49,7 +49,7 @@ struct training_run {
 /// A model, its data and its optimiser.
 struct workload {
   std::string name;
-  std::string optimiser;
+  std::string optimizer;
   std::uint64_t full_steps = 1;  ///< what 100 % of the budget means
   double first_rate = 1.0;       ///< where the search for the base rate starts
   double rate_ratio = 1.5;       ///< between neighbours on its grid
@@ -135,14 +135,14 @@ struct split_data {
   split_data result;
   result.shape = {.features = features, .hidden = 32, .classes = classes};
   gavel::philox4x32 rng(20, 1);
-  Eigen::MatrixXf centres(features, classes * clusters);
-  for (Eigen::Index i = 0; i < centres.size(); ++i) centres.data()[i] = static_cast<float>(gavel::normal(rng));
+  Eigen::MatrixXf centers(features, classes * clusters);
+  for (Eigen::Index i = 0; i < centers.size(); ++i) centers.data()[i] = static_cast<float>(gavel::normal(rng));
   const auto fill = [&](dataset<float>& part, std::size_t count) {
     part.features.resize(features, static_cast<Eigen::Index>(count));
     for (std::size_t i = 0; i < count; ++i) {
       const auto cluster = static_cast<Eigen::Index>(gavel::uniform_index(rng, classes * clusters));
-      for (Eigen::Index j = 0; j < centres.rows(); ++j) {
-        part.features(j, static_cast<Eigen::Index>(i)) = centres(j, cluster) + static_cast<float>(0.8 * gavel::normal(rng));
+      for (Eigen::Index j = 0; j < centers.rows(); ++j) {
+        part.features(j, static_cast<Eigen::Index>(i)) = centers(j, cluster) + static_cast<float>(0.8 * gavel::normal(rng));
       }
       const bool wrong = gavel::bernoulli(rng, 0.2);
       part.labels.push_back(
@@ -188,24 +188,24 @@ class batch_source {
   return std::isfinite(loss) ? loss : std::numeric_limits<double>::infinity();
 }
 
-/// One training run from a seed. @param make_optimiser called with the initial parameters
-template <class MakeOptimiser>
+/// One training run from a seed. @param make_optimizer called with the initial parameters
+template <class MakeOptimizer>
 [[nodiscard]] double train(const split_data& data, std::size_t batch, const schedule_choice& choice, const training_run& run,
-                           const MakeOptimiser& make_optimiser) {
+                           const MakeOptimizer& make_optimizer) {
   classifier<float> model(data.shape);
   std::vector<float> parameters(model.parameter_count());
   std::vector<float> gradient(parameters.size());
   gavel::philox4x32 start(run.seed, 0);
-  model.initialise(start, parameters);
+  model.initialize(start, parameters);
   batch_source batches(data.train.size(), batch, gavel::philox4x32(run.seed, 1));
-  auto optimiser = make_optimiser(std::span<const float>(parameters));
+  auto optimizer = make_optimizer(std::span<const float>(parameters));
   const auto schedule = gavel::schedule::stretch(choice.shape, {.steps = run.steps, .base_rate = run.base_rate});
   for (std::uint64_t t = 0; t < run.steps; ++t) {
     const double loss = model.loss_and_gradient(parameters, data.train, batches.next(), gradient);
     if (!std::isfinite(loss)) return std::numeric_limits<double>::infinity();
-    optimiser.step(parameters, gradient, schedule.rate(t));
+    optimizer.step(parameters, gradient, schedule.rate(t));
   }
-  if constexpr (requires { optimiser.evaluation_point(std::span<float>(parameters)); }) optimiser.evaluation_point(parameters);
+  if constexpr (requires { optimizer.evaluation_point(std::span<float>(parameters)); }) optimizer.evaluation_point(parameters);
   return mean_loss(model, parameters, run.held_out ? data.test : data.validation);
 }
 
@@ -240,11 +240,11 @@ inline void add_network(std::vector<workload>& all, const std::string& name, spl
   work.name = name;
   work.full_steps = options.full_steps;
   work.rate_ratio = options.rate_ratio;
-  work.optimiser = "momentum SGD";
+  work.optimizer = "momentum SGD";
   work.first_rate = 0.1;
   work.loss = with_momentum;
   all.push_back(work);
-  work.optimiser = "AdamW";
+  work.optimizer = "AdamW";
   work.first_rate = 0.01;
   work.loss = with_adamw;
   all.push_back(work);
@@ -298,7 +298,7 @@ inline void add_network(std::vector<workload>& all, const std::string& name, spl
 /// SGD is unstable above a rate of 2 over the largest curvature: the grid ends at 1.9, but for averaging, which is stable beyond.
 inline void add_quadratic(std::vector<workload>& all, const std::string& name, double noise) {
   all.push_back({.name = name,
-                 .optimiser = "SGD",
+                 .optimizer = "SGD",
                  .full_steps = 1000,
                  .first_rate = 1.9 / 3.0,
                  .rate_ratio = std::sqrt(3.0),

@@ -11,9 +11,8 @@
 //   3. A run that is stopped and goes on from a checkpoint needs the step number and nothing else to have the right rates.
 //
 //   drive_optimizer [--text FILE] [--steps T] [--base-rate R] [--seed S] [--extra-steps N] [--csv FILE]
-//
-// Exit codes: 0 all right, 1 bad arguments, 2 bad input, 3 a file that cannot be written, 4 the runs that must agree do not.
 #include "support/output.hpp"
+#include "support/run_main.hpp"
 #include "support/text_file.hpp"
 #include "torch_run.hpp"
 
@@ -32,7 +31,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
-#include <exception>
 #include <string>
 #include <vector>
 
@@ -40,8 +38,6 @@ namespace schedule = gavel::schedule;
 using examples::torch_run;
 
 namespace {
-
-constexpr int exit_usage = 1, exit_input = 2, exit_output = 3, exit_disagreement = 4;
 
 struct arguments {
   std::string text = GAVEL_SOURCE_DIR "/README.md";
@@ -173,18 +169,15 @@ bool resume(const arguments& args, const texts& data) {
 }
 
 std::string to_csv(const arguments& args, const std::vector<double>& torch_rates, const std::vector<named_schedule>& schedules) {
-  std::string csv = "step,torch StepLR";
-  for (const named_schedule& one : schedules) csv += ",\"" + one.name + "\"";
-  const auto number = [](double rate) {
-    char text[32];
-    std::snprintf(text, sizeof text, ",%.17g", rate);
-    return std::string(text);
-  };
+  std::string header = "step,torch StepLR";
+  for (const named_schedule& one : schedules) header += "," + examples::quoted(one.name);
+  examples::csv_writer csv(header);
   for (std::uint64_t t = 0; t < args.steps; ++t) {
-    csv += "\n" + std::to_string(t) + number(torch_rates[t]);
-    for (const named_schedule& one : schedules) csv += number(one.rate(t));
+    std::string rates = examples::real(torch_rates[t], 17);
+    for (const named_schedule& one : schedules) rates += "," + examples::real(one.rate(t), 17);
+    csv.row(t, rates);
   }
-  return csv + "\n";
+  return csv.text();
 }
 
 }  // namespace
@@ -192,9 +185,6 @@ std::string to_csv(const arguments& args, const std::vector<double>& torch_rates
 int main(int argc, char** argv) {
   arguments args;
   CLI::App app{"Drives a libtorch optimiser with gavel schedules.", "drive_optimizer"};
-  app.footer(
-      "Exit status: 0 success, 1 wrong usage, 2 bad input (the message names the file), 3 output not written, 4 the runs that must agree\n"
-      "do not.");
   app.add_option("--text", args.text, "text to learn from, at least 1000 bytes (default: gavel's README)")->type_name("FILE");
   app.add_option("--steps", args.steps, "training steps T of each run")->check(CLI::Range(6, 1000000))->capture_default_str();
   app.add_option("--base-rate", args.base_rate, "largest rate")->check(CLI::Range(1e-8, 1.0))->capture_default_str();
@@ -204,12 +194,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   app.add_option("--csv", args.csv, "the rates of every step (default: not written)")->type_name("FILE");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : exit_usage;
-  }
-  try {
+  return examples::run_main(app, argc, argv, [&] {
     examples::require_writable({args.csv});
     const texts data = read_examples(args.text);
     const std::vector<named_schedule> schedules = shown_schedules(args);
@@ -220,16 +205,6 @@ int main(int argc, char** argv) {
     show_schedules(schedules, args, data);
     const bool resumed = resume(args, data);
     if (!args.csv.empty()) examples::write_text(args.csv, to_csv(args, torch_rates, schedules));
-    if (!equal || !resumed) {
-      std::fprintf(stderr, "drive_optimizer: runs that must agree differ\n");
-      return exit_disagreement;
-    }
-  } catch (const examples::output_error& error) {
-    std::fprintf(stderr, "drive_optimizer: %s\n", error.what());
-    return exit_output;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "drive_optimizer: %s\n", error.what());
-    return exit_input;
-  }
-  return 0;
+    if (!equal || !resumed) throw examples::check_error("runs that must agree differ");
+  });
 }

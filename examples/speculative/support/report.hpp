@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
 
 #include <nlohmann/json.hpp>
@@ -92,29 +93,20 @@ inline void print_rows(std::span<const table_row> rows) {
 }
 
 [[nodiscard]] inline std::string to_csv(std::span<const table_row> rows) {
-  std::string csv =
+  csv_writer csv(
       "kind,law,verifier,n,positions,samples,acceptance,acceptance_standard_error,acceptance_exact,acceptance_given_drafts,optimum,gap,"
-      "tokens_per_target_call,"
-      "prepare_microseconds,verify_microseconds,microseconds_per_token,p_value\n";
-  const auto real = [](std::optional<double> value) {
-    char text[32] = "";
-    if (value) std::snprintf(text, sizeof text, "%.9g", *value);
-    return std::string(text);
-  };
+      "tokens_per_target_call,prepare_microseconds,verify_microseconds,microseconds_per_token,p_value");
   for (const table_row& row : rows) {
-    // Names hold commas: quoted, with nothing inside that needs escaping.
-    csv += row.kind + ",\"" + row.law + "\",\"" + row.verifier + "\"," + std::to_string(row.drafts) + "," + std::to_string(row.positions) +
-           "," + std::to_string(row.samples) + "," + real(row.acceptance) + "," + real(row.acceptance_error) + "," +
-           real(row.acceptance_exact) + "," + real(row.acceptance_given_drafts) + "," + real(row.optimum) + "," + real(row.gap()) + "," +
-           real(row.tokens_per_call) + "," + real(row.prepare_us) + "," + real(row.verify_us) + "," + real(row.us_per_token) + "," +
-           real(row.p_value) + "\n";
+    csv.row(row.kind, quoted(row.law), quoted(row.verifier), row.drafts, row.positions, row.samples, real(row.acceptance),
+            real(row.acceptance_error), real(row.acceptance_exact), real(row.acceptance_given_drafts), real(row.optimum), real(row.gap()),
+            real(row.tokens_per_call), real(row.prepare_us), real(row.verify_us), real(row.us_per_token), real(row.p_value));
   }
-  return csv;
+  return csv.text();
 }
 
 struct figure_line {
   std::string verifier;
-  std::string colour;  ///< #rrggbb
+  std::string color;  ///< #rrggbb
 };
 
 /// One panel per draft law: acceptance against the number of drafts, the optimum on top.
@@ -128,14 +120,7 @@ struct figure_panel {
                                                std::span<const figure_panel> panels, const std::string& title) {
   const std::size_t across = panels.size() < 4 ? panels.size() : 2;
   const std::size_t down = (panels.size() + across - 1) / across;
-  std::string script = "set terminal svg size " + std::to_string(480 * across) + "," + std::to_string(40 + 380 * down) +
-                       " dynamic background rgb 'white' font 'sans,12'\n";
-  script += "set output " + gnuplot_quoted(svg) + "\n";
-  script +=
-      "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) + " title " + gnuplot_quoted(title) + " noenhanced\n";
-  script += "set xlabel 'number of drafts n'\nset ylabel 'mean acceptance'\nset xrange [0.7:8.3]\nset xtics 1,1,8\nset yrange [0:1]\n";
-  script += "set grid ytics lc rgb '#dddddd'\nset key bottom right noenhanced\n";
-  std::size_t block = 0;
+  gnuplot_data data;
   std::string plots;
   for (const figure_panel& panel : panels) {
     std::string lines;
@@ -143,21 +128,22 @@ struct figure_panel {
       std::string points;
       for (const table_row& row : rows) {
         if (row.kind != "position" || row.law != panel.law) continue;
-        if (const std::optional<double> y = value(row)) points += std::to_string(row.drafts) + " " + std::to_string(*y) + "\n";
+        if (const std::optional<double> y = value(row)) points += point(static_cast<double>(row.drafts), *y);
       }
       if (points.empty()) return;
-      const std::string data = "$data" + std::to_string(block++);
-      script += data + " << EOD\n" + points + "EOD\n";
-      lines += (lines.empty() ? "" : ", ") + data + " using 1:2 " + style + " title " + gnuplot_quoted(name);
+      lines += (lines.empty() ? "" : ", ") + data.add(points) + " using 1:2 " + style + " title " + gnuplot_quoted(name);
     };
     add_line("optimum", "smooth unique with lines lw 5 lc rgb '#bbbbbb'", [](const table_row& row) { return row.optimum; });
     for (const figure_line& line : panel.lines) {
-      add_line(line.verifier, "with linespoints lw 2 pt 7 ps 0.6 lc rgb '" + line.colour + "'",
+      add_line(line.verifier, "with linespoints lw 2 pt 7 ps 0.6 lc rgb '" + line.color + "'",
                [&](const table_row& row) { return row.verifier == line.verifier ? std::optional(row.best_acceptance()) : std::nullopt; });
     }
     if (!lines.empty()) plots += "set title " + gnuplot_quoted(panel.law) + " noenhanced\nplot " + lines + "\n";
   }
-  return script + plots + "unset multiplot\n";
+  return figure_head(svg, 480 * across, 40 + 380 * down) + "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) +
+         " title " + gnuplot_quoted(title) + " noenhanced\n" +
+         "set xlabel 'number of drafts n'\nset ylabel 'mean acceptance'\nset xrange [0.7:8.3]\nset xtics 1,1,8\nset yrange [0:1]\n" +
+         "set grid ytics lc rgb '#dddddd'\nset key bottom right noenhanced\n" + data.text() + plots + "unset multiplot\n";
 }
 
 }  // namespace examples
