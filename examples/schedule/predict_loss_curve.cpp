@@ -117,7 +117,8 @@ fits refit(const curves& data, const arguments& args) {
   return examples::fit_all(everything, args.decay_factor, args.method == "huber");
 }
 
-/// Predicts, ranks and recommends. @return the schedules, with their intervals
+/// Predicts, ranks and recommends.
+/// @return the schedules, with their intervals
 auto print_predictions(const curves& data, const examples::plan& next, const fits& last, bool order_holds, const arguments& args) {
   auto all = examples::offers(next);
   const bool intervals = last.observations.size() >= 5;  // four points fit exactly

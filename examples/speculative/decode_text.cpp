@@ -122,7 +122,7 @@ const std::string pairs = "SpecHub pairs";
     examples::rate_function optimum = [&memory](std::span<const double> p, std::span<const double> q, std::size_t drafts) {
       return memory(kind, p, q, drafts);
     };
-    if constexpr (std::is_same_v<decltype(verifier), unverified>) optimum = nullptr;  // a wrong law has no best
+    if constexpr (std::is_same_v<decltype(verifier), unverified>) optimum = nullptr;  // a wrong verifier has no best
     all.push_back(examples::compare(law, name, n, all.size(), how, optimum, rate, verifier));
   };
   const auto each_n = [&](auto verifier, const std::string& law, const char* name, const examples::comparison_options& how,
@@ -262,7 +262,7 @@ struct exactness {
   return result;
 }
 
-/// One line per pair of laws.
+/// One line per pair of draft laws.
 void print_differences(const std::vector<law_difference>& differences) {
   for (const law_difference& first : differences) {
     if (&first != &differences.front() && &first != &differences.front() + 1) break;

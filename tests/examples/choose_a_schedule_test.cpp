@@ -3,6 +3,7 @@
 #include "../../examples/schedule/support/classifier.hpp"
 #include "../../examples/schedule/support/comparison.hpp"
 #include "../../examples/schedule/support/workloads.hpp"
+#include "../../examples/support/csv_reader.hpp"
 
 #include "support/catch.hpp"
 #include "support/program.hpp"
@@ -92,7 +93,8 @@ TEST_CASE("choose_a_schedule: cross-entropy of known logits", "[examples][choose
 
 namespace {
 
-/// Mean final loss of runs on the noisy quadratic that draw their noise. @param evaluate the point whose loss counts
+/// Mean final loss of runs on the noisy quadratic that draw their noise.
+/// @param evaluate  gives the point whose loss counts
 template <class MakeOptimizer, class Evaluate>
 gavel::moments simulated_loss(const examples::schedule_choice& choice, const examples::training_run& run, double noise,
                               const MakeOptimizer& make_optimizer, const Evaluate& evaluate) {
@@ -189,38 +191,21 @@ gavel::test::program_result run(const scratch& folder, const std::string& argume
   return gavel::test::run_program(GAVEL_CHOOSE_A_SCHEDULE, folder, arguments);
 }
 
-/// Rows of cells; quotes only keep commas.
-std::vector<std::vector<std::string>> cells_of(const std::string& csv) {
-  std::vector<std::vector<std::string>> rows;
-  std::vector<std::string> row(1);
-  bool quoted = false;
-  for (const char c : csv) {
-    if (c == '"') quoted = !quoted;
-    else if (c == ',' && !quoted) row.emplace_back();
-    else if (c != '\n') row.back() += c;
-    else {
-      rows.push_back(row);
-      row.assign(1, "");
-    }
-  }
-  return rows;
-}
-
 struct cell {
   double rate, loss, error, rank, minus_rex, minus_linear;
 };
 
 /// By workload, optimiser, budget and schedule.
-std::map<std::string, cell> table_of(const std::string& csv) {
-  std::map<std::string, cell> table;
-  const auto rows = cells_of(csv);
-  for (std::size_t i = 1; i < rows.size(); ++i) {
-    const auto& row = rows[i];
-    REQUIRE(row.size() == 15);
-    const auto number = [&](std::size_t column) { return std::stod(row[column]); };
-    table[row[0] + "/" + row[1] + "/" + row[2] + "/" + row[4]] = {number(5), number(7), number(8), number(9), number(11), number(13)};
+std::map<std::string, cell> table_of(const scratch& folder, const std::string& name) {
+  std::map<std::string, cell> result;
+  const examples::csv_table table = examples::csv_table::read(folder.file(name));
+  REQUIRE(table.columns() == 15);
+  for (std::size_t i = 0; i < table.rows(); ++i) {
+    const auto number = [&](std::size_t column) { return table.number(i, column); };
+    result[table.text(i, 0) + "/" + table.text(i, 1) + "/" + table.text(i, 2) + "/" + table.text(i, 4)] = {
+        number(5), number(7), number(8), number(9), number(11), number(13)};
   }
-  return table;
+  return result;
 }
 
 const std::vector<std::string> schedule_names{"constant", "linear",    "REX",     "cosine",     "50-75",     "30-60-90",
@@ -243,7 +228,7 @@ TEST_CASE("choose_a_schedule: every schedule in every setting, the same with any
         "workload,optimiser,budget_percent,steps,schedule,base_rate,seeds,loss,standard_error,rank,above_best,minus_rex,"
         "minus_rex_standard_error,minus_linear,minus_linear_standard_error");
 
-  const auto table = table_of(csv);
+  const auto table = table_of(folder, "one.csv");
   CHECK(table.size() == 6 * 2 * schedule_names.size());
   for (const char* work : {"text/momentum SGD", "text/AdamW", "clusters/momentum SGD", "clusters/AdamW", "quadratic, noise 0.05/SGD",
                            "quadratic, noise 0.2/SGD"}) {
@@ -281,7 +266,7 @@ TEST_CASE("choose_a_schedule: every schedule in every setting, the same with any
 TEST_CASE("choose_a_schedule: the expected losses of the noisy quadratic", "[examples][choose_a_schedule]") {
   const scratch folder;
   REQUIRE(run(folder, "--seeds 2 --tuning-seeds 1 --steps 1 --budgets 1,5,10,100 --csv a.csv").status == 0);
-  const auto table = table_of(folder.read("a.csv"));
+  const auto table = table_of(folder, "a.csv");
   const std::vector<std::string> names{"REX", "linear", "cosine", "exp(-3z)", "50-75", "30-60-90", "constant"};
   const std::map<std::string, std::vector<double>> known{
       {"1", {.07149, .08462, .08511, .12534, .14361, .21180, .08587}},
@@ -302,7 +287,7 @@ TEST_CASE("choose_a_schedule: the expected losses of the noisy quadratic", "[exa
 TEST_CASE("choose_a_schedule: at a full budget decay pays on text", "[examples][choose_a_schedule]") {
   const scratch folder;
   REQUIRE(run(folder, "--seeds 4 --tuning-seeds 1 --steps 600 --budgets 100 --csv a.csv --svg a.svg").status == 0);
-  const auto table = table_of(folder.read("a.csv"));
+  const auto table = table_of(folder, "a.csv");
   for (const char* optimizer : {"text/momentum SGD/100/", "text/AdamW/100/"}) {
     const cell& constant = table.at(optimizer + std::string("constant"));
     CHECK(constant.loss < 3.0);  // log(40) = 3.69 is guessing

@@ -6,6 +6,7 @@
 #include "../../examples/speculative/support/output_law.hpp"
 
 #include "support/catch.hpp"
+#include "support/program.hpp"
 
 #include <gavel/core/npy.hpp>
 #include <gavel/core/philox.hpp>
@@ -17,15 +18,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <map>
 #include <string>
@@ -35,27 +31,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A directory of its own for each test, removed at its end.
-struct scratch {
-  fs::path path;
-  scratch() {
-    std::string pattern = (fs::temp_directory_path() / "gavel_decode_XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-  }
-  ~scratch() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  [[nodiscard]] std::string file(const std::string& name) const { return (path / name).string(); }
-};
-
-std::string content_of(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-}
-
-void write(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+using scratch = gavel::test::scratch_directory;
+using outcome = gavel::test::program_result;
 
 }  // namespace
 
@@ -78,19 +55,19 @@ TEST_CASE("decode_text: tokens put together are the text again", "[examples][dec
 
 TEST_CASE("decode_text: a corpus is read in order, without build folders, and refused with the place", "[examples][decode_text]") {
   const scratch folder;
-  fs::create_directories(folder.path / "build-x");
-  fs::create_directories(folder.path / ".git");
-  write(folder.file("b.md"), "two words");
-  write(folder.file("a.cpp"), "one");
-  write(folder.file("picture.png"), "no text");
-  write(folder.file("build-x/c.md"), "generated");
-  write(folder.file(".git/d.md"), "hidden");
-  const std::vector<std::string> paths{folder.path.string()};
+  fs::create_directories(folder.file("build-x"));
+  fs::create_directories(folder.file(".git"));
+  folder.write("b.md", "two words");
+  folder.write("a.cpp", "one");
+  folder.write("picture.png", "no text");
+  folder.write("build-x/c.md", "generated");
+  folder.write(".git/d.md", "hidden");
+  const std::vector<std::string> paths{folder.file("")};
   const examples::corpus corpus = examples::read_corpus(paths);
   CHECK(corpus.paths == std::vector<std::string>{folder.file("a.cpp"), folder.file("b.md")});
   CHECK(corpus.vocabulary == std::vector<std::string>{"<end of text>", "one", "two", " words"});
   CHECK(corpus.documents == std::vector<std::vector<std::uint32_t>>{{1}, {2, 3}});
-  write(folder.file("binary.txt"), std::string("ab\0c", 4));
+  folder.write("binary.txt", std::string("ab\0c", 4));
   const std::vector<std::string> binary{folder.file("binary.txt")};
   CHECK_THROWS_WITH(examples::read_corpus(binary), folder.file("binary.txt") + ": byte 2 is zero, must be text");
   const std::vector<std::string> missing{folder.file("missing")};
@@ -246,17 +223,8 @@ TEST_CASE("decode_text: estimated acceptance without replacement is that of all 
 
 namespace {
 
-struct outcome {
-  int status = -1;
-  std::string out;
-  std::string err;
-};
-
 outcome run(const scratch& folder, const std::string& arguments, const std::string& environment = "") {
-  const std::string command =
-      "cd '" + folder.path.string() + "' && " + environment + " '" GAVEL_DECODE_TEXT "' " + arguments + " >out 2>err </dev/null";
-  const int raw = std::system(command.c_str());
-  return {WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw), content_of(folder.file("out")), content_of(folder.file("err"))};
+  return gavel::test::run_program(GAVEL_DECODE_TEXT, folder, arguments, "/dev/null", environment);
 }
 
 const std::string data_directory = GAVEL_TEST_DATA_DIR;
@@ -363,38 +331,38 @@ TEST_CASE("decode_text: the same seed gives the same results, in every form", "[
     }
     return kept;
   };
-  CHECK(without_times(content_of(folder.file("a.csv"))) == without_times(content_of(folder.file("b.csv"))));
-  CHECK(without_times(content_of(folder.file("a.csv"))) != without_times(content_of(folder.file("c.csv"))));
-  const auto report = nlohmann::json::parse(content_of(folder.file("a.json")));
-  const std::string csv = content_of(folder.file("a.csv"));
+  CHECK(without_times(folder.read("a.csv")) == without_times(folder.read("b.csv")));
+  CHECK(without_times(folder.read("a.csv")) != without_times(folder.read("c.csv")));
+  const auto report = nlohmann::json::parse(folder.read("a.json"));
+  const std::string csv = folder.read("a.csv");
   CHECK(static_cast<std::size_t>(std::count(csv.begin(), csv.end(), '\n')) == report["rows"].size() + 1);
   if (std::system("command -v gnuplot >/dev/null 2>&1") == 0) {
-    CHECK(content_of(folder.file("a.svg")).find("</svg>") != std::string::npos);
+    CHECK(folder.read("a.svg").find("</svg>") != std::string::npos);
   } else {
     CHECK(table.err.find("note: gnuplot not found, a.svg not drawn") == 0);
   }
-  fs::create_directories(folder.path / "no_tools");
-  for (const char* tool : {"sh"}) fs::create_symlink(fs::path("/bin") / tool, folder.path / "no_tools" / tool);
+  fs::create_directories(folder.file("no_tools"));
+  for (const char* tool : {"sh"}) fs::create_symlink(fs::path("/bin") / tool, folder.file("no_tools/") + tool);
   const outcome bare = run(folder, quick + "--svg d.svg", "PATH='" + folder.file("no_tools") + "'");
   CHECK(bare.status == 0);
   CHECK(bare.err == "note: gnuplot not found, d.svg not drawn (Debian: apt-get install gnuplot-nox)\n");
-  CHECK(!fs::exists(folder.path / "d.svg"));
+  CHECK(!folder.has("d.svg"));
 }
 
 TEST_CASE("decode_text: bad logits are refused with the file and the place", "[examples][decode_text]") {
   const scratch folder;
   const std::string target = data_directory + "/target_rows.npy";
   const std::string draft = data_directory + "/draft_rows.npy";
-  const std::string bytes = content_of(target);
+  const std::string bytes = examples::read_text(target);
   REQUIRE(bytes.size() == 146752);
-  write(folder.file("cut.npy"), bytes.substr(0, 100000));
+  folder.write("cut.npy", bytes.substr(0, 100000));
   CHECK(error_for(folder, "cut.npy", draft) ==
         "decode_text: gavel::parse_npy: cut.npy: byte 100000: file ends in the data, shape (4, 18328) needs 146624 "
         "bytes from byte 128, found 99872\n");
-  write(folder.file("long.npy"), bytes + "x");
+  folder.write("long.npy", bytes + "x");
   CHECK(error_for(folder, target, "long.npy") ==
         "decode_text: gavel::parse_npy: long.npy: byte 146752: 1 bytes follow the data, shape (4, 18328) needs 146624\n");
-  write(folder.file("text.npy"), "0.5 0.5\n");
+  folder.write("text.npy", "0.5 0.5\n");
   CHECK(error_for(folder, "text.npy", draft) ==
         "decode_text: gavel::parse_npy: text.npy: byte 0: not a NumPy file, must start with \\x93NUMPY\n");
   CHECK(error_for(folder, "missing.npy", draft) ==
@@ -459,7 +427,7 @@ TEST_CASE("decode_text: exit status tells usage, input and output apart", "[exam
   const outcome corpus = run(folder, "--corpus missing");
   CHECK(corpus.status == 2);
   CHECK(corpus.err == "decode_text: missing: no such file or directory\n");
-  write(folder.file("short.txt"), "too short to learn from");
+  folder.write("short.txt", "too short to learn from");
   const outcome few = run(folder, "--corpus short.txt");
   CHECK(few.status == 2);
   CHECK(few.err == "decode_text: the corpus has 5 tokens, too few to hold any out; at least 5000 are needed\n");

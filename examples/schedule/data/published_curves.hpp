@@ -6,8 +6,9 @@
 
 /// @file
 /// Two training curves of one language model, as numbers.
-/// @par Source The fitting listing printed in Tissue, Wang, Wang, "Scaling Law with Learning Rate Annealing", 2024, arXiv 2408.11029: losses at
-/// steps 1000, 2000, ..., 20000 under a cosine and under a constant schedule, peak rate 2e-4, minimum 0, 500 steps of linear warm-up.
+/// @par Source
+/// The fitting listing printed in Tissue, Wang, Wang, "Scaling Law with Learning Rate Annealing", 2024, arXiv 2408.11029: losses at steps
+/// 1000, 2000, ..., 20000 under a cosine and under a constant schedule, peak rate 2e-4, minimum 0, 500 steps of linear warm-up.
 
 namespace examples::published {
 
@@ -22,8 +23,8 @@ inline constexpr std::array<double, 20> constant_losses{3.6714418, 3.325626,  3.
                                                         2.96082,   2.9406552, 2.9241402, 2.9054413, 2.8942103, 2.8807929, 2.8702695,
                                                         2.862175,  2.8530996, 2.8448784, 2.8383856, 2.8326995, 2.8294308};
 
-/// What fits of these curves are held against: the minimum of the paper's objective (Huber loss of log losses, delta = 1e-3, lambda = 0.999),
-/// found independently from 54 starts.
+/// What fits of these curves are compared with: the minimum of the paper's objective (Huber loss of log losses, delta = 1e-3, lambda =
+/// 0.999), found independently from 54 starts.
 struct known_fit {
   double loss_floor = 2.6278, amplitude = 0.42967, annealing = 0.41077, alpha = 0.54985, objective = 1.629245590e-5, r_squared = 0.99963;
 };

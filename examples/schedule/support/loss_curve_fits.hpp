@@ -186,7 +186,8 @@ struct choice {
   std::vector<double> rates;
 };
 
-/// The best cool-down of a run, over a grid of 1 %. @param losses of the whole grid
+/// The best cool-down of a run, over a grid of 1 %.
+/// @param losses  of the whole grid
 template <schedule::profile P>
 auto best_cooldown(const schedule::annealing_law& law, const plan& run, P shape, std::vector<double>& losses) {
   std::vector<double> fractions;

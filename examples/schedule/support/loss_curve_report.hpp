@@ -76,7 +76,7 @@ inline void print_annealing_fit(const char* name, const schedule::annealing_fit&
               100.0 * fit.max_relative_error, fit.objective, ms, status_text(fit.status));
 }
 
-/// What R^2 says about lambda, why the one in use is in use, and whether its fit is any good.
+/// What R^2 says about lambda, why the one in use was chosen, and whether its fit is good.
 inline void print_decay_factors(const fits& fitted, bool published, bool fixed) {
   std::printf("   R^2 of least squares at lambda");
   const char* separator = " ";
@@ -195,7 +195,7 @@ inline void print_order(const char* law, const order_of_ends& order) {
   return order.wrong == 0;
 }
 
-/// The law of the recommendation: what was held back has served its purpose and is fitted too.
+/// The law of the recommendation, fitted to all curves, also those that were held back for the check.
 inline void print_refit(const fits& fitted, bool fixed_decay_factor) {
   std::printf("\nFor what follows all curves are fitted together, %zu losses\n\n", fitted.observations.size());
   const schedule::annealing_fit& used = fitted.chosen();

@@ -66,7 +66,8 @@ class text_regression {
   explicit text_regression(const character_text& text)
       : text_(text), parameters_((1 + context * classes) * classes, 0.0), gradient_(parameters_.size(), 0.0) {}
 
-  /// One step of SGD on @p batch training characters, drawn by @p rng. @return the norms of its gradient
+  /// One step of SGD on @p batch training characters, drawn by @p rng.
+  /// @return the norms of its gradient
   norms step(double rate, std::size_t batch, gavel::philox4x32& rng) {
     touched_.clear();
     for (std::size_t b = 0; b < batch; ++b) {

@@ -188,7 +188,8 @@ class batch_source {
   return std::isfinite(loss) ? loss : std::numeric_limits<double>::infinity();
 }
 
-/// One training run from a seed. @param make_optimizer called with the initial parameters
+/// One training run from a seed.
+/// @param make_optimizer  called with the initial parameters
 template <class MakeOptimizer>
 [[nodiscard]] double train(const split_data& data, std::size_t batch, const schedule_choice& choice, const training_run& run,
                            const MakeOptimizer& make_optimizer) {

@@ -27,7 +27,8 @@ class torch_run {
   torch_run(torch_run&&) noexcept;
   ~torch_run();
 
-  /// One step of AdamW at @p rate on the examples @p batch. @return the loss of the batch before it
+  /// One step of AdamW at @p rate on the examples @p batch.
+  /// @return the loss of the batch before it
   double step(double rate, const std::vector<std::int64_t>& batch);
   /// Mean loss in nats per character over the held-out text.
   [[nodiscard]] double held_out_loss();

@@ -41,7 +41,7 @@ using gavel::speculative::token_id;
 struct position {
   std::span<const double> target;
   std::span<const double> draft;
-  std::span<const double> short_draft;  ///< the draft law cut to its most probable tokens
+  std::span<const double> short_draft;  ///< the draft model cut to its most probable tokens
 };
 
 /// A row of the table while it is being measured.
@@ -109,14 +109,14 @@ class comparison {
 struct comparison_options {
   std::size_t verdicts = 20;  ///< drafts drawn and judged per position
   std::uint64_t seed = 1;
-  bool short_draft = false;  ///< draft from the cut law
+  bool short_draft = false;  ///< draft from the cut distribution
 };
 
 /// An acceptance rate from (target, draft, n).
 using rate_function = std::function<double(std::span<const double>, std::span<const double>, std::size_t)>;
 
 /// The comparison for one verifier and one number of drafts.
-/// @param optimum the best acceptance of the law, or empty if the verifier claims nothing
+/// @param optimum the best acceptance under the draft law, or empty if the verifier claims nothing
 /// @param rate    acceptance of a verifier without closed form, exact for one draft, or empty if unknown
 template <gavel::speculative::verifier Verifier>
 [[nodiscard]] comparison compare(std::string law, std::string name, std::size_t n, std::uint64_t stream, const comparison_options& options,

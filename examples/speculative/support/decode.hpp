@@ -31,7 +31,7 @@ namespace examples {
 /// Target and draft as one function, and texts to continue.
 struct model_pair {
   std::size_t vocabulary = 0;
-  /// Both laws of the token after a text.
+  /// What both say about the token after a text.
   std::function<void(std::span<const token_id> text, std::span<double> target, std::span<double> draft)> predict;
   std::vector<std::vector<token_id>> prefixes;
 };
@@ -42,7 +42,7 @@ struct decoding_options {
   std::uint64_t seed = 1;
 };
 
-/// A drafted tree with both laws at each of its nodes, filled level by level.
+/// A drafted tree with the rows of both models at each of its nodes, filled level by level.
 class drafted_tree {
  public:
   explicit drafted_tree(std::size_t vocabulary) : vocabulary_(vocabulary) {}
@@ -84,7 +84,7 @@ class drafted_tree {
 };
 
 /// Decodes with one method and measures it.
-/// @param names   law and verifier for the table
+/// @param names   draft law and verifier for the table
 /// @param widths  children per node of each depth; all ones is a path
 /// @param law     how siblings are drawn
 /// @param verify  called with (tree, rng, accepted tokens, accepted nodes), gives a `tree_verdict`

@@ -28,7 +28,7 @@ class distinct_draft_rates {
   ///
   /// All n tests fail with the product of what is left, Z_{n+1}, averaged over rejected drafts x_1 ... x_{n-1} drawn as they are rejected:
   /// x_i in proportion to (q_x - (p - c_i q)+_x m_i / Z_i)+.
-  /// @param p,q    [V] laws of target and draft
+  /// @param p,q    [V] target and draft distribution
   /// @param paths  sequences of rejected drafts; their first ones are drawn one from each of as many equal strata
   /// @param rates  [N] receives the rate for n = 1 ... N; N at most the number of tokens with q > 0
   template <class G>
@@ -75,7 +75,7 @@ class distinct_draft_rates {
   }
 
  private:
-  // step(i, m) tells by how much draft i + 1 raises the rate, and leaves in weights_ the law of that draft for the path to go on.
+  // step(i, m) tells by how much draft i + 1 raises the rate, and leaves in weights_ the distribution of that draft, for the path to go on.
   template <class G, class Step>
   void average(std::span<const double> q, std::size_t paths, G& rng, std::span<double> rates, Step&& step) {
     for (double& rate : rates) rate = 0.0;
@@ -109,7 +109,7 @@ class distinct_draft_rates {
   static constexpr double below_one = 1.0 - 0x1p-53;
 
   std::vector<double> left_;          // q without the drafts of the path
-  std::vector<double> weights_;       // law of the next draft of the path
+  std::vector<double> weights_;       // distribution of the next draft of the path
   std::vector<std::size_t> drafted_;  // drafts of the path
 };
 

@@ -149,8 +149,8 @@ struct input {
   }
   input result;
   result.models.vocabulary = t.cols;
-  // Files know positions, not texts: the law after a text is that of row (its length), round and round. Decoding then continues any row by
-  // the next one, which is a legitimate pair of models, if not the one that wrote the files.
+  // Files know positions, not texts: a text is continued by the row of its length, modulo the number of rows. So decoding goes from any
+  // row to the next one, which is a legitimate pair of models, if not the one that wrote the files.
   result.models.predict = [both, sampling = options.sampling, logits = std::vector<double>(t.cols)](
                               std::span<const token_id> history, std::span<double> target, std::span<double> draft) mutable {
     const std::size_t row = history.size() % both->target.header.rows;

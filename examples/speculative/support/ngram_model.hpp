@@ -9,8 +9,8 @@
 #include <vector>
 
 /// @file
-/// A language model that trains in a second: interpolated Kneser-Ney with three discounts per order. Its rows are real next-token laws,
-/// peaked after a long known context and flat after an unseen one, which is what a verifier meets in practice.
+/// A language model that trains in a second: interpolated Kneser-Ney with three discounts per order. Its rows are what a verifier
+/// meets in practice: real next-token distributions, peaked after a long known context and flat after an unseen one.
 
 namespace examples {
 
@@ -19,7 +19,7 @@ namespace examples {
 ///     P(w | h) = (c(h w) - D(c(h w))) / c(h .) + gamma(h) P(w | h without its first token),    gamma(h) = sum_w D(c(h w)) / c(h .)
 ///
 /// c is the plain count at the highest order and, below it, the number of distinct tokens that precede the n-gram; D has one value each for
-/// counts 1, 2 and >= 3; the recursion ends in the uniform law. Every row is positive and sums to 1.
+/// counts 1, 2 and >= 3; the recursion ends in the uniform distribution. Every row is positive and sums to 1.
 ///
 /// @par Source
 /// S. F. Chen and J. Goodman, "An empirical study of smoothing techniques for language modeling", Computer Speech & Language 13 (1999).
@@ -53,7 +53,7 @@ class ngram_model {
     return count;
   }
 
-  /// The law of the token that follows @p history, written to @p probs `[vocabulary]`. O(vocabulary * order).
+  /// The distribution of the token that follows @p history, written to @p probs `[vocabulary]`. O(vocabulary * order).
   void predict(std::span<const std::uint32_t> history, std::span<double> probs) const {
     std::copy(unigram_.begin(), unigram_.end(), probs.begin());
     for (std::size_t length = 2; length <= levels_.size() && length - 1 <= history.size(); ++length) {

@@ -10,22 +10,22 @@
 #include <span>
 
 /// @file
-/// Is what a decoder emits really distributed as the target says, when every position has another law? One test for all positions together.
+/// Is what a decoder emits really distributed as the target says, when each position has a distribution of its own? One test for all.
 
 namespace examples {
 
-/// Tests emitted tokens against the laws they should follow, one law per token.
+/// Tests emitted tokens against the distributions they should follow, one per token.
 ///
 /// A token y that follows p is turned into u = (mass of the tokens ordered before y) + v p_y with an independent uniform v: u is then
 /// exactly uniform on [0, 1), whatever p is, and for successive tokens of a text, each given the text before it, the u are independent
-/// (Rosenblatt 1952; for discrete laws Brockwell 2007). So counts of u in equal cells from any number of positions are multinomial, and a
+/// (Rosenblatt 1952; for discrete ones Brockwell 2007). So counts of u in equal cells from any number of positions are multinomial, and a
 /// G-test judges them. The tokens of a position are ordered by q_x / p_x, largest first: a verifier that accepts too much moves mass from
 /// the end of this order to its beginning, so mistakes of all positions add up instead of averaging out.
 class output_law_test {
  public:
   static constexpr std::size_t cells = 20;
 
-  /// @param p,q   the laws of this position
+  /// @param p,q   what target and draft model say at this position
   /// @param token what was emitted
   /// @param v     a uniform that nothing else uses
   /// O(vocabulary).
@@ -45,9 +45,9 @@ class output_law_test {
 
   /// 0 if a token of target probability zero was emitted.
   [[nodiscard]] double p_value() const {
-    std::array<double, cells> uniform_law;
-    uniform_law.fill(1.0 / static_cast<double>(cells));
-    return impossible_ ? 0.0 : gavel::g_test(counts_, uniform_law).p_value;
+    std::array<double, cells> uniform;
+    uniform.fill(1.0 / static_cast<double>(cells));
+    return impossible_ ? 0.0 : gavel::g_test(counts_, uniform).p_value;
   }
 
  private:

@@ -22,7 +22,7 @@ namespace examples {
 
 using gavel::speculative::draft_law;
 
-/// The best acceptance of each law at the present position; several verifiers share one.
+/// The best acceptance of each draft law at the present position; several verifiers share one.
 class optimum_memory {
  public:
   void next_position() { known_.clear(); }
@@ -82,7 +82,7 @@ class distinct_rates_memory {
   std::vector<entry> known_;
 };
 
-/// What one law of drafts gains over another when both are verified in the best way, over the positions that allow both.
+/// What one draft law gains over another when both are verified in the best way, over the positions that allow both.
 struct law_difference {
   const char* better;
   draft_law law;

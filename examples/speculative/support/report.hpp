@@ -30,7 +30,7 @@ struct table_row {
   double acceptance_error = 0.0;           ///< standard error of the above
   std::optional<double> acceptance_exact;  ///< mean of the closed form over the same positions
   std::optional<double> acceptance_given_drafts;  ///< where there is none: mean of the exact acceptance given drawn earlier drafts
-  std::optional<double> optimum;                  ///< mean of the best possible acceptance of this law
+  std::optional<double> optimum;                  ///< mean of the best possible acceptance under this draft law
   double tokens_per_call = 0.0;
   double prepare_us = 0.0;  ///< work before the drafts are known, per position
   double verify_us = 0.0;   ///< work on given drafts, per verdict
