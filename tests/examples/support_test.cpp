@@ -70,6 +70,7 @@ TEST_CASE("examples: a table is refused with the file, the line and the column",
   CHECK(refusal([&] { return table.number(1, 0); }) == file + ":4: column 'a' is '', must be a number");
   CHECK(refusal([&] { table.fail(1, 1, "must be odd"); }) == file + ":4: column 'b' is '2', must be odd");
   CHECK(refusal([&] { return table.column("c", {"a"}, "x", "--x"); }) == file + ": has no column 'c'; it has 2 columns: a, b");
+  CHECK(refusal([&] { return read("7\n").column("2", {}, "x", "--x"); }) == file + ": has no column '2'; it has 1 column");
   CHECK(refusal([&] { return table.column("", {"c"}, "the x", "--x"); }) ==
         file + ": name the one that holds the x with --x; it has 2 columns: a, b");
   CHECK(refusal([&] { return csv_table::read(folder.file("b")); }) == folder.file("b") + ": cannot be opened");
