@@ -213,6 +213,9 @@ TEST_CASE("greedy decoding accepts exactly the argmax", "[speculative][chain]") 
   REQUIRE(verify_chain(rows.target_view(), rows.draft_view(), tokens, rng, greedy) == chain_result{1, best[1]});
 }
 
+static_assert(chain_options{}.sampling == sampling_options{} && !chain_options{}.draft_sampling &&
+              chain_options{}.draft == draft_form::logits);
+
 TEST_CASE("no drafts: one token from the target", "[speculative][chain]") {
   const auto rows = random_chain<float>(50, 0, 80);
   scripted_generator script({0.4});
@@ -337,7 +340,7 @@ TEST_CASE("bad chains are refused with the exact reason", "[speculative][chain]"
   draft = {0.5f, 0.25f, 0.0f, 0.0f};
   REQUIRE_THROWS_WITH(call({0}, {.draft = draft_form::probs}), where + "draft[0] = 0.75, is the sum of the row, must be 1 within 0.0001");
   draft = {1.5f, 0.25f, -0.75f, 0.0f};  // sums to one
-  REQUIRE(message_of([&] { (void)call({0}, {.draft = draft_form::probs}); }) ==
+  REQUIRE(message_of([&] { call({0}, {.draft = draft_form::probs}); }) ==
           std::string("domain: ") + where + "draft[0] = -0.75, is a probability of the row, must be >= 0");
   draft = {nan, 0.5f, 0.5f, 0.0f};
   REQUIRE_THROWS_WITH(call({1}, {.draft = draft_form::probs}), where + "draft[0] = nan, is the sum of the row, must be 1 within 0.0001");
@@ -369,8 +372,7 @@ TEST_CASE("bad batches are refused before anything is written", "[speculative][c
   REQUIRE_THROWS_WITH(call({0}, {1, 0}, 3, 1, 2), where + "rngs.size() = 1, must equal lengths.size() 2");
   REQUIRE_THROWS_WITH(call({0}, {1, 0}, 3, 2, 1), where + "results.size() = 1, must equal lengths.size() 2");
   constexpr std::size_t most = static_cast<std::size_t>(-1);
-  REQUIRE_THROWS_WITH(call({0}, {most, 2}, 3, 2, 2),
-                      where + "lengths[1] = 2, must not take the sum of lengths beyond the range of std::size_t");
+  REQUIRE_THROWS_WITH(call({0}, {most, 2}, 3, 2, 2), where + "lengths[1] = 2, must be <= what is left of the range of std::size_t, 0");
   // An id of the second sequence is refused before the first is verified.
   REQUIRE_THROWS_WITH(call({0, 1, 4}, {1, 2}, 5, 2, 2, 3),
                       "gavel::speculative::verify_chain: draft_tokens[1] = 4, must be < vocabulary size 4");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/check.hpp>
 #include <gavel/core/random.hpp>
 #include <gavel/kernels/residual.hpp>
 #include <gavel/kernels/sample.hpp>
@@ -149,22 +150,14 @@ inline void check_chain(std::size_t target_rows, std::size_t vocabulary, std::si
                         std::span<const token_id> draft_tokens, const chain_options& options) {
   check_sampling_options(chain_function, options.sampling);
   if (options.draft_sampling) check_sampling_options(chain_function, *options.draft_sampling);
-  if (vocabulary == 0) invalid_argument(chain_function, "target_logits.cols()", vocabulary, "must be >= 1");
-  if (target_rows != draft_tokens.size() + 1) {
-    invalid_argument(chain_function, "target_logits.rows()", target_rows, "must equal draft_tokens.size() + 1 =", draft_tokens.size() + 1);
-  }
+  check_at_least(chain_function, "target_logits.cols()", vocabulary, 1);
+  check_size(chain_function, "target_logits.rows()", target_rows, "draft_tokens.size() + 1 =", draft_tokens.size() + 1);
   if (options.draft != draft_form::point) {
-    if (draft_rows != draft_tokens.size()) {
-      invalid_argument(chain_function, "draft.rows()", draft_rows, "must equal draft_tokens.size()", draft_tokens.size());
-    }
-    if (draft_rows > 0 && draft_cols != vocabulary) {
-      invalid_argument(chain_function, "draft.cols()", draft_cols, "must equal target_logits.cols()", vocabulary);
-    }
+    check_size(chain_function, "draft.rows()", draft_rows, "draft_tokens.size()", draft_tokens.size());
+    if (draft_rows > 0) check_size(chain_function, "draft.cols()", draft_cols, "target_logits.cols()", vocabulary);
   }
   for (std::size_t i = 0; i < draft_tokens.size(); ++i) {
-    if (draft_tokens[i] >= vocabulary) {
-      invalid_argument_at(chain_function, "draft_tokens", i, draft_tokens[i], "must be < vocabulary size", vocabulary);
-    }
+    check_index(chain_function, "draft_tokens", draft_tokens[i], "vocabulary size", vocabulary, i);
   }
 }
 
@@ -180,12 +173,13 @@ inline void check_chain(std::size_t target_rows, std::size_t vocabulary, std::si
 /// @param options       temperature, truncation, and what the draft rows hold
 /// @param rng           one uniform for every draft looked at, one more for the next token
 /// @throws std::invalid_argument on shapes, options, ids, or a draft of probability zero (it cannot have been sampled from these rows);
-///         std::domain_error on a row with NaN or +inf, without a finite logit, or on draft probabilities that are negative or do not sum
-///         to one within 1e-4 (1e-2 in 16 bits); they are renormalised
+///         std::domain_error on an option that is NaN, on a row with NaN or +inf, without a finite logit, or on draft probabilities that
+///         are negative or do not sum to one within 1e-4 (1e-2 in 16 bits); they are renormalised
 /// @note Work stops at the first refusal: rows behind it are not read (nor checked). No allocation. About two reads of each row looked at,
 ///       four for the row of a refusal. Re-entrant.
-/// @par Source Leviathan, Kalman, Matias, "Fast inference from transformers via speculative decoding", 2023, arXiv 2211.17192, algorithm 1;
-///      Chen et al., 2023, arXiv 2302.01318, algorithm 2.
+/// @par Source
+/// Leviathan, Kalman, Matias, "Fast inference from transformers via speculative decoding", 2023, arXiv 2211.17192, algorithm 1; Chen et
+/// al., 2023, arXiv 2302.01318, algorithm 2.
 template <class S, class D, random_bits G>
   requires stored_scalar<std::remove_const_t<S>> && stored_scalar<std::remove_const_t<D>>
 [[nodiscard]] chain_result verify_chain(matrix_view<S> target_logits, matrix_view<D> draft, vector_view<const token_id> draft_tokens,
@@ -225,22 +219,14 @@ void verify_chains(matrix_view<S> target_logits, matrix_view<D> draft, vector_vi
   constexpr const char* function = "gavel::speculative::verify_chains";
   std::size_t total = 0;
   for (std::size_t b = 0; b < lengths.size(); ++b) {
-    if (lengths[b] > static_cast<std::size_t>(-1) - total) {
-      invalid_argument_at(function, "lengths", b, lengths[b], "must not take the sum of lengths beyond the range of std::size_t");
-    }
+    check_at_most(function, "lengths", lengths[b], "what is left of the range of std::size_t,", static_cast<std::size_t>(-1) - total, b);
     total += lengths[b];
   }
-  if (draft_tokens.size() != total)
-    invalid_argument(function, "draft_tokens.size()", draft_tokens.size(), "must equal the sum of lengths", total);
-  if (target_logits.rows() != total + lengths.size()) {
-    invalid_argument(function, "target_logits.rows()", target_logits.rows(), "must equal the sum of lengths + 1 =", total + lengths.size());
-  }
-  if (options.draft != draft_form::point && draft.rows() != total) {
-    invalid_argument(function, "draft.rows()", draft.rows(), "must equal the sum of lengths", total);
-  }
-  if (rngs.size() != lengths.size()) invalid_argument(function, "rngs.size()", rngs.size(), "must equal lengths.size()", lengths.size());
-  if (results.size() != lengths.size())
-    invalid_argument(function, "results.size()", results.size(), "must equal lengths.size()", lengths.size());
+  check_size(function, "draft_tokens.size()", draft_tokens.size(), "the sum of lengths", total);
+  check_size(function, "target_logits.rows()", target_logits.rows(), "the sum of lengths + 1 =", total + lengths.size());
+  if (options.draft != draft_form::point) check_size(function, "draft.rows()", draft.rows(), "the sum of lengths", total);
+  check_size(function, "rngs.size()", rngs.size(), "lengths.size()", lengths.size());
+  check_size(function, "results.size()", results.size(), "lengths.size()", lengths.size());
   std::size_t first = 0;
   for (std::size_t b = 0; b < lengths.size(); ++b) {  // everything that can be refused without reading a row, before a result is written
     detail::check_chain(lengths[b] + 1, target_logits.cols(), lengths[b], draft.cols(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/truncation.hpp>
 
@@ -34,13 +35,11 @@ struct sampling_options {
 
 /// Refuses options that describe no distribution, on behalf of the function that received them.
 /// @param function the caller's full name, for the message
-/// @throws std::invalid_argument naming @p function if an option is outside its range
+/// @throws std::invalid_argument naming @p function if an option is outside its range; std::domain_error if it is NaN
 inline void check_sampling_options(const char* function, const sampling_options& options) {
-  if (!(options.temperature >= 0.0) || !(options.temperature < std::numeric_limits<double>::infinity())) {
-    invalid_argument(function, "temperature", options.temperature, "must be finite and >= 0");
-  }
-  if (!(options.top_p > 0.0 && options.top_p <= 1.0)) invalid_argument(function, "top_p", options.top_p, "must be in (0, 1]");
-  if (!(options.min_p >= 0.0 && options.min_p <= 1.0)) invalid_argument(function, "min_p", options.min_p, "must be in [0, 1]");
+  check_not_negative(function, "temperature", options.temperature);
+  check_unit_interval(function, "top_p", options.top_p, unit_ends::one_only);
+  check_unit_interval(function, "min_p", options.min_p);
 }
 
 namespace detail {
@@ -91,11 +90,11 @@ template <stored_scalar S>
 }  // namespace detail
 
 /// Writes the distribution that an engine samples from a row of logits: softmax(x / temperature), truncated and renormalised.
-/// @param logits [V], finite or -inf, at least one finite
-/// @param probs  [V], may share memory with the logits when the types agree; untouched if the call throws
+/// @param logits  [V], finite or -inf, at least one finite
+/// @param probs   [V], may share memory with the logits when the types agree; untouched if the call throws
 /// @param options temperature 0 gives the point mass of greedy decoding
-/// @throws std::invalid_argument if sizes differ or are 0, or an option is out of range; std::domain_error if a logit is NaN or +inf, or
-///      all are -inf
+/// @throws std::invalid_argument if sizes differ or are 0, or an option is out of range; std::domain_error if an option or a logit is NaN,
+///         a logit is +inf, or all are -inf
 /// @note O(V), no allocation.
 template <class L, real_scalar Out>
   requires dense_vector<L> && stored_scalar<scalar_of<L>>
@@ -104,8 +103,8 @@ void probs_from_logits(const L& logits, std::span<Out> probs, const sampling_opt
   using S = scalar_of<L>;
   const std::span<const S> row = as_span(logits);
   check_sampling_options(function, options);
-  if (row.empty()) invalid_argument(function, "logits.size()", row.size(), "must be >= 1");
-  if (probs.size() != row.size()) invalid_argument(function, "probs.size()", probs.size(), "must equal logits.size()", row.size());
+  check_at_least(function, "logits.size()", row.size(), 1);
+  check_size(function, "probs.size()", probs.size(), "logits.size()", row.size());
   if (options.greedy()) {
     const std::size_t token = detail::greedy_token<S>(function, "logits", 0, row);
     for (Out& prob : probs) prob = Out{0};
