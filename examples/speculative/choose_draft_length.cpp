@@ -51,7 +51,7 @@ struct report {
   examples::progress_line progress;
   examples::csv_writer csv{"part,rule,time_per_token,standard_error,expected,discard_rate,verification_rate,law_p_value"};
 
-  void add(const char* part, const std::string& rule, const simulation_result& r, double expected, double p_value) {
+  void add(const char* part, const std::string& rule, const draft_length_simulation_result& r, double expected, double p_value) {
     using examples::real;
     csv.row(part, examples::quoted(rule), real(r.time_per_token.value), real(r.time_per_token.standard_error, 3), real(expected),
             real(r.discard_rate.value), real(r.verification_rate.value), real(p_value, 6));
@@ -86,9 +86,9 @@ bool independent_part(const settings& run, report& out) {
   for (const difficulty_model& model : models) {
     out.progress.show(model.name);
     const auto before = std::chrono::steady_clock::now();
-    const draft_length_optimum optimum = optimal_draft_length(model.acceptance, model.probs, model.cost);
+    const draft_length_optimum_result optimum = optimal_draft_length(model.acceptance, model.probs, model.cost);
     microseconds = std::max(microseconds, std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - before).count());
-    const simulation_options options{.tokens = 4 * run.tokens, .seed = run.seed, .cost = model.cost};
+    const draft_length_simulation_options options{.tokens = 4 * run.tokens, .seed = run.seed, .cost = model.cost};
     lookahead_rule best(optimum);
     online_rule online({.cost = model.cost, .max_length = 40});
     fixed_length_rule fixed(optimum.best_fixed.length);
@@ -149,7 +149,7 @@ void write_features(std::size_t last, std::span<const double> q, std::span<doubl
 }
 
 // Trains on a continuation by the target, draft samples beside it and soft labels; token mixing says which positions count.
-acceptance_head<double> train_head(const bigram_pair& pair, std::uint64_t seed, head_training_result& trained) {
+acceptance_head<double> train_head(const bigram_pair& pair, std::uint64_t seed, acceptance_head_training_result& trained) {
   const std::size_t vocabulary = pair.vocabulary();
   const std::size_t width = vocabulary + 2;
   constexpr std::size_t n = 12'000;
@@ -203,7 +203,7 @@ class decoder {
   }
 
   struct outcome {
-    simulation_result result;
+    draft_length_simulation_result result;
     double p_value = 1.0;
   };
   // `unbiased`: undo the bias of the rejection weight before the rule sees a prediction.
@@ -248,7 +248,7 @@ double tune(const decoder& models, std::size_t tokens, std::uint64_t seed, const
 bool end_to_end_part(const settings& run, report& out) {
   const bigram_pair pair(run.vocabulary, run.seed);
   out.progress.show("training the acceptance head");
-  head_training_result trained;
+  acceptance_head_training_result trained;
   const acceptance_head<double> head = train_head(pair, run.seed, trained);
   out.progress.show("");
   std::printf(
@@ -284,7 +284,7 @@ bool end_to_end_part(const settings& run, report& out) {
   std::sort(overlaps.begin(), overlaps.end());
   std::vector<double> levels(8);
   for (std::size_t i = 0; i < overlaps.size(); ++i) levels[i / 1024] += overlaps[i] / 1024.0;
-  const draft_length_optimum optimum = optimal_draft_length(levels, std::vector<double>(8, 0.125), run.cost, {.max_length = 40});
+  const draft_length_optimum_result optimum = optimal_draft_length(levels, std::vector<double>(8, 0.125), run.cost, {.max_length = 40});
 
   struct row {
     std::string name;
@@ -315,9 +315,9 @@ bool end_to_end_part(const settings& run, report& out) {
 
   std::printf("%-38s %20s %22s %9s %9s %9s\n", "rule", "time per token", "below best fixed K", "discard", "verify", "law p");
   bool ok = true;
-  const simulation_result& fixed = rows.front().outcome.result;
+  const draft_length_simulation_result& fixed = rows.front().outcome.result;
   for (const row& r : rows) {
-    const simulation_result& result = r.outcome.result;
+    const draft_length_simulation_result& result = r.outcome.result;
     const estimate difference = paired_difference(fixed, result);
     const double base = fixed.time_per_token.value;
     std::printf("%-38s %11.4f +- %.4f %11.2f%% +- %.2f%% %9.4f %9.4f %9.3g\n", r.name.c_str(), result.time_per_token.value,

@@ -78,6 +78,11 @@ toy_data two_clusters(std::size_t n, std::size_t width, std::uint64_t seed) {
 
 }  // namespace
 
+static_assert(acceptance_head_options{} == acceptance_head_options{.hidden = 1, .layers = 3, .shared_blocks = true});
+static_assert(acceptance_head_training_options{} ==
+              acceptance_head_training_options{
+                  .loss = acceptance_loss_options{}, .optimizer = gavel::adam_options{}, .epochs = 10, .batch_size = 64});
+
 TEST_CASE("head: values against plain loops, one state and batches, shared and unshared", "[speculative][acceptance_head]") {
   constexpr std::size_t width = 5;
   for (const bool shared : {true, false}) {
@@ -208,7 +213,7 @@ TEST_CASE("training reaches the biased optimum, and unbiasing it the labels", "[
       acceptance_head<double> head({.hidden = 3, .layers = layers});
       gavel::philox4x32 rng(71);
       head.initialize(rng);
-      const head_training_result trained = train_acceptance_head<double>(
+      const acceptance_head_training_result trained = train_acceptance_head<double>(
           head, states, data.labels, rng, {.loss = {weight}, .optimizer = {.learning_rate = 0.02}, .epochs = 40, .batch_size = 50});
       CHECK(trained.steps == 1600);
       REQUIRE(trained.epoch_loss.size() == 40);
@@ -235,7 +240,7 @@ TEST_CASE("training: masked positions do not matter, seeds repeat, float works",
     data.labels[i] = std::numeric_limits<double>::quiet_NaN();
   }
   const matrix_view<const double> states(data.states.data(), 300, 3);
-  const head_training_options options{.epochs = 3, .batch_size = 32};
+  const acceptance_head_training_options options{.epochs = 3, .batch_size = 32};
   std::vector<acceptance_head<double>> heads(3, acceptance_head<double>({.hidden = 3, .layers = 1}));
   for (std::size_t i = 0; i < 3; ++i) {
     gavel::philox4x32 rng(i == 2 ? 82 : 81);
@@ -264,14 +269,16 @@ TEST_CASE("head: bad input is named and changes nothing", "[speculative][accepta
   const acceptance_head<double> before = head;
   std::vector<double> scratch(4);
   CHECK(message_of([&] { (void)head.predict(std::vector{1.0}, scratch); }) ==
-        prefix + "acceptance_head::predict: state.size() = 1, must be hidden 2");
+        prefix + "acceptance_head::predict: state.size() = 1, must equal hidden 2");
   CHECK(message_of([&] { (void)head.predict(std::vector{1.0, 2.0}, std::span<double>(scratch).first(3)); }) ==
-        prefix + "acceptance_head::predict: scratch.size() = 3, must be >= scratch_size() 4");
+        prefix + "acceptance_head::predict: scratch.size() = 3, must be >= 4");
   const double infinity = std::numeric_limits<double>::infinity();
   CHECK(message_of([&] { (void)head.predict(std::vector{infinity, 0.0}, scratch); }) ==
-        std::string("domain: ") + prefix + "acceptance_head::predict: logits[0] = nan, must be finite");
-  CHECK(message_of([&] { (void)head.predict(std::vector{std::nan(""), 0.0}, scratch); }) ==
-        std::string("domain: ") + prefix + "acceptance_head::predict: logits[0] = nan, must be finite");
+        "domain: " + prefix + "acceptance_head::predict: logits[0] = nan, must be finite");
+  acceptance_head<double> linear({.hidden = 2, .layers = 0});
+  linear.parameters()[5] = infinity;
+  CHECK(message_of([&] { (void)linear.predict(std::vector{1.0, 1.0}, scratch); }) ==
+        prefix + "acceptance_head::predict: logits[1] = inf, must be finite");
 
   std::vector<double> states{1.0, 2.0, 3.0, 4.0};
   std::vector<double> labels{0.5, 0.5};
@@ -279,25 +286,25 @@ TEST_CASE("head: bad input is named and changes nothing", "[speculative][accepta
   acceptance_head<double>::workspace work;
   std::vector<double> gradient(head.parameter_count(), 3.0);
   CHECK(message_of([&] { head.loss_gradient(matrix_view<const double>(states.data(), 1, 3), labels, gradient, work); }) ==
-        prefix + "acceptance_head::loss_gradient: states.cols() = 3, must be hidden 2");
+        prefix + "acceptance_head::loss_gradient: states.cols() = 3, must equal hidden 2");
   CHECK(message_of([&] { head.loss_gradient(view, labels, std::span<double>(gradient).first(2), work); }) ==
-        prefix + "acceptance_head::loss_gradient: gradient.size() = 2, must be parameter_count() 12");
+        prefix + "acceptance_head::loss_gradient: gradient.size() = 2, must equal parameter_count() 12");
   CHECK(message_of([&] { head.loss_gradient(view, labels, gradient, work, std::vector<std::uint8_t>{0, 0}); }) ==
         prefix + "acceptance_loss_gradient: mask, must keep at least one position");
   CHECK(gradient == std::vector<double>(gradient.size(), 3.0));
   std::vector<double> logits(4);
   CHECK(message_of([&] { head.forward(view, matrix_view<double>(logits.data(), 1, 2), work); }) ==
-        prefix + "acceptance_head::forward: logits.rows() = 1, must be states.rows() 2");
+        prefix + "acceptance_head::forward: logits.rows() = 1, must equal states.rows() 2");
   CHECK(message_of([&] { (void)train_acceptance_head<double>(head, view, labels, rng, {.batch_size = 0}); }) ==
         prefix + "train_acceptance_head: batch_size = 0, must be >= 1");
   CHECK(message_of([&] { (void)train_acceptance_head<double>(head, view, labels, rng, {}, std::vector<std::uint8_t>{0, 0}); }) ==
         prefix + "acceptance_loss: mask, must keep at least one position");
   labels[1] = -0.5;
   CHECK(message_of([&] { (void)train_acceptance_head<double>(head, view, labels, rng); }) ==
-        "domain: " + prefix + "acceptance_loss: labels[1] = -0.5, must be in [0, 1]");
+        prefix + "acceptance_loss: labels[1] = -0.5, must be in [0, 1]");
   labels[1] = 0.5;
   states[2] = infinity;
   CHECK(message_of([&] { (void)train_acceptance_head<double>(head, view, labels, rng); }) ==
-        std::string("domain: ") + prefix + "acceptance_loss: logits[2] = nan, must be finite");
+        "domain: " + prefix + "acceptance_loss: logits[2] = nan, must be finite");
   CHECK(head == before);
 }

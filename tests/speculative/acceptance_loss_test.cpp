@@ -51,12 +51,14 @@ TEST_CASE("soft labels", "[speculative][acceptance_loss]") {
   CHECK(soft_label(0.1, 0.4) == Approx(0.25));
   CHECK(soft_label(0.0, 0.4) == 0.0);
   CHECK(soft_label(1e-310, 1e-300) == Approx(1e-10));
-  CHECK(message_of([] { (void)soft_label(0.1, 0.0); }) == "domain: gavel::speculative::soft_label: draft_prob = 0, must be in (0, 1]");
-  CHECK(message_of([] { (void)soft_label(-0.1, 0.5); }) == "domain: gavel::speculative::soft_label: target_prob = -0.1, must be in [0, 1]");
-  CHECK(message_of([&] { (void)soft_label(not_a_number, 0.5); }) ==
-        "domain: gavel::speculative::soft_label: target_prob = nan, must be in [0, 1]");
-  CHECK(message_of([&] { (void)soft_label(0.5, not_a_number); }) ==
-        "domain: gavel::speculative::soft_label: draft_prob = nan, must be in (0, 1]");
+  CHECK(soft_label(1.0 + 1e-6, 1.0 + 1e-6) == 1.0);
+  const std::string one = "gavel::speculative::soft_label: ";
+  CHECK(message_of([] { (void)soft_label(0.1, 0.0); }) == one + "draft_prob = 0, must be in (0, 1]");
+  CHECK(message_of([] { (void)soft_label(0.1, 1.00001); }) == one + "draft_prob = 1.00001, must be in (0, 1]");
+  CHECK(message_of([] { (void)soft_label(-0.1, 0.5); }) == one + "target_prob = -0.1, must be in [0, 1]");
+  CHECK(message_of([] { (void)soft_label(1.00001, 0.5); }) == one + "target_prob = 1.00001, must be in [0, 1]");
+  CHECK(message_of([] { (void)soft_label(not_a_number, 0.5); }) == "domain: " + one + "target_prob = nan, must be in [0, 1]");
+  CHECK(message_of([] { (void)soft_label(0.5, not_a_number); }) == "domain: " + one + "draft_prob = nan, must be in (0, 1]");
 
   const std::vector<double> p{0.5, 0.3, 0.2, 0.1, 0.1, 0.8, 0.2, 0.2, 0.6};  // one row more than drafts: the bonus position
   const std::vector<float> q{0.25f, 0.5f, 0.25f, 0.0f, 0.5f, 0.5f};
@@ -70,10 +72,15 @@ TEST_CASE("soft labels", "[speculative][acceptance_loss]") {
     });
   };
   const std::vector<double> kept = labels;
-  CHECK(call({0, 0}, 3) == "domain: gavel::speculative::soft_labels: draft_probs[i][drafts[i]], i[1] = 0, must be in (0, 1]");
-  CHECK(call({0, 3}, 3) == "gavel::speculative::soft_labels: drafts[1] = 3, must be < vocabulary size 3");
-  CHECK(call({0, 1}, 1) == "gavel::speculative::soft_labels: target_probs.rows() = 1, must be >= drafts.size() 2");
-  CHECK(call({0}, 3) == "gavel::speculative::soft_labels: draft_probs.rows() = 2, must be drafts.size() 1");
+  const std::string rows = "gavel::speculative::soft_labels: ";
+  CHECK(call({0, 0}, 3) == rows + "draft_probs(i, drafts[i]), i[1] = 0, must be in (0, 1]");
+  CHECK(call({0, 3}, 3) == rows + "drafts[1] = 3, must be < vocabulary size 3");
+  CHECK(call({0, 1}, 1) == rows + "drafts.size() = 2, must be <= target_probs.rows() 1");
+  CHECK(call({0, 1}, 2) == "no exception");
+  CHECK(call({0}, 3) == rows + "draft_probs.rows() = 2, must equal drafts.size() 1");
+  labels.pop_back();
+  CHECK(call({0, 1}, 3) == rows + "labels.size() = 1, must equal drafts.size() 2");
+  labels = kept;
   CHECK(labels == kept);
 }
 
@@ -108,8 +115,10 @@ TEST_CASE("token mixing: one uniform per position, the mask marks drafts", "[spe
   CHECK(message_of([&] { mix_tokens(x, y, rng, z, mask, 1.5); }) == "gavel::speculative::mix_tokens: target_rate = 1.5, must be in [0, 1]");
   y.pop_back();
   CHECK(message_of([&] { mix_tokens(x, y, rng, z, mask); }) ==
-        "gavel::speculative::mix_tokens: draft_tokens.size() = 19999, must be target_tokens.size() 20000");
+        "gavel::speculative::mix_tokens: draft_tokens.size() = 19999, must equal target_tokens.size() 20000");
 }
+
+static_assert(acceptance_loss_options{} == acceptance_loss_options{.rejection_weight = 6.0});
 
 TEST_CASE("loss: by its definition, with and without a mask", "[speculative][acceptance_loss]") {
   const batch data = random_batch(30, 1);
@@ -197,7 +206,7 @@ TEST_CASE("bias of the weighted loss: optimum and inverse", "[speculative][accep
   CHECK(biased_acceptance(0.8, 6.0) == Approx(0.4));
   CHECK(unbiased_acceptance(0.4, 6.0) == Approx(0.8));
   CHECK(message_of([] { (void)unbiased_acceptance(1.5, 6.0); }) ==
-        "domain: gavel::speculative::unbiased_acceptance: predicted = 1.5, must be in [0, 1]");
+        "gavel::speculative::unbiased_acceptance: predicted = 1.5, must be in [0, 1]");
   CHECK(message_of([] { (void)biased_acceptance(0.5, 0.0); }) ==
         "gavel::speculative::biased_acceptance: rejection_weight = 0, must be finite and > 0");
 }
@@ -214,24 +223,24 @@ TEST_CASE("loss: bad input is named and the gradient untouched", "[speculative][
     });
   };
   CHECK(call({0, 0, 0}) == prefix + "mask, must keep at least one position");
-  CHECK(call({1, 1}) == prefix + "mask.size() = 2, must be 0 or logits.rows() 3");
+  CHECK(call({1, 1}) == prefix + "mask.size() = 2, must equal 0 or logits.rows() 3");
   CHECK(call({}, -1.0) == prefix + "rejection_weight = -1, must be finite and > 0");
   labels[1] = 1.25;
-  CHECK(call({}) == "domain: " + prefix + "labels[1] = 1.25, must be in [0, 1]");
+  CHECK(call({}) == prefix + "labels[1] = 1.25, must be in [0, 1]");
   labels[1] = not_a_number;
   CHECK(call({}) == "domain: " + prefix + "labels[1] = nan, must be in [0, 1]");
   labels[1] = 0.5;
   logits[3] = std::numeric_limits<double>::infinity();
-  CHECK(call({}) == "domain: " + prefix + "logits[3] = inf, must be finite");
+  CHECK(call({}) == prefix + "logits[3] = inf, must be finite");
   CHECK(call({1, 0, 1}) == "no exception");  // a masked position may hold anything
   gradient.assign(6, 42.0);
   labels.pop_back();
-  CHECK(call({}) == prefix + "labels.size() = 2, must be logits.rows() 3");
+  CHECK(call({}) == prefix + "labels.size() = 2, must equal logits.rows() 3");
   CHECK(gradient == std::vector<double>(6, 42.0));
   CHECK(message_of([] { (void)acceptance_loss<double>({}, std::vector<double>{}); }) ==
-        "gavel::speculative::acceptance_loss: logits.cols() = 0, must be 2");
+        "gavel::speculative::acceptance_loss: logits.cols() = 0, must equal one for reject and one for accept, 2");
   CHECK(message_of([&] { (void)acceptance_loss<double>(matrix_view<const double>(logits.data(), 0, 2), std::vector<double>{}); }) ==
         "gavel::speculative::acceptance_loss: mask, must keep at least one position");
   CHECK(message_of([&] { (void)mean_binary_kl<double>(matrix_view<const double>(logits.data(), 2, 3), labels); }) ==
-        "gavel::speculative::mean_binary_kl: logits.cols() = 3, must be 2");
+        "gavel::speculative::mean_binary_kl: logits.cols() = 3, must equal one for reject and one for accept, 2");
 }

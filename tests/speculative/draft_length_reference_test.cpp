@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/reference.hpp"
+#include "support/scripted_generator.hpp"
 
 #include <gavel/kernels/residual.hpp>
 #include <gavel/speculative/acceptance_loss.hpp>
@@ -39,7 +40,7 @@ void policy(const json& inputs, const json& expected, const json& tolerance) {
   const auto acceptance = inputs.at("acceptance_values").get<std::vector<double>>();
   const auto probs = inputs.at("probabilities").get<std::vector<double>>();
   const speculation_cost cost{inputs.at("draft_time").get<double>(), inputs.at("target_time").get<double>()};
-  const draft_length_optimum found = optimal_draft_length(acceptance, probs, cost);
+  const draft_length_optimum_result found = optimal_draft_length(acceptance, probs, cost);
   const auto close = [&](double actual, const char* key) {
     const auto value = expected.at(key).get<double>();
     if (value == 0.0) {
@@ -60,7 +61,7 @@ void policy(const json& inputs, const json& expected, const json& tolerance) {
     check_close(fixed_length_time_per_token(found.mean_acceptance, length, cost), fixed[length], tolerance,
                 "fixed " + std::to_string(length));
   }
-  REQUIRE((found.status == optimum_status::never_speculate) == (expected.at("mean_drafted_per_round").get<double>() == 0.0));
+  REQUIRE((found.status == draft_length_optimum_status::never_speculate) == (expected.at("mean_drafted_per_round").get<double>() == 0.0));
 }
 
 void head_loss(const json& inputs, const json& expected, const json& tolerance) {
@@ -101,16 +102,6 @@ void stop_traces(const json& inputs, const json& expected, const json& tolerance
   }
 }
 
-// Replays given uniforms: 53 bits of a double are the upper bits of one output.
-struct scripted_bits {
-  using result_type = std::uint64_t;
-  static constexpr result_type min() { return 0; }
-  static constexpr result_type max() { return ~result_type{0}; }
-  result_type operator()() { return static_cast<result_type>(values.at(used++) * 0x1p53) << 11; }
-  std::vector<double> values;
-  std::size_t used = 0;
-};
-
 void verify_round(const json& inputs, const json& expected, const json& tolerance) {
   require_keys(inputs, {"p", "q", "draft"});
   require_keys(expected, {"soft_labels", "rounds"});
@@ -133,13 +124,14 @@ void verify_round(const json& inputs, const json& expected, const json& toleranc
     const auto accepted = round.at("accepted").get<std::size_t>();
     INFO("round " << round.dump());
     // The uniforms in the order of use: one per draft looked at, then one for the next token.
-    scripted_bits bits{{u.begin(), u.begin() + static_cast<std::ptrdiff_t>(std::min(accepted + 1, u.size()))}};
-    bits.values.push_back(u_next);
+    std::vector<double> uniforms(u.begin(), u.begin() + static_cast<std::ptrdiff_t>(std::min(accepted + 1, u.size())));
+    uniforms.push_back(u_next);
+    gavel::testing::scripted_generator bits(uniforms);
     const chain_result verified =
         verify_chain(matrix_view<const double>(logits, vocabulary), drafts, draft, bits, {.draft = draft_form::probs});
     REQUIRE(verified.accepted == accepted);
     REQUIRE(verified.next_token == round.at("next_token_inverse_cdf").get<token_id>());
-    REQUIRE(bits.used == bits.values.size());
+    REQUIRE(bits.used() == uniforms.size());
 
     const auto row = target.row(accepted);
     std::vector<double> next(row.begin(), row.end());

@@ -66,12 +66,14 @@ double law_p_value(std::span<const token_id> text, std::size_t vocabulary) {
 static_assert(draft_source<independent_levels>);
 static_assert(draft_source<row_source<bigram_rows>>);
 static_assert(!draft_source<bigram_rows>);
+static_assert(draft_length_simulation_options{} ==
+              draft_length_simulation_options{.tokens = 100'000, .seed = 1, .cost = speculation_cost{}, .max_length = 256});
 
 TEST_CASE("simulated rules agree with the exact cost model", "[speculative][draft_length_simulation]") {
   const speculation_cost cost{1.0, 8.0};
-  const simulation_options options{.tokens = 400'000, .seed = 11, .cost = cost};
+  const draft_length_simulation_options options{.tokens = 400'000, .seed = 11, .cost = cost};
   const independent_levels source(two_levels, two_probs);
-  const draft_length_optimum optimum = optimal_draft_length(two_levels, two_probs, cost);
+  const draft_length_optimum_result optimum = optimal_draft_length(two_levels, two_probs, cost);
 
   lookahead_rule best(optimum);
   fixed_length_rule fixed(5);
@@ -95,7 +97,7 @@ TEST_CASE("simulated rules agree with the exact cost model", "[speculative][draf
   CHECK(plain.verification_rate.value == 1.0);
   CHECK(plain.discard_rate.value == 0.0);
 
-  // The totals and the batches keep the same books.
+  // The totals are the sums of the batches.
   speculation_counts sum;
   for (const speculation_counts& batch : adaptive.batch_counts) sum.merge(batch);
   CHECK(sum == adaptive.counts);
@@ -106,7 +108,7 @@ TEST_CASE("simulated rules agree with the exact cost model", "[speculative][draf
 TEST_CASE("standard errors are calibrated over seeds", "[speculative][draft_length_simulation]") {
   const speculation_cost cost{1.0, 8.0};
   const independent_levels source(two_levels, two_probs);
-  const draft_length_optimum optimum = optimal_draft_length(two_levels, two_probs, cost);
+  const draft_length_optimum_result optimum = optimal_draft_length(two_levels, two_probs, cost);
   double squares = 0.0;
   constexpr int seeds = 40;
   for (int seed = 0; seed < seeds; ++seed) {
@@ -121,7 +123,7 @@ TEST_CASE("standard errors are calibrated over seeds", "[speculative][draft_leng
 
 TEST_CASE("common random numbers make differences precise", "[speculative][draft_length_simulation]") {
   const speculation_cost cost{1.0, 8.0};
-  const simulation_options options{.tokens = 100'000, .seed = 3, .cost = cost};
+  const draft_length_simulation_options options{.tokens = 100'000, .seed = 3, .cost = cost};
   const independent_levels source(two_levels, two_probs);
   lookahead_rule best(optimal_draft_length(two_levels, two_probs, cost));
   fixed_length_rule five(5);
@@ -151,7 +153,7 @@ TEST_CASE("the online rule reaches the optimum without being told anything",
   };
   for (const setting& s : {setting{{0.95, 0.3}, {0.75, 0.25}, {1.0, 8.0}}, setting{{0.99, 0.8, 0.2}, {0.6, 0.25, 0.15}, {1.0, 12.0}},
                            setting{{0.8}, {1.0}, {1.0, 10.0}}, setting{{0.9, 0.45}, {0.6, 0.4}, {1.0, 6.0}}}) {
-    const draft_length_optimum optimum = optimal_draft_length(s.acceptance, s.probs, s.cost);
+    const draft_length_optimum_result optimum = optimal_draft_length(s.acceptance, s.probs, s.cost);
     online_rule rule({.cost = s.cost, .max_length = 40});
     const auto result =
         simulate_length_rule(independent_levels(s.acceptance, s.probs), rule, {.tokens = 200'000, .seed = 5, .cost = s.cost});
@@ -173,7 +175,7 @@ TEST_CASE("whatever the rule, the text has exactly the target's law", "[speculat
   const auto predictor = [](std::span<const token_id> text, std::span<const double> q, token_id token) {
     return q[token] > 0.3 && text.back() != token ? 0.95 : 0.5;
   };
-  const simulation_options options{.tokens = 120'000, .seed = 9, .max_length = 64};
+  const draft_length_simulation_options options{.tokens = 120'000, .seed = 9, .max_length = 64};
   auto check = [&](auto rule) {
     row_source source(5, prompt, bigram_rows{}, predictor);
     const auto result = simulate_length_rule(source, rule, options);
@@ -220,7 +222,7 @@ TEST_CASE("a lagging rule gets predictions one token late, and rounds end at the
   threshold_rule prompt_rule({.threshold = 0.3, .min_length = 1, .lag = 0});
   threshold_rule late_rule({.threshold = 0.3, .min_length = 1, .lag = 1});
   threshold_rule endless({.threshold = 1.0, .min_length = 1, .max_length = 1000, .lag = 0});
-  const simulation_options options{.tokens = 3'000, .max_length = 50};
+  const draft_length_simulation_options options{.tokens = 3'000, .max_length = 50};
   const auto results = compare_length_rules(scripted{}, options, prompt_rule, late_rule, endless);
   CHECK(results[0].verification_rate.value == Approx(1.0 / 3.0).epsilon(1e-12));
   CHECK(results[1].verification_rate.value == Approx(1.0 / 4.0).epsilon(1e-12));
@@ -230,8 +232,9 @@ TEST_CASE("a lagging rule gets predictions one token late, and rounds end at the
 TEST_CASE("simulation: bad input is named", "[speculative][draft_length_simulation][errors]") {
   const independent_levels source(two_levels, two_probs);
   fixed_length_rule rule;
-  CHECK(message_of([&] { (void)simulate_length_rule(source, rule, {.tokens = 1000}); }) ==
-        "gavel::speculative::simulate_length_rule: tokens = 1000, must be >= batches * (max_length + 1) = 10280");
+  CHECK(message_of([&] { (void)simulate_length_rule(source, rule, {.tokens = 10279}); }) ==
+        "gavel::speculative::simulate_length_rule: tokens = 10279, must be >= batches * (max_length + 1) = 10280");
+  CHECK_NOTHROW(simulate_length_rule(source, rule, {.tokens = 10280}));
   CHECK(message_of([&] { (void)simulate_length_rule(source, rule, {.max_length = 0}); }) ==
         "gavel::speculative::simulate_length_rule: max_length = 0, must be >= 1");
   CHECK(message_of([&] { (void)simulate_length_rule(source, rule, {.cost = {1.0, -1.0}}); }) ==
@@ -239,9 +242,9 @@ TEST_CASE("simulation: bad input is named", "[speculative][draft_length_simulati
   CHECK(message_of([] { independent_levels(std::vector<double>{}, std::vector<double>{}); }) ==
         "gavel::speculative::independent_levels: acceptance.size() = 0, must be >= 1");
   CHECK(message_of([] { independent_levels(std::vector{0.5}, std::vector{0.5, 0.5}); }) ==
-        "gavel::speculative::independent_levels: probs.size() = 2, must be acceptance.size() 1");
+        "gavel::speculative::independent_levels: probs.size() = 2, must equal acceptance.size() 1");
   CHECK(message_of([] { independent_levels(std::vector{-0.5}, std::vector{1.0}); }) ==
-        "domain: gavel::speculative::independent_levels: acceptance[0] = -0.5, must be in [0, 1]");
+        "gavel::speculative::independent_levels: acceptance[0] = -0.5, must be in [0, 1]");
   CHECK(message_of([&] { (void)independent_levels(std::vector{0.5}, std::vector{0.9}); }) ==
         "domain: gavel::speculative::independent_levels: sum of probs = 0.9, must be 1 within 1e-06");
   CHECK(message_of([] { row_source(0, std::vector<token_id>{}, bigram_rows{}); }) ==

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "speculative/tree_models.hpp"
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 
 #include <gavel/speculative/block_verification.hpp>
 #include <gavel/speculative/recursive_rejection.hpp>
@@ -10,7 +11,6 @@
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -89,7 +89,7 @@ drawn draw_tree(test_engine& rng, const std::vector<node_index>& shape, const ta
 }  // namespace
 
 TEST_CASE("traversal verification emits the target's joint law and accepts no fewer tokens than recursive rejection",
-          "[speculative][traversal]") {
+          "[speculative][traversal_verification]") {
   test_engine rng(201);
   int strictly_better = 0;
   for (int repeat = 0; repeat < 20; ++repeat) {
@@ -116,7 +116,7 @@ TEST_CASE("traversal verification emits the target's joint law and accepts no fe
   CHECK(strictly_better >= 10);
 }
 
-TEST_CASE("traversal verification: rows of every awkward shape stay exact", "[speculative][traversal]") {
+TEST_CASE("traversal verification: rows of every awkward shape stay exact", "[speculative][traversal_verification]") {
   test_engine rng(202);
   const std::size_t vocabulary = 3;
   traversal_verifier<double> traversal(2);
@@ -147,7 +147,7 @@ TEST_CASE("traversal verification: rows of every awkward shape stay exact", "[sp
   }
 }
 
-TEST_CASE("one scalar per node says the same as rewriting the rows", "[speculative][traversal]") {
+TEST_CASE("one scalar per node says the same as rewriting the rows", "[speculative][traversal_verification]") {
   test_engine rng(203);
   traversal_verifier<double> traversal;
   for (int repeat = 0; repeat < 200; ++repeat) {
@@ -172,7 +172,7 @@ TEST_CASE("one scalar per node says the same as rewriting the rows", "[speculati
   }
 }
 
-TEST_CASE("on a path traversal is block verification", "[speculative][traversal]") {
+TEST_CASE("on a path traversal is block verification", "[speculative][traversal_verification]") {
   test_engine rng(204);
   traversal_verifier<double> traversal;
   for (int repeat = 0; repeat < 50; ++repeat) {
@@ -194,7 +194,7 @@ TEST_CASE("on a path traversal is block verification", "[speculative][traversal]
   }
 }
 
-TEST_CASE("traversal verify draws what stop_law says, in float as in double", "[speculative][traversal]") {
+TEST_CASE("traversal verify draws what stop_law says, in float as in double", "[speculative][traversal_verification]") {
   test_engine rng(205);
   const std::size_t vocabulary = 4;
   const std::vector<node_index> shape{draft_tree::no_node, 0, 0, 0, 1, 1, 2, 4};
@@ -248,7 +248,7 @@ TEST_CASE("traversal verify draws what stop_law says, in float as in double", "[
   }
 }
 
-TEST_CASE("traversal verification at the edges", "[speculative][traversal]") {
+TEST_CASE("traversal verification at the edges", "[speculative][traversal_verification]") {
   counting_generator<test_engine> rng{test_engine(5)};
   traversal_verifier<double> traversal;
   std::vector<token_id> out(3, 99);
@@ -312,7 +312,7 @@ TEST_CASE("traversal verification at the edges", "[speculative][traversal]") {
   }
 }
 
-TEST_CASE("traversal verification names what is wrong and leaves the outputs alone", "[speculative][traversal]") {
+TEST_CASE("traversal verification names what is wrong and leaves the outputs alone", "[speculative][traversal_verification]") {
   const std::vector<int> shape{-1, 0, 0, 1};
   const std::vector<int> ids{0, 1, 2, 2};
   const draft_tree tree = draft_tree::from_parents(shape, ids);
@@ -325,20 +325,16 @@ TEST_CASE("traversal verification names what is wrong and leaves the outputs alo
   std::vector<node_index> nodes(2, 77);
   test_engine rng(1);
   auto verify = [&](const draft_tree& t, matrix_view<const double> a, matrix_view<const double> b, std::size_t size = 2,
-                    std::size_t node_size = 2) -> std::string {
-    try {
-      traversal.verify(t, a, b, rng, std::span<token_id>(out).first(size), std::span<node_index>(nodes).first(node_size));
-    } catch (const std::exception& error) {
-      return error.what();
-    }
-    return "nothing thrown";
+                    std::size_t node_size = 2) {
+    return message_of(
+        [&] { traversal.verify(t, a, b, rng, std::span<token_id>(out).first(size), std::span<node_index>(nodes).first(node_size)); });
   };
   const std::string name = "gavel::speculative::traversal_verifier::verify: ";
-  CHECK(verify(tree, target.middle_rows(0, 3), draft) == name + "target_rows.rows() = 3, must be the number of nodes 4");
+  CHECK(verify(tree, target.middle_rows(0, 3), draft) == name + "target_rows.rows() = 3, must equal the number of nodes 4");
   CHECK(verify(tree, target, draft.middle_rows(0, 1)) ==
-        name + "draft_rows.rows() = 1, must be the number of nodes or of inner nodes, which is 2");
-  CHECK(verify(tree, target, draft, 1) == name + "accepted_tokens.size() = 1, must be >= depth of the tree 2");
-  CHECK(verify(tree, target, draft, 2, 1) == name + "accepted_nodes.size() = 1, must be 0 or >= depth of the tree 2");
+        name + "draft_rows.rows() = 1, must equal the number of nodes or of inner nodes, which is 2");
+  CHECK(verify(tree, target, draft, 1) == name + "tree.max_depth() = 2, must be <= accepted_tokens.size() 1");
+  CHECK(verify(tree, target, draft, 2, 1) == name + "tree.max_depth() = 2, must be <= accepted_nodes.size() 1");
   const std::vector<int> twice{0, 1, 1, 2};
   CHECK(verify(draft_tree::from_parents(shape, twice), target, draft) ==
         name + "tree.token[2] = 1, must differ from its earlier sibling, node 1");
@@ -347,15 +343,15 @@ TEST_CASE("traversal verification names what is wrong and leaves the outputs alo
   q[5] = 0.0;
   CHECK(verify(tree, target, draft) == name + "tree.token[3] = 2, must have draft probability > 0");
   q[5] = std::numeric_limits<double>::quiet_NaN();
-  CHECK(verify(tree, target, draft) == name + "draft probability of draft[3] = nan, must be in [0, 1]");
+  CHECK(verify(tree, target, draft) == "domain: " + name + "draft probability of draft[3] = nan, must be in [0, 1]");
   q[5] = 1.0 / 3.0;
   p[5] = -1.0;
-  CHECK(verify(tree, target, draft) == name + "target probability of draft[3] = -1, must be in [0, 1]");
+  CHECK(verify(tree, target, draft) == "domain: " + name + "target probability of draft[3] = -1, must be in [0, 1]");
   p[5] = 0.0;  // node 3 cannot be accepted; node 1's rows are then read as a whole
-  CHECK(verify(tree, target, draft) == name + "sum of target_rows.row(1) = 0.666666667, must be 1 within 1e-06");
+  CHECK(verify(tree, target, draft) == "domain: " + name + "sum of target_rows.row(1) = 0.666666667, must be 1 within 1e-06");
   p[5] = 1.0 / 3.0;
   p[9] = -0.5;
-  CHECK(verify(tree, target, draft) == name + "target_rows.row(3)[0] = -0.5, must be finite and >= 0");
+  CHECK(verify(tree, target, draft) == "domain: " + name + "target_rows.row(3)[0] = -0.5, must be finite and >= 0");
   CHECK_THROWS_WITH(traversal.stop_law(tree, target, draft),
                     "gavel::speculative::traversal_verifier::stop_law: target_rows.row(3)[0] = -0.5, must be finite and >= 0");
   CHECK(out == std::vector<token_id>(2, 77));

@@ -17,7 +17,6 @@
 
 #include <cstdint>
 #include <limits>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -187,15 +186,15 @@ TEST_CASE("walk_tree names what is wrong and leaves the outputs alone", "[specul
   const matrix_view<const double> target(p, 3);
   const matrix_view<const double> draft(q, 3);
   const std::string name = "gavel::speculative::walk_tree: ";
-  CHECK(walk(tree, target.middle_rows(0, 3), draft, 2, 2) == name + "target_rows.rows() = 3, must be the number of nodes 4");
+  CHECK(walk(tree, target.middle_rows(0, 3), draft, 2, 2) == name + "target_rows.rows() = 3, must equal the number of nodes 4");
   CHECK(walk(tree, target, draft.middle_rows(0, 3), 2, 2) ==
-        name + "draft_rows.rows() = 3, must be the number of nodes or of inner nodes, which is 2");
-  CHECK(walk(tree, target, {}, 2, 2) == name + "draft_rows.rows() = 0, must be the number of nodes or of inner nodes, which is 2");
+        name + "draft_rows.rows() = 3, must equal the number of nodes or of inner nodes, which is 2");
+  CHECK(walk(tree, target, {}, 2, 2) == name + "draft_rows.rows() = 0, must equal the number of nodes or of inner nodes, which is 2");
   CHECK(walk(tree, target, matrix_view<const double>(q, 2).middle_rows(0, 4), 2, 2) ==
-        name + "draft_rows.cols() = 2, must be target_rows.cols() 3");
+        name + "draft_rows.cols() = 2, must equal target_rows.cols() 3");
   CHECK(walk(tree, matrix_view<const double>(p.data(), 4, 0), draft, 2, 2) == name + "target_rows.cols() = 0, must be >= 1");
-  CHECK(walk(tree, target, draft, 1, 2) == name + "accepted_tokens.size() = 1, must be >= depth of the tree 2");
-  CHECK(walk(tree, target, draft, 2, 1) == name + "accepted_nodes.size() = 1, must be 0 or >= depth of the tree 2");
+  CHECK(walk(tree, target, draft, 1, 2) == name + "tree.max_depth() = 2, must be <= accepted_tokens.size() 1");
+  CHECK(walk(tree, target, draft, 2, 1) == name + "tree.max_depth() = 2, must be <= accepted_nodes.size() 1");
   draft_tree wide = tree;
   wide.add_node(1, 3);
   const std::vector<double> five(15, 1.0 / 3.0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/permutation.hpp>
 #include <gavel/core/uniform.hpp>
@@ -22,7 +22,8 @@
 /// @file
 /// A small network on the draft model's hidden state that predicts whether the target will accept the drafted token: what
 /// `threshold_rule` and `lookahead_rule` read. The draft model itself is frozen and no part of this.
-/// @par Source Huang, Guo, Wang, "SpecDec++", 2024, arXiv 2405.19715, acceptance prediction head.
+/// @par Source
+/// Huang, Guo, Wang, "SpecDec++", 2024, arXiv 2405.19715, acceptance prediction head.
 
 namespace gavel::speculative {
 
@@ -53,7 +54,7 @@ class acceptance_head {
   /// @throws std::invalid_argument if hidden is 0
   /// @note Allocates `parameter_count()` numbers.
   explicit acceptance_head(const acceptance_head_options& options) : options_(options) {
-    if (options.hidden == 0) invalid_argument("gavel::speculative::acceptance_head", "hidden", options.hidden, "must be >= 1");
+    check_at_least("gavel::speculative::acceptance_head", "hidden", options.hidden, 1);
     parameters_.assign(block_size() * own_blocks() + final_size(), T(0));
   }
 
@@ -82,14 +83,13 @@ class acceptance_head {
   /// Scores one hidden state.
   /// @param state   `[hidden]`
   /// @param scratch at least `scratch_size()` numbers, overwritten; keep one per thread
-  /// @throws std::invalid_argument for a wrong size; std::domain_error if a logit is NaN or infinite, so a bad state or bad parameters
-  ///         cannot pass as a prediction
+  /// @throws std::invalid_argument for a wrong size or an infinite logit, std::domain_error if a logit is NaN: a bad state or bad
+  ///         parameters cannot pass as a prediction
   /// @note O(layers * hidden^2); no allocation.
   [[nodiscard]] acceptance_logits predict(vector_view<const T> state, std::span<T> scratch) const {
     constexpr const char* function = "gavel::speculative::acceptance_head::predict";
-    if (state.size() != options_.hidden) invalid_argument(function, "state.size()", state.size(), "must be hidden", options_.hidden);
-    if (scratch.size() < scratch_size())
-      invalid_argument(function, "scratch.size()", scratch.size(), "must be >= scratch_size()", scratch_size());
+    check_size(function, "state.size()", state.size(), "hidden", options_.hidden);
+    check_at_least(function, "scratch.size()", scratch.size(), scratch_size());
     const auto width = static_cast<Eigen::Index>(options_.hidden);
     Eigen::Map<column> activation(scratch.data(), width);
     Eigen::Map<column> inner(scratch.data() + options_.hidden, width);
@@ -100,10 +100,10 @@ class acceptance_head {
     }
     Eigen::Matrix<T, 2, 1> logits;
     final_layer(std::span<const T>(parameters_)).forward(activation, logits);
-    for (Eigen::Index i = 0; i < 2; ++i) {
-      if (!std::isfinite(logits(i))) domain_error_at(function, "logits", static_cast<std::size_t>(i), logits(i), "must be finite");
-    }
-    return {static_cast<double>(logits(0)), static_cast<double>(logits(1))};
+    const acceptance_logits result{detail::real(logits(0)), detail::real(logits(1))};
+    check_finite(function, "logits", result.reject, 0);
+    check_finite(function, "logits", result.accept, 1);
+    return result;
   }
 
   /// Intermediate results of a batch. Reused between calls; grows to the largest batch.
@@ -121,8 +121,8 @@ class acceptance_head {
   void forward(matrix_view<const T> states, matrix_view<T> logits, workspace& work) const {
     constexpr const char* function = "gavel::speculative::acceptance_head::forward";
     check_states(function, states);
-    if (logits.rows() != states.rows()) invalid_argument(function, "logits.rows()", logits.rows(), "must be states.rows()", states.rows());
-    if (logits.cols() != 2) invalid_argument(function, "logits.cols()", logits.cols(), "must be", 2);
+    check_size(function, "logits.rows()", logits.rows(), "states.rows()", states.rows());
+    check_size(function, "logits.cols()", logits.cols(), "one for reject and one for accept,", 2);
     run_forward(states, work);
     for (std::size_t i = 0; i < logits.rows(); ++i) {
       for (std::size_t j = 0; j < 2; ++j) logits(i, j) = work.logits(static_cast<Eigen::Index>(j), static_cast<Eigen::Index>(i));
@@ -131,17 +131,18 @@ class acceptance_head {
 
   /// `acceptance_loss` of a batch and its gradient with respect to all parameters; a shared block's gradient is the sum over its uses.
   /// @param states   `[n, hidden]`
-  /// @param labels   `[n]`, @param mask `[n]` or empty: as in `acceptance_loss`
+  /// @param labels   `[n]`, as in `acceptance_loss`
   /// @param gradient `[parameter_count()]`, overwritten
+  /// @param work     intermediate results
+  /// @param mask     `[n]` or empty, as in `acceptance_loss`
+  /// @param options  rejection weight
   /// @return the loss
   /// @throws as `acceptance_loss`, and std::invalid_argument for shapes that do not fit; @p gradient is then untouched
   double loss_gradient(matrix_view<const T> states, vector_view<const double> labels, std::span<T> gradient, workspace& work,
                        vector_view<const std::uint8_t> mask = {}, const acceptance_loss_options& options = {}) const {
     constexpr const char* function = "gavel::speculative::acceptance_head::loss_gradient";
     check_states(function, states);
-    if (gradient.size() != parameters_.size()) {
-      invalid_argument(function, "gradient.size()", gradient.size(), "must be parameter_count()", parameters_.size());
-    }
+    check_size(function, "gradient.size()", gradient.size(), "parameter_count()", parameters_.size());
     run_forward(states, work);
     work.logit_slopes.resize(2, work.logits.cols());
     const double loss = acceptance_loss_gradient<T>(matrix_view<const T>(work.logits.data(), states.rows(), 2), labels,
@@ -179,7 +180,7 @@ class acceptance_head {
   }
 
   void check_states(const char* function, const matrix_view<const T>& states) const {
-    if (states.cols() != options_.hidden) invalid_argument(function, "states.cols()", states.cols(), "must be hidden", options_.hidden);
+    check_size(function, "states.cols()", states.cols(), "hidden", options_.hidden);
   }
 
   void run_forward(const matrix_view<const T>& states, workspace& work) const {
@@ -204,22 +205,22 @@ class acceptance_head {
 };
 
 /// Settings of `train_acceptance_head`.
-struct head_training_options {
+struct acceptance_head_training_options {
   acceptance_loss_options loss{};  ///< rejection weight
   adam_options optimizer{};        ///< step size and decays
   std::size_t epochs = 10;         ///< passes over the data
   std::size_t batch_size = 64;     ///< positions per step, >= 1; the last batch of an epoch may be smaller
 
-  friend bool operator==(const head_training_options&, const head_training_options&) = default;
+  friend bool operator==(const acceptance_head_training_options&, const acceptance_head_training_options&) = default;
 };
 
 /// What `train_acceptance_head` did.
-struct head_training_result {
+struct acceptance_head_training_result {
   double initial_loss = 0.0;  ///< loss on all data before the first step
   double final_loss = 0.0;    ///< and after the last one
   double final_kl = 0.0;      ///< `mean_binary_kl` after the last step, against the labels themselves: not zero for a weight other than 1
   std::vector<double> epoch_loss;  ///< `[epochs]` mean of the batch losses of each epoch, as met before each step
-  std::size_t steps = 0;           ///< optimiser steps
+  std::size_t steps = 0;           ///< optimizer steps
 };
 
 /// Trains a head with shuffled mini-batches and Adam. The head goes on from its present parameters (`initialize` fresh ones).
@@ -228,23 +229,24 @@ struct head_training_result {
 /// @param labels `[n]` soft labels in [0, 1]
 /// @param rng    source of bits; `uniform_index` draws of one shuffle of the m positions that count per epoch
 /// @param mask   `[n]` zero where a position does not count (see `mix_tokens`), or empty: all count
-/// @throws std::invalid_argument for shapes, options, or if no position counts; std::domain_error for labels outside [0, 1] or states that
-///         make a logit NaN or infinite. Data are checked before the first step; a divergence later (too large a step size) also throws
-///         std::domain_error and leaves the head as it was before the call
+/// @throws std::invalid_argument for shapes, options, labels outside [0, 1], states that make a logit infinite, or if no position counts;
+///         std::domain_error for NaN. Data are checked before the first step; a divergence later (too large a step size) throws the same
+///         two and leaves the head as it was before the call
 /// @note O(epochs * n * layers * hidden^2); allocates batch buffers once. Same generator state and data, same result on one machine.
 template <std::floating_point T, random_bits G>
-head_training_result train_acceptance_head(acceptance_head<T>& head, matrix_view<const T> states, vector_view<const double> labels, G& rng,
-                                           const head_training_options& options = {}, vector_view<const std::uint8_t> mask = {}) {
+acceptance_head_training_result train_acceptance_head(acceptance_head<T>& head, matrix_view<const T> states,
+                                                      vector_view<const double> labels, G& rng,
+                                                      const acceptance_head_training_options& options = {},
+                                                      vector_view<const std::uint8_t> mask = {}) {
   constexpr const char* function = "gavel::speculative::train_acceptance_head";
-  if (options.batch_size < 1) invalid_argument(function, "batch_size", options.batch_size, "must be >= 1");
-  if (states.cols() != head.options().hidden)
-    invalid_argument(function, "states.cols()", states.cols(), "must be hidden", head.options().hidden);
+  check_at_least(function, "batch_size", options.batch_size, 1);
+  check_size(function, "states.cols()", states.cols(), "hidden", head.options().hidden);
   acceptance_head<T> trained = head;
   typename acceptance_head<T>::workspace work;
   std::vector<T> logits(2 * states.rows());
   const matrix_view<T> all_logits(logits.data(), states.rows(), 2);
 
-  head_training_result result;
+  acceptance_head_training_result result;
   trained.forward(states, all_logits, work);
   result.initial_loss = static_cast<double>(acceptance_loss<T>(all_logits, labels, mask, options.loss));  // checks labels, mask and states
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
-#include <gavel/speculative/draft_length.hpp>
+#include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/verifier.hpp>
 
 #include <cmath>
@@ -18,18 +18,27 @@
 /// @file
 /// Training data and loss for a predictor of acceptance: soft labels from two models' probabilities, token mixing, the rejection-weighted
 /// cross-entropy with its gradient, the bias it causes and how to undo it. No linear algebra: bring any network (`acceptance_head` is one).
-/// @par Source Huang, Guo, Wang, "SpecDec++", 2024, arXiv 2405.19715, training of the acceptance prediction head.
+/// @par Source
+/// Huang, Guo, Wang, "SpecDec++", 2024, arXiv 2405.19715, training of the acceptance prediction head.
 
 namespace gavel::speculative {
+
+namespace detail {
+
+inline void check_ratio(const char* function, const char* target_name, double target, const char* draft_name, double draft,
+                        std::size_t index = no_index) {
+  if (!(target >= 0.0 && target <= largest_prob)) refuse(function, target_name, target, "must be in [0, 1]", {}, index);
+  if (!(draft > 0.0 && draft <= largest_prob)) refuse(function, draft_name, draft, "must be in (0, 1]", {}, index);
+}
+
+}  // namespace detail
 
 /// Probability that the target accepts a drafted token: min(1, p(Y) / q(Y)).
 /// @param target_prob p(Y) in [0, 1] (1e-6 of rounding above is let pass, here and below)
 /// @param draft_prob  q(Y) in (0, 1]: a token that was drafted has positive draft probability
-/// @throws std::domain_error if either is NaN or outside its range
+/// @throws std::domain_error if either is NaN, std::invalid_argument if it is outside its range
 [[nodiscard]] inline double soft_label(double target_prob, double draft_prob) {
-  constexpr const char* function = "gavel::speculative::soft_label";
-  if (!(target_prob >= 0.0 && target_prob <= detail::largest_prob)) domain_error(function, "target_prob", target_prob, "must be in [0, 1]");
-  if (!(draft_prob > 0.0 && draft_prob <= detail::largest_prob)) domain_error(function, "draft_prob", draft_prob, "must be in (0, 1]");
+  detail::check_ratio("gavel::speculative::soft_label", "target_prob", target_prob, "draft_prob", draft_prob);
   return target_prob >= draft_prob ? 1.0 : target_prob / draft_prob;
 }
 
@@ -38,33 +47,25 @@ namespace gavel::speculative {
 /// @param draft_probs  `[K, V]` q
 /// @param drafts       `[K]` drafted tokens, < V
 /// @param labels       `[K]` receives min(1, p_i(Y_i) / q_i(Y_i))
-/// @throws std::invalid_argument for shapes that differ or a token id out of range; std::domain_error if a probability that is read is
-///         NaN or out of range. @p labels is then untouched
+/// @throws std::invalid_argument for shapes that differ, a token id or a probability that is read out of range; std::domain_error if such
+///         a probability is NaN. @p labels is then untouched
 /// @note O(K); no allocation.
 template <std::floating_point P, std::floating_point Q>
 void soft_labels(matrix_view<const P> target_probs, matrix_view<const Q> draft_probs, vector_view<const token_id> drafts,
                  std::span<double> labels) {
   constexpr const char* function = "gavel::speculative::soft_labels";
   const std::size_t length = drafts.size();
-  if (target_probs.rows() < length)
-    invalid_argument(function, "target_probs.rows()", target_probs.rows(), "must be >= drafts.size()", length);
-  if (draft_probs.rows() != length) invalid_argument(function, "draft_probs.rows()", draft_probs.rows(), "must be drafts.size()", length);
-  if (labels.size() != length) invalid_argument(function, "labels.size()", labels.size(), "must be drafts.size()", length);
-  if (draft_probs.cols() != target_probs.cols()) {
-    invalid_argument(function, "draft_probs.cols()", draft_probs.cols(), "must be target_probs.cols()", target_probs.cols());
+  check_at_most(function, "drafts.size()", length, "target_probs.rows()", target_probs.rows());
+  check_size(function, "draft_probs.rows()", draft_probs.rows(), "drafts.size()", length);
+  check_size(function, "labels.size()", labels.size(), "drafts.size()", length);
+  check_size(function, "draft_probs.cols()", draft_probs.cols(), "target_probs.cols()", target_probs.cols());
+  for (std::size_t i = 0; i < length; ++i) {
+    check_index(function, "drafts", drafts[i], "vocabulary size", target_probs.cols(), i);
+    detail::check_ratio(function, "target_probs(i, drafts[i]), i", detail::real(target_probs(i, drafts[i])), "draft_probs(i, drafts[i]), i",
+                        detail::real(draft_probs(i, drafts[i])), i);
   }
   for (std::size_t i = 0; i < length; ++i) {
-    if (drafts[i] >= target_probs.cols())
-      invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", target_probs.cols());
-    const auto target = static_cast<double>(target_probs(i, drafts[i]));
-    const auto draft = static_cast<double>(draft_probs(i, drafts[i]));
-    if (!(target >= 0.0 && target <= detail::largest_prob))
-      domain_error_at(function, "target_probs[i][drafts[i]], i", i, target, "must be in [0, 1]");
-    if (!(draft > 0.0 && draft <= detail::largest_prob))
-      domain_error_at(function, "draft_probs[i][drafts[i]], i", i, draft, "must be in (0, 1]");
-  }
-  for (std::size_t i = 0; i < length; ++i) {
-    labels[i] = soft_label(static_cast<double>(target_probs(i, drafts[i])), static_cast<double>(draft_probs(i, drafts[i])));
+    labels[i] = soft_label(detail::real(target_probs(i, drafts[i])), detail::real(draft_probs(i, drafts[i])));
   }
 }
 
@@ -82,10 +83,10 @@ void mix_tokens(vector_view<const token_id> target_tokens, vector_view<const tok
                 std::span<token_id> mixed_tokens, std::span<std::uint8_t> is_draft, double target_rate = 0.15) {
   constexpr const char* function = "gavel::speculative::mix_tokens";
   const std::size_t n = target_tokens.size();
-  if (draft_tokens.size() != n) invalid_argument(function, "draft_tokens.size()", draft_tokens.size(), "must be target_tokens.size()", n);
-  if (mixed_tokens.size() != n) invalid_argument(function, "mixed_tokens.size()", mixed_tokens.size(), "must be target_tokens.size()", n);
-  if (is_draft.size() != n) invalid_argument(function, "is_draft.size()", is_draft.size(), "must be target_tokens.size()", n);
-  detail::check_unit(function, "target_rate", target_rate);
+  check_size(function, "draft_tokens.size()", draft_tokens.size(), "target_tokens.size()", n);
+  check_size(function, "mixed_tokens.size()", mixed_tokens.size(), "target_tokens.size()", n);
+  check_size(function, "is_draft.size()", is_draft.size(), "target_tokens.size()", n);
+  check_unit_interval(function, "target_rate", target_rate);
   for (std::size_t i = 0; i < n; ++i) {
     const bool keep_target = uniform(rng) < target_rate;
     mixed_tokens[i] = keep_target ? target_tokens[i] : draft_tokens[i];
@@ -102,33 +103,24 @@ struct acceptance_loss_options {
 
 namespace detail {
 
-inline void check_rejection_weight(const char* function, double weight) {
-  if (std::isnan(weight)) domain_error(function, "rejection_weight", weight, "must be finite and > 0");
-  if (!(weight > 0.0 && std::isfinite(weight))) invalid_argument(function, "rejection_weight", weight, "must be finite and > 0");
-}
-
 // Checks shapes and values; returns w sum(1 - y) + sum y over the positions that count, which is positive for w > 0.
 template <class T>
 double check_acceptance_data(const char* function, const matrix_view<const T>& logits, const vector_view<const double>& labels,
                              const vector_view<const std::uint8_t>& mask, double weight) {
-  if (logits.cols() != 2) invalid_argument(function, "logits.cols()", logits.cols(), "must be", 2);
-  if (labels.size() != logits.rows()) invalid_argument(function, "labels.size()", labels.size(), "must be logits.rows()", logits.rows());
-  if (!mask.empty() && mask.size() != logits.rows()) {
-    invalid_argument(function, "mask.size()", mask.size(), "must be 0 or logits.rows()", logits.rows());
-  }
-  check_rejection_weight(function, weight);
+  check_size(function, "logits.cols()", logits.cols(), "one for reject and one for accept,", 2);
+  check_size(function, "labels.size()", labels.size(), "logits.rows()", logits.rows());
+  if (!mask.empty()) check_size(function, "mask.size()", mask.size(), "0 or logits.rows()", logits.rows());
+  check_positive(function, "rejection_weight", weight);
   double denominator = 0.0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (!mask.empty() && mask[i] == 0) continue;
-    if (!(labels[i] >= 0.0 && labels[i] <= 1.0)) domain_error_at(function, "labels", i, labels[i], "must be in [0, 1]");
+    check_unit_interval(function, "labels", labels[i], unit_ends::closed, i);
     if constexpr (std::floating_point<T>) {
-      for (std::size_t j = 0; j < 2; ++j) {
-        if (!std::isfinite(logits(i, j))) domain_error_at(function, "logits", 2 * i + j, logits(i, j), "must be finite");
-      }
+      for (std::size_t j = 0; j < 2; ++j) check_finite(function, "logits", real(logits(i, j)), 2 * i + j);
     }
     denominator += weight * (1.0 - labels[i]) + labels[i];
   }
-  if (!(denominator > 0.0)) invalid_argument(function, "mask", {}, "must keep at least one position");
+  if (!(denominator > 0.0)) refuse(function, "mask", {}, "must keep at least one position");
   return denominator;
 }
 
@@ -142,7 +134,7 @@ double check_acceptance_data(const char* function, const matrix_view<const T>& l
 /// @param logits `[n, 2]`, finite: column 0 reject, column 1 accept
 /// @param labels `[n]` y in [0, 1], see `soft_label`
 /// @param mask   `[n]` zero where a position does not count, or empty: all count
-/// @throws std::invalid_argument for shapes, a weight <= 0, or if no position counts; std::domain_error for NaN or labels outside [0, 1]
+/// @throws std::invalid_argument for shapes, a weight, a label or a logit out of range, or if no position counts; std::domain_error for NaN
 /// @note O(n); no allocation. Finite for every finite logit.
 template <class T>
 [[nodiscard]] T acceptance_loss(matrix_view<const T> logits, vector_view<const double> labels, vector_view<const std::uint8_t> mask = {},
@@ -172,9 +164,8 @@ double acceptance_loss_gradient(matrix_view<const T> logits, vector_view<const d
   constexpr const char* function = "gavel::speculative::acceptance_loss_gradient";
   const double weight = options.rejection_weight;
   const double denominator = detail::check_acceptance_data(function, logits, labels, mask, weight);
-  if (gradient.rows() != logits.rows())
-    invalid_argument(function, "gradient.rows()", gradient.rows(), "must be logits.rows()", logits.rows());
-  if (gradient.cols() != 2) invalid_argument(function, "gradient.cols()", gradient.cols(), "must be", 2);
+  check_size(function, "gradient.rows()", gradient.rows(), "logits.rows()", logits.rows());
+  check_size(function, "gradient.cols()", gradient.cols(), "logits.cols()", 2);
   double sum = 0.0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     double slope = 0.0;
@@ -194,11 +185,11 @@ double acceptance_loss_gradient(matrix_view<const T> logits, vector_view<const d
 /// What a perfectly trained classifier answers for label y: s_1 = y / (y + w (1 - y)), below y for w > 1.
 /// @param label            y in [0, 1]
 /// @param rejection_weight w, finite, > 0
-/// @throws std::domain_error or std::invalid_argument for values outside these ranges
+/// @throws std::invalid_argument for values outside these ranges, std::domain_error for NaN
 [[nodiscard]] inline double biased_acceptance(double label, double rejection_weight) {
   constexpr const char* function = "gavel::speculative::biased_acceptance";
-  detail::check_probability(function, "label", label);
-  detail::check_rejection_weight(function, rejection_weight);
+  check_unit_interval(function, "label", label);
+  check_positive(function, "rejection_weight", rejection_weight);
   return label / (label + rejection_weight * (1.0 - label));
 }
 
@@ -206,17 +197,19 @@ double acceptance_loss_gradient(matrix_view<const T> logits, vector_view<const d
 /// with costs; a tuned threshold may use s itself.
 /// @param predicted        s_1 in [0, 1]
 /// @param rejection_weight w used in training, finite, > 0
-/// @throws std::domain_error or std::invalid_argument for values outside these ranges
+/// @throws std::invalid_argument for values outside these ranges, std::domain_error for NaN
 [[nodiscard]] inline double unbiased_acceptance(double predicted, double rejection_weight) {
   constexpr const char* function = "gavel::speculative::unbiased_acceptance";
-  detail::check_probability(function, "predicted", predicted);
-  detail::check_rejection_weight(function, rejection_weight);
+  check_unit_interval(function, "predicted", predicted);
+  check_positive(function, "rejection_weight", rejection_weight);
   return rejection_weight * predicted / (1.0 - predicted + rejection_weight * predicted);
 }
 
 /// How far predictions are from the labels: the mean over positions that count of KL(Bernoulli(y) || Bernoulli(s_1)), in nats, with
 /// 0 log 0 = 0.
-/// @param logits `[n, 2]`, @param labels `[n]`, @param mask `[n]` or empty: as in `acceptance_loss`
+/// @param logits `[n, 2]`, as in `acceptance_loss`
+/// @param labels `[n]`
+/// @param mask   `[n]` or empty
 /// @throws as `acceptance_loss`
 template <std::floating_point T>
 [[nodiscard]] double mean_binary_kl(matrix_view<const T> logits, vector_view<const double> labels,

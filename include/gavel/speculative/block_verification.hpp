@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/residual.hpp>
@@ -68,18 +68,12 @@ struct block_rows {
 template <class T>
 block_rows<T> checked_block(const char* function, matrix_view<const T> target_rows, matrix_view<const T> draft_rows,
                             std::span<const token_id> path) {
-  if (target_rows.rows() != path.size() + 1) {
-    invalid_argument(function, "target_rows.rows()", target_rows.rows(), "must be path.size() + 1 =", path.size() + 1);
-  }
-  if (target_rows.cols() == 0) invalid_argument(function, "target_rows.cols()", target_rows.cols(), "must be >= 1");
-  if (draft_rows.rows() != path.size()) {
-    invalid_argument(function, "draft_rows.rows()", draft_rows.rows(), "must be path.size() =", path.size());
-  }
-  if (!path.empty() && draft_rows.cols() != target_rows.cols()) {
-    invalid_argument(function, "draft_rows.cols()", draft_rows.cols(), "must be target_rows.cols()", target_rows.cols());
-  }
+  check_size(function, "target_rows.rows()", target_rows.rows(), "path.size() + 1 =", path.size() + 1);
+  check_at_least(function, "target_rows.cols()", target_rows.cols(), 1);
+  check_size(function, "draft_rows.rows()", draft_rows.rows(), "path.size()", path.size());
+  if (!path.empty()) check_size(function, "draft_rows.cols()", draft_rows.cols(), "target_rows.cols()", target_rows.cols());
   for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path[i] >= target_rows.cols()) invalid_argument_at(function, "path", i, path[i], "must be < vocabulary size", target_rows.cols());
+    check_index(function, "path", path[i], "vocabulary size", target_rows.cols(), i);
     check_drafted(function, "path", i, path[i], target_rows(i, path[i]), draft_rows(i, path[i]));
   }
   return {target_rows, draft_rows, path};
@@ -122,7 +116,7 @@ std::size_t choose_length(const char* function, const block_rows<T>& block, Deci
 /// is the largest that any rule for one path reaches; token-wise verification never has more.
 ///
 /// @param target_rows [L+1, V] target probabilities before each drafted token and after the last
-/// @param draft_rows  [L, V] the laws that path was drawn from; may have no rows for an empty path
+/// @param draft_rows  [L, V] the distributions that path was drawn from; may have no rows for an empty path
 /// @param path        [L] drafted tokens, each with positive draft probability
 /// @param rng         generator: one uniform for each length tried, from L downwards to the accepted one (length 0 needs none), then one
 ///                    for the next token; so between 1 (empty path) and L + 1

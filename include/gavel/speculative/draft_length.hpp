@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/storage.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/divergence.hpp>
@@ -15,7 +15,8 @@
 /// @file
 /// When to stop drafting and call the target model: rules that watch one sequence while it is speculated. Each rule is a small regular
 /// value, so a batch is a vector of them. The engine's loop is the same for all (see `length_rule`).
-/// @par Source Huang, Guo, Wang, "SpecDec++: Boosting Speculative Decoding via Adaptive Candidate Lengths", 2024, arXiv 2405.19715.
+/// @par Source
+/// Huang, Guo, Wang, "SpecDec++: Boosting Speculative Decoding via Adaptive Candidate Lengths", 2024, arXiv 2405.19715.
 
 namespace gavel::speculative {
 
@@ -46,30 +47,9 @@ concept length_rule = std::regular<R> && requires(R rule, const draft_observatio
   { rule.end_round(count, count) } -> std::same_as<void>;
 };
 
-namespace detail {
-
-inline void check_bounds(const char* function, std::size_t min_length, std::size_t max_length) {
-  if (max_length < 1) invalid_argument(function, "max_length", max_length, "must be >= 1");
-  if (min_length > max_length) invalid_argument(function, "min_length", min_length, "must be <= max_length", max_length);
-}
-
-inline void check_unit(const char* function, const char* parameter, double value) {
-  if (std::isnan(value)) domain_error(function, parameter, value, "must be in [0, 1]");
-  if (!(value >= 0.0 && value <= 1.0)) invalid_argument(function, parameter, value, "must be in [0, 1]");
-}
-
-inline void check_probability(const char* function, const char* parameter, double value) {
-  if (!(value >= 0.0 && value <= 1.0)) domain_error(function, parameter, value, "must be in [0, 1]");
-}
-
-inline void check_round(const char* function, std::size_t accepted, std::size_t drafted) {
-  if (accepted > drafted) invalid_argument(function, "accepted", accepted, "must be <= drafted", drafted);
-}
-
-}  // namespace detail
-
 /// The two statistics of a draft distribution that the untrained rules read.
-/// @param probs draft distribution, `[V]`, float, double or 16-bit storage; entries in [0, 1] (1e-6 of rounding above is let pass); its sum is not tested.
+/// @param probs draft distribution, `[V]`, float, double or 16-bit storage; entries in [0, 1] (1e-6 of rounding above is let pass); its
+///              sum is not tested
 /// @return an observation with `top_prob` and `entropy` (nats, 0 log 0 = 0) set
 /// @throws std::invalid_argument if @p probs is empty; std::domain_error if an entry is NaN or outside [0, 1]
 /// @note O(V): two reads of the row; no allocation.
@@ -78,7 +58,7 @@ template <dense_vector C>
 [[nodiscard]] draft_observation observe_draft(const C& probs) {
   constexpr const char* function = "gavel::speculative::observe_draft";
   const auto row = as_span(probs);
-  if (row.empty()) invalid_argument(function, "probs.size()", row.size(), "must be >= 1");
+  check_at_least(function, "probs.size()", row.size(), 1);
   draft_observation observation{.top_prob = 0.0};
   for (std::size_t token = 0; token < row.size(); ++token) {
     const auto prob = static_cast<double>(widen(row[token]));
@@ -91,7 +71,7 @@ template <dense_vector C>
 }
 
 /// Settings of `threshold_rule`; the defaults are those of the published code.
-struct threshold_options {
+struct threshold_rule_options {
   /// h in [0, 1]: stop once the predicted probability of a rejection exceeds it. Larger = longer rounds; 1 never stops before
   /// `max_length`, 0 stops at the first predicted risk. A tuned number when the predictor is biased, see `unbiased_acceptance`.
   double threshold = 0.3;
@@ -101,7 +81,7 @@ struct threshold_options {
   /// of the last input token is one token behind; the value passed after the first token is then ignored.
   std::size_t lag = 1;
 
-  friend bool operator==(const threshold_options&, const threshold_options&) = default;
+  friend bool operator==(const threshold_rule_options&, const threshold_rule_options&) = default;
 };
 
 /// Stops as soon as the predicted probability that some drafted token is rejected exceeds a threshold:
@@ -110,17 +90,19 @@ struct threshold_options {
 ///
 /// The optimal rule has this form (the threshold theorem of the source). The product is accumulated as a logarithm, so that long rounds do
 /// not underflow.
-/// @par Source Huang, Guo, Wang, 2024, arXiv 2405.19715, threshold theorem and the stopping rule of the published code.
+/// @par Source
+/// Huang, Guo, Wang, 2024, arXiv 2405.19715, threshold theorem and the stopping rule of the published code.
 class threshold_rule {
  public:
   threshold_rule() = default;
   /// @throws std::invalid_argument if the threshold is outside [0, 1], max_length < 1, min_length > max_length or lag > 1;
   ///         std::domain_error if the threshold is NaN
-  explicit threshold_rule(const threshold_options& options) : options_(options) {
+  explicit threshold_rule(const threshold_rule_options& options) : options_(options) {
     constexpr const char* function = "gavel::speculative::threshold_rule";
-    detail::check_unit(function, "threshold", options.threshold);
-    detail::check_bounds(function, options.min_length, options.max_length);
-    if (options.lag > 1) invalid_argument(function, "lag", options.lag, "must be 0 or 1");
+    check_unit_interval(function, "threshold", options.threshold);
+    check_at_least(function, "max_length", options.max_length, 1);
+    check_at_most(function, "min_length", options.min_length, "max_length", options.max_length);
+    check_at_most(function, "lag", options.lag, 1);
   }
 
   [[nodiscard]] bool begin_round() noexcept {
@@ -130,11 +112,10 @@ class threshold_rule {
   }
 
   /// Reads `predicted_acceptance` and `end_of_sequence`.
-  /// @throws std::domain_error if a prediction that counts is NaN or outside [0, 1]; the rule is then unchanged
+  /// @throws std::domain_error if a prediction that counts is NaN, std::invalid_argument if it is outside [0, 1]; the rule is then unchanged
   [[nodiscard]] bool keep_drafting(const draft_observation& observation) {
     if (drafted_ >= options_.lag) {
-      detail::check_probability("gavel::speculative::threshold_rule::keep_drafting", "predicted_acceptance",
-                                observation.predicted_acceptance);
+      check_unit_interval("gavel::speculative::threshold_rule::keep_drafting", "predicted_acceptance", observation.predicted_acceptance);
       log_product_ += std::log(observation.predicted_acceptance);
     }
     ++drafted_;
@@ -149,12 +130,12 @@ class threshold_rule {
   /// Its complement, without cancellation.
   [[nodiscard]] double rejection_prob() const noexcept { return -std::expm1(log_product_); }
   [[nodiscard]] std::size_t lag() const noexcept { return options_.lag; }
-  [[nodiscard]] const threshold_options& options() const noexcept { return options_; }
+  [[nodiscard]] const threshold_rule_options& options() const noexcept { return options_; }
 
   friend bool operator==(const threshold_rule&, const threshold_rule&) = default;
 
  private:
-  threshold_options options_{};
+  threshold_rule_options options_{};
   std::size_t drafted_ = 0;
   double log_product_ = 0.0;
 };
@@ -183,28 +164,27 @@ class fixed_length_rule {
 };
 
 /// Settings of `heuristic_rule`; the defaults are those of Hugging Face transformers.
-struct heuristic_options {
+struct heuristic_rule_options {
   std::size_t initial_length = 5;                         ///< drafts of the first round, in [1, max_length]
   std::size_t increase = 2;                               ///< added after a round whose drafts were all accepted
   std::size_t decrease = 1;                               ///< taken away after any other round; never below 1
   std::size_t max_length = static_cast<std::size_t>(-1);  ///< upper end, >= 1; unbounded by default, as in transformers
 
-  friend bool operator==(const heuristic_options&, const heuristic_options&) = default;
+  friend bool operator==(const heuristic_rule_options&, const heuristic_rule_options&) = default;
 };
 
 /// Lengthens the next round after a full success and shortens it after a rejection.
-/// @par Source the `heuristic` schedule of Hugging Face transformers' assisted generation (J. Gante, 2023).
+/// @par Source
+/// The `heuristic` schedule of Hugging Face transformers' assisted generation (J. Gante, 2023).
 class heuristic_rule {
  public:
   heuristic_rule() = default;
   /// @throws std::invalid_argument if max_length < 1 or initial_length is outside [1, max_length]
-  explicit heuristic_rule(const heuristic_options& options) : options_(options), length_(options.initial_length) {
+  explicit heuristic_rule(const heuristic_rule_options& options) : options_(options), length_(options.initial_length) {
     constexpr const char* function = "gavel::speculative::heuristic_rule";
-    if (options.max_length < 1) invalid_argument(function, "max_length", options.max_length, "must be >= 1");
-    if (options.initial_length < 1) invalid_argument(function, "initial_length", options.initial_length, "must be >= 1");
-    if (options.initial_length > options.max_length) {
-      invalid_argument(function, "initial_length", options.initial_length, "must be <= max_length", options.max_length);
-    }
+    check_at_least(function, "max_length", options.max_length, 1);
+    check_at_least(function, "initial_length", options.initial_length, 1);
+    check_at_most(function, "initial_length", options.initial_length, "max_length", options.max_length);
   }
 
   [[nodiscard]] bool begin_round() noexcept {
@@ -217,7 +197,7 @@ class heuristic_rule {
   }
   /// @throws std::invalid_argument if accepted > drafted
   void end_round(std::size_t accepted, std::size_t drafted) {
-    detail::check_round("gavel::speculative::heuristic_rule::end_round", accepted, drafted);
+    check_at_most("gavel::speculative::heuristic_rule::end_round", "accepted", accepted, "drafted", drafted);
     if (accepted == drafted) {
       const std::size_t room = options_.max_length - length_;
       length_ += options_.increase < room ? options_.increase : room;
@@ -232,32 +212,34 @@ class heuristic_rule {
   friend bool operator==(const heuristic_rule&, const heuristic_rule&) = default;
 
  private:
-  heuristic_options options_{};
+  heuristic_rule_options options_{};
   std::size_t length_ = 5;
   std::size_t drafted_ = 0;
 };
 
 /// Settings of `confidence_rule`; the defaults are those of Hugging Face transformers.
-struct confidence_options {
+struct confidence_rule_options {
   double threshold = 0.4;       ///< in [0, 1]: stop once the draft model's largest probability is below it (strictly)
   std::size_t min_length = 1;   ///< drafts before the threshold is consulted, <= max_length
   std::size_t max_length = 20;  ///< drafts after which a round always ends, >= 1
 
-  friend bool operator==(const confidence_options&, const confidence_options&) = default;
+  friend bool operator==(const confidence_rule_options&, const confidence_rule_options&) = default;
 };
 
 /// Stops when the draft model itself is unsure: max_x q(x) < threshold.
-/// @par Source Mamou et al., "Dynamic Speculation Lookahead Accelerates Speculative Decoding of Large Language Models", 2024,
-///             arXiv 2405.04304; `assistant_confidence_threshold` of Hugging Face transformers.
+/// @par Source
+/// Mamou et al., "Dynamic Speculation Lookahead Accelerates Speculative Decoding of Large Language Models", 2024, arXiv 2405.04304;
+/// `assistant_confidence_threshold` of Hugging Face transformers.
 class confidence_rule {
  public:
   confidence_rule() = default;
   /// @throws std::invalid_argument if the threshold is outside [0, 1], max_length < 1 or min_length > max_length;
   ///         std::domain_error if the threshold is NaN
-  explicit confidence_rule(const confidence_options& options) : options_(options) {
+  explicit confidence_rule(const confidence_rule_options& options) : options_(options) {
     constexpr const char* function = "gavel::speculative::confidence_rule";
-    detail::check_unit(function, "threshold", options.threshold);
-    detail::check_bounds(function, options.min_length, options.max_length);
+    check_unit_interval(function, "threshold", options.threshold);
+    check_at_least(function, "max_length", options.max_length, 1);
+    check_at_most(function, "min_length", options.min_length, "max_length", options.max_length);
   }
 
   [[nodiscard]] bool begin_round() noexcept {
@@ -265,9 +247,9 @@ class confidence_rule {
     return true;
   }
   /// Reads `top_prob` and `end_of_sequence`.
-  /// @throws std::domain_error if `top_prob` is NaN or outside [0, 1]; the rule is then unchanged
+  /// @throws std::domain_error if `top_prob` is NaN, std::invalid_argument if it is outside [0, 1]; the rule is then unchanged
   [[nodiscard]] bool keep_drafting(const draft_observation& observation) {
-    detail::check_probability("gavel::speculative::confidence_rule::keep_drafting", "top_prob", observation.top_prob);
+    check_unit_interval("gavel::speculative::confidence_rule::keep_drafting", "top_prob", observation.top_prob);
     ++drafted_;
     if (observation.end_of_sequence || drafted_ >= options_.max_length) return false;
     return drafted_ < options_.min_length || !(observation.top_prob < options_.threshold);
@@ -277,36 +259,36 @@ class confidence_rule {
   friend bool operator==(const confidence_rule&, const confidence_rule&) = default;
 
  private:
-  confidence_options options_{};
+  confidence_rule_options options_{};
   std::size_t drafted_ = 0;
 };
 
 /// Settings of `entropy_rule`. Both numbers depend on the pair of models: tune them.
-struct entropy_options {
+struct entropy_rule_options {
   double scale = 0.2;           ///< gamma >= 0, finite: how fast acceptance falls with the entropy of the draft
   double threshold = 0.4;       ///< tau in [0, 1]: stop once the bound is below it (strictly)
   std::size_t min_length = 1;   ///< drafts before the bound is consulted, <= max_length
   std::size_t max_length = 20;  ///< drafts after which a round always ends, >= 1
 
-  friend bool operator==(const entropy_options&, const entropy_options&) = default;
+  friend bool operator==(const entropy_rule_options&, const entropy_rule_options&) = default;
 };
 
 /// Stops when a lower bound on the acceptance, 1 - sqrt(gamma H(q)) with the entropy H in nats, falls below a threshold.
-/// @par Source Agrawal, Jeon, Lee, "AdaEDL: Early Draft Stopping for Speculative Decoding of Large Language Models via an Entropy-based
-///             Lower Bound on Token Acceptance Probability", 2024, arXiv 2410.18351; the same bound drives SVIP, Zhang et al., "Draft Model
-///             Knows When to Stop", 2024, arXiv 2411.18462.
+/// @par Source
+/// Agrawal, Jeon, Lee, "AdaEDL: Early Draft Stopping for Speculative Decoding of Large Language Models via an Entropy-based Lower Bound on
+/// Token Acceptance Probability", 2024, arXiv 2410.18351; the same bound drives SVIP, Zhang et al., "Draft Model Knows When to Stop", 2024,
+/// arXiv 2411.18462.
 class entropy_rule {
  public:
   entropy_rule() = default;
   /// @throws std::invalid_argument if scale is negative or infinite, the threshold is outside [0, 1], max_length < 1 or
   ///         min_length > max_length; std::domain_error if scale or threshold is NaN
-  explicit entropy_rule(const entropy_options& options) : options_(options) {
+  explicit entropy_rule(const entropy_rule_options& options) : options_(options) {
     constexpr const char* function = "gavel::speculative::entropy_rule";
-    if (std::isnan(options.scale)) domain_error(function, "scale", options.scale, "must be finite and >= 0");
-    if (!(options.scale >= 0.0 && std::isfinite(options.scale)))
-      invalid_argument(function, "scale", options.scale, "must be finite and >= 0");
-    detail::check_unit(function, "threshold", options.threshold);
-    detail::check_bounds(function, options.min_length, options.max_length);
+    check_not_negative(function, "scale", options.scale);
+    check_unit_interval(function, "threshold", options.threshold);
+    check_at_least(function, "max_length", options.max_length, 1);
+    check_at_most(function, "min_length", options.min_length, "max_length", options.max_length);
   }
 
   [[nodiscard]] bool begin_round() noexcept {
@@ -314,11 +296,9 @@ class entropy_rule {
     return true;
   }
   /// Reads `entropy` and `end_of_sequence`.
-  /// @throws std::domain_error if `entropy` is NaN or negative; the rule is then unchanged
+  /// @throws std::domain_error if `entropy` is NaN, std::invalid_argument if it is negative; the rule is then unchanged
   [[nodiscard]] bool keep_drafting(const draft_observation& observation) {
-    if (!(observation.entropy >= 0.0)) {
-      domain_error("gavel::speculative::entropy_rule::keep_drafting", "entropy", observation.entropy, "must be >= 0");
-    }
+    check_at_least("gavel::speculative::entropy_rule::keep_drafting", "entropy", observation.entropy, 0.0);
     ++drafted_;
     if (observation.end_of_sequence || drafted_ >= options_.max_length) return false;
     return drafted_ < options_.min_length || !(1.0 - std::sqrt(options_.scale * observation.entropy) < options_.threshold);
@@ -328,7 +308,7 @@ class entropy_rule {
   friend bool operator==(const entropy_rule&, const entropy_rule&) = default;
 
  private:
-  entropy_options options_{};
+  entropy_rule_options options_{};
   std::size_t drafted_ = 0;
 };
 
@@ -341,9 +321,7 @@ class listed_length_rule {
 
   /// @throws std::invalid_argument once the list is used up: lengths made for other rounds say nothing about this one
   [[nodiscard]] bool begin_round() {
-    if (round_ >= lengths_.size()) {
-      invalid_argument("gavel::speculative::listed_length_rule::begin_round", "round", round_, "must be < lengths.size()", lengths_.size());
-    }
+    check_index("gavel::speculative::listed_length_rule::begin_round", "round", round_, "lengths.size()", lengths_.size());
     drafted_ = 0;
     return lengths_[round_] > 0;
   }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/speculative/draft_length.hpp>
 #include <gavel/speculative/draft_length_optimum.hpp>
 
 #include <array>
-#include <cmath>
 #include <cstddef>
 
 /// @file
@@ -15,7 +14,7 @@
 
 namespace gavel::speculative {
 
-/// What an online rule has seen: overlaps sum_x min(p(x), q(x)) by draft confidence, and the books of the rounds. Sums only, so shards
+/// What an online rule has seen: overlaps sum_x min(p(x), q(x)) by draft confidence, and the totals of the rounds. Sums only, so shards
 /// (threads, requests) are combined with `merge`, which is associative and commutative up to rounding.
 struct acceptance_statistics {
   static constexpr std::size_t buckets = 16;  ///< equal intervals of the confidence max_x q(x)
@@ -34,11 +33,11 @@ struct acceptance_statistics {
   /// @param top_prob max_x q(x) of its draft distribution, in [0, 1]
   /// @param overlap  sum_x min(p(x), q(x)) there (the acceptance probability before the draft is drawn), in [0, 1]; one realised
   ///                 min(1, p(Y)/q(Y)) is an unbiased stand-in
-  /// @throws std::domain_error if either is NaN or outside [0, 1]
+  /// @throws std::domain_error if either is NaN, std::invalid_argument if it is outside [0, 1]
   void add_overlap(double top_prob, double overlap) {
     constexpr const char* function = "gavel::speculative::acceptance_statistics::add_overlap";
-    detail::check_probability(function, "top_prob", top_prob);
-    detail::check_probability(function, "overlap", overlap);
+    check_unit_interval(function, "top_prob", top_prob);
+    check_unit_interval(function, "overlap", overlap);
     const std::size_t bucket = bucket_of(top_prob);
     count[bucket] += 1.0;
     overlap_sum[bucket] += overlap;
@@ -62,14 +61,14 @@ struct acceptance_statistics {
 }
 
 /// Settings of `online_rule`.
-struct online_options {
+struct online_rule_options {
   speculation_cost cost{};          ///< time of a draft step and of a target call
   std::size_t max_length = 20;      ///< drafts after which a round always ends, >= 1
   std::size_t probe_interval = 16;  ///< when drafting looks hopeless, every so many rounds draft one token anyway, to notice a change; >= 1
   double prior_acceptance = 0.7;    ///< assumed before anything is seen, in [0, 1]
   double prior_weight = 4.0;        ///< positions that the prior counts for, finite, > 0; also shrinks each bucket to the overall mean
 
-  friend bool operator==(const online_options&, const online_options&) = default;
+  friend bool operator==(const online_rule_options&, const online_rule_options&) = default;
 };
 
 /// Continues while c_k > t_d / (g m), with every quantity estimated: c_k is the product of predicted acceptances (mean overlap of the
@@ -78,23 +77,21 @@ struct online_options {
 ///
 /// Feed `add_overlap(top_prob, overlap)` once per verified position, up to and including the first rejected one (later positions follow a
 /// text that the target did not write), and call `end_round`. O(1) per token plus one sum over the buckets per round; no allocation.
-/// @par Source The one-step look-ahead form of the threshold theorem of Huang, Guo, Wang, 2024, arXiv 2405.19715.
+/// @par Source
+/// The one-step look-ahead form of the threshold theorem of Huang, Guo, Wang, 2024, arXiv 2405.19715.
 class online_rule {
  public:
   online_rule() { refresh(); }
   /// @param statistics what earlier requests have learnt
   /// @throws std::invalid_argument or std::domain_error for a field of @p options outside its range
-  explicit online_rule(const online_options& options, const acceptance_statistics& statistics = {})
+  explicit online_rule(const online_rule_options& options, const acceptance_statistics& statistics = {})
       : options_(options), statistics_(statistics) {
     constexpr const char* function = "gavel::speculative::online_rule";
     detail::check_cost(function, options.cost);
-    if (options.max_length < 1) invalid_argument(function, "max_length", options.max_length, "must be >= 1");
-    if (options.probe_interval < 1) invalid_argument(function, "probe_interval", options.probe_interval, "must be >= 1");
-    detail::check_unit(function, "prior_acceptance", options.prior_acceptance);
-    if (std::isnan(options.prior_weight)) domain_error(function, "prior_weight", options.prior_weight, "must be finite and > 0");
-    if (!(options.prior_weight > 0.0 && std::isfinite(options.prior_weight))) {
-      invalid_argument(function, "prior_weight", options.prior_weight, "must be finite and > 0");
-    }
+    check_at_least(function, "max_length", options.max_length, 1);
+    check_at_least(function, "probe_interval", options.probe_interval, 1);
+    check_unit_interval(function, "prior_acceptance", options.prior_acceptance);
+    check_positive(function, "prior_weight", options.prior_weight);
     refresh();
   }
 
@@ -105,9 +102,9 @@ class online_rule {
   }
 
   /// Reads `top_prob` and `end_of_sequence`.
-  /// @throws std::domain_error if `top_prob` is NaN or outside [0, 1]; the rule is then unchanged
+  /// @throws std::domain_error if `top_prob` is NaN, std::invalid_argument if it is outside [0, 1]; the rule is then unchanged
   [[nodiscard]] bool keep_drafting(const draft_observation& observation) {
-    detail::check_probability("gavel::speculative::online_rule::keep_drafting", "top_prob", observation.top_prob);
+    check_unit_interval("gavel::speculative::online_rule::keep_drafting", "top_prob", observation.top_prob);
     ++drafted_;
     product_ *= predicted_acceptance(observation.top_prob);  // an underflow to zero stops the round, which is right
     return !observation.end_of_sequence && drafted_ < options_.max_length && product_ > product_floor_;
@@ -118,7 +115,7 @@ class online_rule {
 
   /// @throws std::invalid_argument if accepted > drafted
   void end_round(std::size_t accepted, std::size_t drafted) {
-    detail::check_round("gavel::speculative::online_rule::end_round", accepted, drafted);
+    check_at_most("gavel::speculative::online_rule::end_round", "accepted", accepted, "drafted", drafted);
     statistics_.rounds.add_round(accepted, drafted);
     refresh();
   }
@@ -136,7 +133,7 @@ class online_rule {
   /// The present stopping threshold on P(some draft is rejected), 1 - t_d / (g m), clamped at 0.
   [[nodiscard]] double rejection_threshold() const noexcept { return product_floor_ < 1.0 ? 1.0 - product_floor_ : 0.0; }
   [[nodiscard]] const acceptance_statistics& statistics() const noexcept { return statistics_; }
-  [[nodiscard]] const online_options& options() const noexcept { return options_; }
+  [[nodiscard]] const online_rule_options& options() const noexcept { return options_; }
 
   friend bool operator==(const online_rule&, const online_rule&) = default;
 
@@ -159,7 +156,7 @@ class online_rule {
     product_floor_ = mean_acceptance_ > 0.0 ? options_.cost.draft_time / (time_per_token_ * mean_acceptance_) : 1.0;
   }
 
-  online_options options_{};
+  online_rule_options options_{};
   acceptance_statistics statistics_{};
   double mean_acceptance_ = 0.0;
   double time_per_token_ = 0.0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/draft_length.hpp>
@@ -14,8 +14,9 @@
 /// @file
 /// What a round of speculation costs, and the best possible stopping rule when the difficulties of successive tokens are independent
 /// draws from a few levels: the yardstick for every draft-length rule.
-/// @par Source Huang, Guo, Wang, 2024, arXiv 2405.19715 (cost decomposition, threshold theorem); the closed form for independent
-///             difficulties is the one-step look-ahead rule of a monotone stopping problem.
+/// @par Source
+/// Huang, Guo, Wang, 2024, arXiv 2405.19715 (cost decomposition, threshold theorem); the closed form for independent difficulties is the
+/// one-step look-ahead rule of a monotone stopping problem.
 
 namespace gavel::speculative {
 
@@ -33,19 +34,20 @@ struct speculation_cost {
 namespace detail {
 
 inline void check_cost(const char* function, const speculation_cost& cost) {
-  if (std::isnan(cost.draft_time)) domain_error(function, "draft_time", cost.draft_time, "must be finite and >= 0");
-  if (std::isnan(cost.target_time)) domain_error(function, "target_time", cost.target_time, "must be finite and > 0");
-  if (!(cost.draft_time >= 0.0 && std::isfinite(cost.draft_time))) {
-    invalid_argument(function, "draft_time", cost.draft_time, "must be finite and >= 0");
-  }
-  if (!(cost.target_time > 0.0 && std::isfinite(cost.target_time))) {
-    invalid_argument(function, "target_time", cost.target_time, "must be finite and > 0");
-  }
+  check_not_negative(function, "draft_time", cost.draft_time);
+  check_positive(function, "target_time", cost.target_time);
+}
+
+inline void check_levels(const char* function, vector_view<const double> acceptance, vector_view<const double> probs) {
+  check_at_least(function, "acceptance.size()", acceptance.size(), 1);
+  check_size(function, "probs.size()", probs.size(), "acceptance.size()", acceptance.size());
+  for (std::size_t i = 0; i < acceptance.size(); ++i) check_unit_interval(function, "acceptance", acceptance[i], unit_ends::closed, i);
+  check_distribution(function, "probs", probs);
 }
 
 }  // namespace detail
 
-/// The books of a decoding run: tokens N, discarded drafts N_disc and target calls N_target say everything about its time,
+/// The totals of a decoding run: tokens N, discarded drafts N_disc and target calls N_target say everything about its time,
 ///
 ///     drafts = N - N_target + N_disc,   time = t_d N + t_d N_disc + (t_t - t_d) N_target,
 ///
@@ -58,7 +60,7 @@ struct speculation_counts {
   /// Enters one round, which emits its accepted drafts and one more token.
   /// @throws std::invalid_argument if accepted > drafted
   void add_round(std::size_t accepted, std::size_t drafted) {
-    detail::check_round("gavel::speculative::speculation_counts::add_round", accepted, drafted);
+    check_at_most("gavel::speculative::speculation_counts::add_round", "accepted", accepted, "drafted", drafted);
     tokens += accepted + 1;
     discarded += drafted - accepted;
     rounds += 1;
@@ -90,7 +92,7 @@ struct speculation_counts {
   }
 };
 
-/// The books of two runs together.
+/// The totals of two runs together.
 [[nodiscard]] inline speculation_counts merge(speculation_counts a, const speculation_counts& b) noexcept {
   a.merge(b);
   return a;
@@ -103,11 +105,11 @@ struct speculation_counts {
 ///
 /// @param acceptance a in [0, 1]
 /// @param length     K >= 0
-/// @throws std::domain_error if @p acceptance is NaN or outside [0, 1] or a time is NaN; std::invalid_argument for a time out of range
+/// @throws std::domain_error for NaN, std::invalid_argument for an acceptance or a time out of range
 /// @note O(1).
 [[nodiscard]] inline double fixed_length_time_per_token(double acceptance, std::size_t length, const speculation_cost& cost) {
   constexpr const char* function = "gavel::speculative::fixed_length_time_per_token";
-  detail::check_probability(function, "acceptance", acceptance);
+  check_unit_interval(function, "acceptance", acceptance);
   detail::check_cost(function, cost);
   const auto drafts = static_cast<double>(length);
   // expm1 keeps the digits that 1 - a^{K+1} loses near a = 1.
@@ -116,7 +118,7 @@ struct speculation_counts {
 }
 
 /// The best constant number of drafts.
-struct fixed_length_optimum {
+struct best_fixed_length_result {
   std::size_t length = 0;       ///< K, the smallest among equals; 0 = do not speculate
   double time_per_token = 0.0;  ///< its expected time per token
 };
@@ -126,8 +128,9 @@ struct fixed_length_optimum {
 /// @param max_length largest K considered; reached only for a close to 1 or a draft that costs nothing
 /// @throws as `fixed_length_time_per_token`
 /// @note O(best K): the time per token falls, then rises.
-[[nodiscard]] inline fixed_length_optimum best_fixed_length(double acceptance, const speculation_cost& cost, std::size_t max_length = 256) {
-  fixed_length_optimum best{0, fixed_length_time_per_token(acceptance, 0, cost)};
+[[nodiscard]] inline best_fixed_length_result best_fixed_length(double acceptance, const speculation_cost& cost,
+                                                                std::size_t max_length = 256) {
+  best_fixed_length_result best{0, fixed_length_time_per_token(acceptance, 0, cost)};
   for (std::size_t length = 1; length <= max_length; ++length) {
     const double time = fixed_length_time_per_token(acceptance, length, cost);
     if (!(time < best.time_per_token)) break;
@@ -137,31 +140,31 @@ struct fixed_length_optimum {
 }
 
 /// How `optimal_draft_length` ended.
-enum class optimum_status {
+enum class draft_length_optimum_status {
   converged,        ///< the optimum, to rounding
   never_speculate,  ///< drafting cannot pay: t_d >= g m, in particular whenever t_d >= t_t; the optimum is plain decoding
   state_limit       ///< too many states within the limit given: the answer is the best fixed length, which the optimum can only beat
 };
 
 /// Limits of `optimal_draft_length`.
-struct optimum_options {
+struct draft_length_optimum_options {
   std::size_t max_length = 256;        ///< drafts per round at most, >= 1. Binds only for levels very close to 1
   std::size_t max_states = 1'000'000;  ///< states summed per iteration at most, >= 1
 
-  friend bool operator==(const optimum_options&, const optimum_options&) = default;
+  friend bool operator==(const draft_length_optimum_options&, const draft_length_optimum_options&) = default;
 };
 
 /// The optimal stopping rule for independent difficulties and what it achieves.
-struct draft_length_optimum {
-  double time_per_token = 0.0;        ///< g
-  double mean_acceptance = 0.0;       ///< m
-  double rejection_threshold = 0.0;   ///< h* = 1 - t_d / (g m), clamped at 0: stop once P(some draft is rejected) >= h*
-  double mean_drafted = 0.0;          ///< drafts per round
-  double mean_accepted = 0.0;         ///< accepted drafts per round; the round emits one token more
-  fixed_length_optimum best_fixed;    ///< the best fixed length for the same difficulties
-  double gain_over_best_fixed = 0.0;  ///< best_fixed.time_per_token / time_per_token - 1
-  std::size_t iterations = 0;         ///< fixed-point steps taken
-  optimum_status status = optimum_status::converged;
+struct draft_length_optimum_result {
+  double time_per_token = 0.0;          ///< g
+  double mean_acceptance = 0.0;         ///< m
+  double rejection_threshold = 0.0;     ///< h* = 1 - t_d / (g m), clamped at 0: stop once P(some draft is rejected) >= h*
+  double mean_drafted = 0.0;            ///< drafts per round
+  double mean_accepted = 0.0;           ///< accepted drafts per round; the round emits one token more
+  best_fixed_length_result best_fixed;  ///< the best fixed length for the same difficulties
+  double gain_over_best_fixed = 0.0;    ///< best_fixed.time_per_token / time_per_token - 1
+  std::size_t iterations = 0;           ///< fixed-point steps taken
+  draft_length_optimum_status status = draft_length_optimum_status::converged;
 };
 
 namespace detail {
@@ -173,7 +176,8 @@ class level_walk {
  public:
   static constexpr std::size_t max_levels = 16;
 
-  level_walk(vector_view<const double> acceptance, vector_view<const double> probs, double total_prob, const optimum_options& options)
+  level_walk(vector_view<const double> acceptance, vector_view<const double> probs, double total_prob,
+             const draft_length_optimum_options& options)
       : options_(options) {
     for (std::size_t i = 0; i < acceptance.size(); ++i) {
       if (!(probs[i] > 0.0) || !(acceptance[i] > 0.0)) continue;  // never met, or ends every product
@@ -214,7 +218,7 @@ class level_walk {
     }
   }
 
-  optimum_options options_;
+  draft_length_optimum_options options_;
   std::size_t levels_ = 0;
   std::array<double, max_levels> log_acceptance_{};
   std::array<double, max_levels> log_probs_{};
@@ -231,29 +235,23 @@ class level_walk {
 /// iteration from the best fixed length, decreasing and superlinear.
 /// @param acceptance acceptance probability of each level, `[L]`, in [0, 1], 1 <= L <= 16
 /// @param probs      probability of each level, `[L]`, sums to one
-/// @return optimum, threshold, expected round and the best fixed length; see `optimum_status`
-/// @throws std::invalid_argument if L is 0 or above 16, sizes differ, a time or a limit is out of range; std::domain_error if a level is
-///         NaN or outside [0, 1], @p probs is not a distribution or a time is NaN
+/// @return optimum, threshold, expected round and the best fixed length; see `draft_length_optimum_status`
+/// @throws std::invalid_argument if L is 0 or above 16, sizes differ, a level, a time or a limit is out of range; std::domain_error if
+///         a level or a time is NaN or @p probs is not a distribution
 /// @note O(states) per step, at most about ten steps, no allocation: far below 1 ms for three levels at realistic costs.
-/// @par Source Huang, Guo, Wang, 2024, arXiv 2405.19715, threshold theorem, specialised to independent difficulties.
-[[nodiscard]] inline draft_length_optimum optimal_draft_length(vector_view<const double> acceptance, vector_view<const double> probs,
-                                                               const speculation_cost& cost, const optimum_options& options = {}) {
+/// @par Source
+/// Huang, Guo, Wang, 2024, arXiv 2405.19715, threshold theorem, specialised to independent difficulties.
+[[nodiscard]] inline draft_length_optimum_result optimal_draft_length(vector_view<const double> acceptance, vector_view<const double> probs,
+                                                                      const speculation_cost& cost,
+                                                                      const draft_length_optimum_options& options = {}) {
   constexpr const char* function = "gavel::speculative::optimal_draft_length";
-  if (acceptance.empty()) invalid_argument(function, "acceptance.size()", acceptance.size(), "must be >= 1");
-  if (acceptance.size() > detail::level_walk::max_levels) {
-    invalid_argument(function, "acceptance.size()", acceptance.size(), "must be <=", detail::level_walk::max_levels);
-  }
-  if (probs.size() != acceptance.size())
-    invalid_argument(function, "probs.size()", probs.size(), "must be acceptance.size()", acceptance.size());
-  for (std::size_t i = 0; i < acceptance.size(); ++i) {
-    if (!(acceptance[i] >= 0.0 && acceptance[i] <= 1.0)) domain_error_at(function, "acceptance", i, acceptance[i], "must be in [0, 1]");
-  }
-  check_distribution(function, "probs", probs);
+  check_at_most(function, "acceptance.size()", acceptance.size(), detail::level_walk::max_levels);
+  detail::check_levels(function, acceptance, probs);
   detail::check_cost(function, cost);
-  if (options.max_length < 1) invalid_argument(function, "max_length", options.max_length, "must be >= 1");
-  if (options.max_states < 1) invalid_argument(function, "max_states", options.max_states, "must be >= 1");
+  check_at_least(function, "max_length", options.max_length, 1);
+  check_at_least(function, "max_states", options.max_states, 1);
 
-  draft_length_optimum result;
+  draft_length_optimum_result result;
   double total_prob = 0.0;
   for (std::size_t i = 0; i < acceptance.size(); ++i) {
     result.mean_acceptance += probs[i] * acceptance[i];
@@ -272,7 +270,7 @@ class level_walk {
       result.time_per_token = result.best_fixed.time_per_token;
       result.mean_drafted = length;
       result.mean_accepted = (length * cost.draft_time + cost.target_time) / result.time_per_token - 1.0;
-      result.status = optimum_status::state_limit;
+      result.status = draft_length_optimum_status::state_limit;
       break;
     }
     result.mean_drafted = sums.drafts;
@@ -284,8 +282,9 @@ class level_walk {
     if (time < result.time_per_token) result.time_per_token = time;
     if (!improved) break;
   }
-  if (result.iterations == 0 && result.status == optimum_status::converged) result.status = optimum_status::never_speculate;
-  if (result.status != optimum_status::never_speculate) {
+  if (result.iterations == 0 && result.status == draft_length_optimum_status::converged)
+    result.status = draft_length_optimum_status::never_speculate;
+  if (result.status != draft_length_optimum_status::never_speculate) {
     const double threshold = 1.0 - cost.draft_time / (result.time_per_token * mean);
     result.rejection_threshold = threshold > 0.0 ? threshold : 0.0;
   }
@@ -301,10 +300,10 @@ class lookahead_rule {
   /// The rule that attains @p optimum (for `state_limit`: the look-ahead at the best fixed length's time per token).
   /// @param max_length drafts after which a round always ends, >= 1
   /// @throws std::invalid_argument if @p max_length < 1
-  explicit lookahead_rule(const draft_length_optimum& optimum, std::size_t max_length = 256)
-      : log_floor_(optimum.status == optimum_status::never_speculate ? 0.0 : std::log1p(-optimum.rejection_threshold)),
+  explicit lookahead_rule(const draft_length_optimum_result& optimum, std::size_t max_length = 256)
+      : log_floor_(optimum.status == draft_length_optimum_status::never_speculate ? 0.0 : std::log1p(-optimum.rejection_threshold)),
         max_length_(max_length) {
-    if (max_length < 1) invalid_argument("gavel::speculative::lookahead_rule", "max_length", max_length, "must be >= 1");
+    check_at_least("gavel::speculative::lookahead_rule", "max_length", max_length, 1);
   }
 
   [[nodiscard]] bool begin_round() noexcept {
@@ -313,10 +312,9 @@ class lookahead_rule {
     return log_product_ > log_floor_;
   }
   /// Reads `predicted_acceptance` (of the token just drafted) and `end_of_sequence`.
-  /// @throws std::domain_error if the prediction is NaN or outside [0, 1]; the rule is then unchanged
+  /// @throws std::domain_error if the prediction is NaN, std::invalid_argument if it is outside [0, 1]; the rule is then unchanged
   [[nodiscard]] bool keep_drafting(const draft_observation& observation) {
-    detail::check_probability("gavel::speculative::lookahead_rule::keep_drafting", "predicted_acceptance",
-                              observation.predicted_acceptance);
+    check_unit_interval("gavel::speculative::lookahead_rule::keep_drafting", "predicted_acceptance", observation.predicted_acceptance);
     ++drafted_;
     log_product_ += std::log(observation.predicted_acceptance);
     return !observation.end_of_sequence && drafted_ < max_length_ && log_product_ > log_floor_;

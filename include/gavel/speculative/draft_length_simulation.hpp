@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/philox.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
@@ -51,17 +51,12 @@ class independent_levels {
  public:
   /// @param acceptance acceptance probability of each level, `[L]`, in [0, 1]
   /// @param probs      probability of each level, `[L]`, sums to one
-  /// @throws std::invalid_argument if empty or sizes differ; std::domain_error for a bad probability. Copies both.
+  /// @throws std::invalid_argument if empty, sizes differ or a level is outside [0, 1]; std::domain_error for NaN or if @p probs is not a
+  ///         distribution
+  /// @note Copies both.
   independent_levels(vector_view<const double> acceptance, vector_view<const double> probs)
       : acceptance_(acceptance.begin(), acceptance.end()), probs_(probs.begin(), probs.end()) {
-    constexpr const char* function = "gavel::speculative::independent_levels";
-    if (acceptance.empty()) invalid_argument(function, "acceptance.size()", acceptance.size(), "must be >= 1");
-    if (probs.size() != acceptance.size())
-      invalid_argument(function, "probs.size()", probs.size(), "must be acceptance.size()", acceptance.size());
-    for (std::size_t i = 0; i < acceptance.size(); ++i) {
-      if (!(acceptance[i] >= 0.0 && acceptance[i] <= 1.0)) domain_error_at(function, "acceptance", i, acceptance[i], "must be in [0, 1]");
-    }
-    check_distribution(function, "probs", probs);
+    detail::check_levels("gavel::speculative::independent_levels", acceptance, probs);
   }
 
   /// @note Draws: one uniform.
@@ -99,7 +94,7 @@ class row_source {
         committed_(prompt.size()),
         rows_(std::move(rows)),
         predictor_(std::move(predictor)) {
-    if (vocabulary == 0) invalid_argument("gavel::speculative::row_source", "vocabulary", vocabulary, "must be >= 1");
+    check_at_least("gavel::speculative::row_source", "vocabulary", vocabulary, 1);
   }
 
   /// @throws std::domain_error if @p rows wrote something that is not a pair of distributions
@@ -154,13 +149,13 @@ class row_source {
 };
 
 /// Settings of `simulate_length_rule`.
-struct simulation_options {
+struct draft_length_simulation_options {
   std::size_t tokens = 100'000;  ///< tokens to emit at least, >= batches * (max_length + 1), so that every batch starts a round
   std::uint64_t seed = 1;        ///< equal seeds give all rules the same random numbers
   speculation_cost cost{};       ///< time of a draft step and of a target call
   std::size_t max_length = 256;  ///< a round ends here whatever the rule says, >= 1
 
-  friend bool operator==(const simulation_options&, const simulation_options&) = default;
+  friend bool operator==(const draft_length_simulation_options&, const draft_length_simulation_options&) = default;
 };
 
 /// A mean with its standard error.
@@ -170,14 +165,14 @@ struct estimate {
 };
 
 /// What a rule achieved.
-struct simulation_result {
+struct draft_length_simulation_result {
   static constexpr std::size_t batches = 40;  ///< equal stretches of the text whose means give the standard errors
 
-  speculation_counts counts;                               ///< the books of the whole run
+  speculation_counts counts;                               ///< the totals of the whole run
   estimate discard_rate;                                   ///< N_disc / N
   estimate verification_rate;                              ///< N_target / N
   estimate time_per_token;                                 ///< in the unit of the costs
-  std::array<speculation_counts, batches> batch_counts{};  ///< the books of each stretch
+  std::array<speculation_counts, batches> batch_counts{};  ///< the totals of each stretch
   std::array<double, batches> batch_times{};               ///< time per token of each stretch
 };
 
@@ -186,22 +181,22 @@ namespace detail {
 // Mean and standard error of per-batch values; the value reported comes from the totals, which have less bias than the mean of ratios.
 template <class Value>
 [[nodiscard]] estimate batch_estimate(double value, Value&& value_of) {
-  constexpr auto count = static_cast<double>(simulation_result::batches);
+  constexpr auto count = static_cast<double>(draft_length_simulation_result::batches);
   double mean = 0.0;
-  for (std::size_t b = 0; b < simulation_result::batches; ++b) mean += value_of(b) / count;
+  for (std::size_t b = 0; b < draft_length_simulation_result::batches; ++b) mean += value_of(b) / count;
   double squares = 0.0;
-  for (std::size_t b = 0; b < simulation_result::batches; ++b) squares += (value_of(b) - mean) * (value_of(b) - mean);
+  for (std::size_t b = 0; b < draft_length_simulation_result::batches; ++b) squares += (value_of(b) - mean) * (value_of(b) - mean);
   return {value, std::sqrt(squares / (count - 1.0) / count)};
 }
 
 }  // namespace detail
 
-/// Decodes `options.tokens` tokens under a rule and keeps the books.
+/// Decodes `options.tokens` tokens under a rule and counts tokens, discarded drafts and target calls.
 ///
 /// Random numbers belong to positions of the text, not to rounds: whether the draft at position n is accepted, what is drafted there and
 /// what replaces it come from streams of their own, `philox4x32(seed, 2 n)` and `(seed, 2 n + 1)`. Rules run with one seed therefore meet
-/// the same text difficulty and the same luck, and their difference has a small error (`paired_difference`). Each round still has the law
-/// of fresh random numbers, because where it starts depends only on positions before; this needs a rule whose decisions do not depend on
+/// the same text difficulty and the same luck, and their difference has a small error (`paired_difference`). Each round is still
+/// distributed as with fresh random numbers, because where it starts depends only on positions before; this needs a rule whose decisions do not depend on
 /// drafts that earlier rounds discarded. `online_rule` counts those, an effect of the order of 1 / tokens.
 /// @param source where drafts come from; a copy is decoded unless an lvalue is passed, which then holds the text
 /// @param rule   is changed; an `online_rule` (any rule with `add_overlap`) is told the overlaps of the verified positions, up to and
@@ -209,19 +204,21 @@ template <class Value>
 /// @return rates, time per token and their standard errors from batch means
 /// @throws std::invalid_argument for an option out of range; whatever the source and the rule throw
 /// @note Draws per position: one uniform for acceptance, then what `draft` takes; for the extra token what `commit` takes.
-/// @par Source Huang, Guo, Wang, 2024, arXiv 2405.19715, discard rate and verification rate.
+/// @par Source
+/// Huang, Guo, Wang, 2024, arXiv 2405.19715, discard rate and verification rate.
 template <class S, length_rule R>
   requires draft_source<std::remove_cvref_t<S>>
-[[nodiscard]] simulation_result simulate_length_rule(S&& source, R& rule, const simulation_options& options = {}) {
+[[nodiscard]] draft_length_simulation_result simulate_length_rule(S&& source, R& rule,
+                                                                  const draft_length_simulation_options& options = {}) {
   constexpr const char* function = "gavel::speculative::simulate_length_rule";
-  constexpr std::size_t batches = simulation_result::batches;
-  if (options.max_length < 1) invalid_argument(function, "max_length", options.max_length, "must be >= 1");
+  constexpr std::size_t batches = draft_length_simulation_result::batches;
+  check_at_least(function, "max_length", options.max_length, 1);
   if (options.tokens / batches <= options.max_length) {
-    invalid_argument(function, "tokens", options.tokens, "must be >= batches * (max_length + 1) =", batches * (options.max_length + 1));
+    refuse(function, "tokens", options.tokens, "must be >= batches * (max_length + 1) =", batches * (options.max_length + 1));
   }
   detail::check_cost(function, options.cost);
 
-  simulation_result result;
+  draft_length_simulation_result result;
   std::vector<std::pair<double, double>> verified;  // confidence and overlap of the positions that the target's text reached
   while (result.counts.tokens < options.tokens) {
     const std::size_t start = result.counts.tokens;
@@ -254,11 +251,11 @@ template <class S, length_rule R>
     result.batch_counts[start * batches / options.tokens].add_round(accepted, drafted);
   }
 
-  const auto& books = result.batch_counts;
-  for (std::size_t b = 0; b < batches; ++b) result.batch_times[b] = books[b].time_per_token(options.cost);
-  result.discard_rate = detail::batch_estimate(result.counts.discard_rate(), [&](std::size_t b) { return books[b].discard_rate(); });
+  const auto& parts = result.batch_counts;
+  for (std::size_t b = 0; b < batches; ++b) result.batch_times[b] = parts[b].time_per_token(options.cost);
+  result.discard_rate = detail::batch_estimate(result.counts.discard_rate(), [&](std::size_t b) { return parts[b].discard_rate(); });
   result.verification_rate =
-      detail::batch_estimate(result.counts.verification_rate(), [&](std::size_t b) { return books[b].verification_rate(); });
+      detail::batch_estimate(result.counts.verification_rate(), [&](std::size_t b) { return parts[b].verification_rate(); });
   result.time_per_token =
       detail::batch_estimate(result.counts.time_per_token(options.cost), [&](std::size_t b) { return result.batch_times[b]; });
   return result;
@@ -266,14 +263,15 @@ template <class S, length_rule R>
 
 /// The same for several rules: one result per rule, from the same source, seed and random numbers. Rules are changed.
 template <draft_source S, length_rule... R>
-[[nodiscard]] std::array<simulation_result, sizeof...(R)> compare_length_rules(const S& source, const simulation_options& options,
-                                                                               R&... rules) {
+[[nodiscard]] std::array<draft_length_simulation_result, sizeof...(R)> compare_length_rules(const S& source,
+                                                                                            const draft_length_simulation_options& options,
+                                                                                            R&... rules) {
   return {simulate_length_rule(S(source), rules, options)...};
 }
 
 /// How much more time per token @p a takes than @p b, with the standard error of the *difference*. For results of one seed it is far
 /// smaller than the errors of the two times.
-[[nodiscard]] inline estimate paired_difference(const simulation_result& a, const simulation_result& b) {
+[[nodiscard]] inline estimate paired_difference(const draft_length_simulation_result& a, const draft_length_simulation_result& b) {
   return detail::batch_estimate(a.time_per_token.value - b.time_per_token.value,
                                 [&](std::size_t batch) { return a.batch_times[batch] - b.batch_times[batch]; });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/verifier.hpp>
 
@@ -16,7 +16,8 @@
 /// @file
 /// Trees of drafts: several continuations of one text, verified by one call of the target model. `draft_tree` holds the tokens; here are
 /// also what every verification of a tree returns and checks. `walk_tree` and `traversal_verifier` decide.
-/// @par Source Drafts as a tree of tokens: Miao et al., "SpecInfer", 2023, arXiv 2305.09781.
+/// @par Source
+/// Drafts as a tree of tokens: Miao et al., "SpecInfer", 2023, arXiv 2305.09781.
 
 namespace gavel::speculative {
 
@@ -26,13 +27,14 @@ using node_index = std::uint32_t;
 /// The drafted continuations of one text as a tree: node 0 is the last committed token, every other node one drafted token.
 ///
 /// A regular value. Parents come before their children, and the children of a node are kept in the order they were drawn, contiguous, so
-/// that a verifier reads them as a span. After `reserve` or in a second life (`clear`) building allocates nothing.
+/// that a verifier reads them as a span. After `reserve` or `clear` building allocates nothing.
 class draft_tree {
  public:
   /// The parent of the root.
   static constexpr node_index no_node = static_cast<node_index>(-1);
 
-  /// A tree of the root alone. @param root_token the last committed token; no verifier reads it
+  /// A tree of the root alone.
+  /// @param root_token the last committed token; no verifier reads it
   explicit draft_tree(token_id root_token = 0) : parents_{no_node}, tokens_{root_token}, depths_{0}, child_begin_{0, 0} {}
 
   /// The tree of a parent array, as engines keep it.
@@ -141,17 +143,13 @@ draft_tree draft_tree::from_parents(const Parents& parents, const Tokens& tokens
   const auto above = as_span(parents);
   const auto ids = as_span(tokens);
   const std::size_t n = above.size();
-  if (n == 0) invalid_argument(function, "parents.size()", n, "must be >= 1, the root");
-  if (ids.size() != n) invalid_argument(function, "tokens.size()", ids.size(), "must be parents.size()", n);
-  for (std::size_t i = 1; i < n; ++i) {
-    if (std::cmp_less(above[i], 0) || std::cmp_greater_equal(above[i], i)) {
-      invalid_argument_at(function, "parents", i, above[i], "must be >= 0 and < the node's own index", i);
-    }
-  }
+  check_at_least(function, "parents.size()", n, 1);
+  check_size(function, "tokens.size()", ids.size(), "parents.size()", n);
   for (std::size_t i = 0; i < n; ++i) {
-    if (std::cmp_less(ids[i], 0) || std::cmp_greater(ids[i], static_cast<token_id>(-1))) {
-      invalid_argument_at(function, "tokens", i, ids[i], "must be >= 0 and <=", static_cast<token_id>(-1));
+    if (i > 0 && (std::cmp_less(above[i], 0) || std::cmp_greater_equal(above[i], i))) {
+      refuse(function, "parents", above[i], "must be >= 0 and < the node's own index", i, i);
     }
+    if (!std::in_range<token_id>(ids[i])) refuse(function, "tokens", ids[i], "must be >= 0 and <=", static_cast<token_id>(-1), i);
   }
   draft_tree tree(detail::narrow<token_id>(ids[0]));
   tree.parents_.resize(n, no_node);
@@ -181,9 +179,7 @@ draft_tree draft_tree::from_parents(const Parents& parents, const Tokens& tokens
 }
 
 inline node_index draft_tree::add_node(std::size_t parent, token_id token) {
-  if (parent >= size()) {
-    invalid_argument("gavel::speculative::draft_tree::add_node", "parent", parent, "must be < number of nodes", size());
-  }
+  check_index("gavel::speculative::draft_tree::add_node", "parent", parent, "number of nodes", size());
   const node_index node = static_cast<node_index>(size());
   const std::uint32_t depth = depths_[parent] + 1;
   reserve(size() + 1);  // all memory first: nothing below can fail half way
@@ -229,9 +225,7 @@ namespace detail {
 
 inline void check_tree(const char* function, const draft_tree& tree, draft_law law, std::size_t vocabulary_size) {
   for (std::size_t node = 1; node < tree.size(); ++node) {
-    if (tree.token(node) >= vocabulary_size) {
-      invalid_argument_at(function, "tree.token", node, tree.token(node), "must be < vocabulary size", vocabulary_size);
-    }
+    check_index(function, "tree.token", tree.token(node), "vocabulary size", vocabulary_size, node);
   }
   if (law == draft_law::iid) return;
   for (std::size_t node = 0; node < tree.size(); ++node) {
@@ -239,8 +233,8 @@ inline void check_tree(const char* function, const draft_tree& tree, draft_law l
     for (std::size_t i = 1; i < drafts.size(); ++i) {
       for (std::size_t j = 0; j < i; ++j) {
         if (drafts[i] == drafts[j]) {
-          invalid_argument_at(function, "tree.token", tree.children(node)[i], drafts[i], "must differ from its earlier sibling, node",
-                              tree.children(node)[j]);
+          refuse(function, "tree.token", drafts[i], "must differ from its earlier sibling, node", tree.children(node)[j],
+                 tree.children(node)[i]);
         }
       }
     }
@@ -251,28 +245,21 @@ inline void check_tree(const char* function, const draft_tree& tree, draft_law l
 template <class T>
 inline bool check_tree_rows(const char* function, const draft_tree& tree, matrix_view<const T> target_rows, matrix_view<const T> draft_rows,
                             bool may_be_absent = false, bool own_columns = false) {
-  if (target_rows.rows() != tree.size()) {
-    invalid_argument(function, "target_rows.rows()", target_rows.rows(), "must be the number of nodes", tree.size());
-  }
-  if (target_rows.cols() == 0) invalid_argument(function, "target_rows.cols()", target_rows.cols(), "must be >= 1");
+  check_size(function, "target_rows.rows()", target_rows.rows(), "the number of nodes", tree.size());
+  check_at_least(function, "target_rows.cols()", target_rows.cols(), 1);
   if (draft_rows.rows() == 0 && may_be_absent) return true;
   if (draft_rows.rows() != tree.size() && draft_rows.rows() != tree.inner_size()) {
-    invalid_argument(function, "draft_rows.rows()", draft_rows.rows(), "must be the number of nodes or of inner nodes, which is",
-                     tree.inner_size());
+    check_size(function, "draft_rows.rows()", draft_rows.rows(), "the number of nodes or of inner nodes, which is", tree.inner_size());
   }
-  if (draft_rows.rows() != 0 && !own_columns && draft_rows.cols() != target_rows.cols()) {
-    invalid_argument(function, "draft_rows.cols()", draft_rows.cols(), "must be target_rows.cols()", target_rows.cols());
+  if (draft_rows.rows() != 0 && !own_columns) {
+    check_size(function, "draft_rows.cols()", draft_rows.cols(), "target_rows.cols()", target_rows.cols());
   }
   return draft_rows.rows() != tree.size();
 }
 
 inline void check_tree_outputs(const char* function, const draft_tree& tree, std::size_t tokens, std::size_t nodes) {
-  if (tokens < tree.max_depth()) {
-    invalid_argument(function, "accepted_tokens.size()", tokens, "must be >= depth of the tree", tree.max_depth());
-  }
-  if (nodes != 0 && nodes < tree.max_depth()) {
-    invalid_argument(function, "accepted_nodes.size()", nodes, "must be 0 or >= depth of the tree", tree.max_depth());
-  }
+  check_at_most(function, "tree.max_depth()", tree.max_depth(), "accepted_tokens.size()", tokens);
+  if (nodes != 0) check_at_most(function, "tree.max_depth()", tree.max_depth(), "accepted_nodes.size()", nodes);
 }
 
 // The path is written only when the decision is complete, from its end: a call that throws leaves the outputs alone.

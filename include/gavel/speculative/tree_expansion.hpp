@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/tree.hpp>
@@ -73,8 +73,8 @@ class best_first_queue {
 ///
 /// @note Which verifiers stay exact: pushing each node's most probable tokens makes siblings the top k of q by size, which is
 ///       `draft_law::top_n` once the budget cuts the tail, so verify with `target_only`, exact for drafts of any origin. Pushing *sampled*
-///       tokens and letting the budget choose among them changes their law; verifiers that divide by q are then not exact.
-/// @note Regular value; ties go to the candidate pushed first. O(log candidates) per operation, no allocation in a second life (`reset`).
+///       tokens and letting the budget choose among them changes their distribution; verifiers that divide by q are then not exact.
+/// @note Regular value; ties go to the candidate pushed first. O(log candidates) per operation, no allocation after `reset`.
 /// @par Source
 /// Li, Wei, Zhang, Zhang, "EAGLE-2: faster inference of language models with dynamic draft trees", 2024, arXiv 2406.16858, section 4.
 class tree_expansion {
@@ -87,15 +87,15 @@ class tree_expansion {
   /// Starts over with the same budget, keeping the memory.
   void reset(token_id root_token = 0);
 
-  /// Moves the best candidate into the tree (first of all the root). @return its index in `tree()`; empty when the budget is used up or no
-  /// candidate is left
+  /// Moves the best candidate into the tree (first of all the root).
+  /// @return its index in `tree()`; empty when the budget is used up or no candidate is left
   std::optional<node_index> pop();
 
   /// Offers continuations of a popped node.
   /// @param node   index in `tree()`
   /// @param tokens [k]
   /// @param probs  [k] draft probabilities of the tokens after @p node, in [0, 1]; those that are 0 are dropped
-  /// @throws std::invalid_argument for a node not popped yet or different sizes, std::domain_error for a probability outside [0, 1]
+  /// @throws std::invalid_argument for a node not popped yet, different sizes or a probability outside [0, 1]; std::domain_error for NaN
   template <class T>
     requires std::floating_point<std::remove_const_t<T>>
   void push(std::size_t node, std::span<const token_id> tokens, std::span<T> probs);
@@ -154,7 +154,7 @@ void grow_tree(tree_expansion& expansion, F&& expand) {
 // ---------------------------------------------------------------------------------------------------------------------------------------
 
 inline tree_expansion::tree_expansion(std::size_t node_budget, token_id root_token) : budget_(node_budget) {
-  if (node_budget < 1) invalid_argument("gavel::speculative::tree_expansion", "node_budget", node_budget, "must be >= 1");
+  check_at_least("gavel::speculative::tree_expansion", "node_budget", node_budget, 1);
   tree_.reserve(node_budget);
   path_probs_.reserve(node_budget);
   reset(root_token);
@@ -184,13 +184,9 @@ template <class T>
   requires std::floating_point<std::remove_const_t<T>>
 void tree_expansion::push(std::size_t node, std::span<const token_id> tokens, std::span<T> probs) {
   constexpr const char* function = "gavel::speculative::tree_expansion::push";
-  if (!popped_ || node >= tree_.size()) {
-    invalid_argument(function, "node", node, "must have been popped; nodes popped:", popped_ ? tree_.size() : 0);
-  }
-  if (probs.size() != tokens.size()) invalid_argument(function, "probs.size()", probs.size(), "must be tokens.size()", tokens.size());
-  for (std::size_t i = 0; i < probs.size(); ++i) {
-    if (!(probs[i] >= T(0) && probs[i] <= T(1))) domain_error_at(function, "probs", i, probs[i], "must be in [0, 1]");
-  }
+  check_index(function, "node", node, "number of nodes popped", popped_ ? tree_.size() : 0);
+  check_size(function, "probs.size()", probs.size(), "tokens.size()", tokens.size());
+  for (std::size_t i = 0; i < probs.size(); ++i) check_unit_interval(function, "probs", detail::real(probs[i]), unit_ends::closed, i);
   for (std::size_t i = 0; i < probs.size(); ++i) {
     if (!(probs[i] > T(0))) continue;
     const auto order = static_cast<std::uint32_t>(candidates_.size());
@@ -201,13 +197,9 @@ void tree_expansion::push(std::size_t node, std::span<const token_id> tokens, st
 
 inline std::vector<node_index> select_top_nodes(const draft_tree& tree, vector_view<const double> weights, std::size_t count) {
   constexpr const char* function = "gavel::speculative::select_top_nodes";
-  if (weights.size() != tree.size()) {
-    invalid_argument(function, "weights.size()", weights.size(), "must be the number of nodes", tree.size());
-  }
-  if (count < 1) invalid_argument(function, "count", count, "must be >= 1");
-  for (std::size_t node = 1; node < tree.size(); ++node) {
-    if (weights[node] != weights[node]) domain_error_at(function, "weights", node, weights[node], "must be a number");
-  }
+  check_size(function, "weights.size()", weights.size(), "the number of nodes", tree.size());
+  check_at_least(function, "count", count, 1);
+  for (std::size_t i = 1; i < tree.size(); ++i) check_not_nan(function, "weights", weights[i], i);
   std::vector<unsigned char> chosen(tree.size(), 0);
   detail::best_first_queue queue;
   std::size_t node = 0;
@@ -229,20 +221,20 @@ inline std::vector<node_index> select_top_nodes(const draft_tree& tree, vector_v
 
 inline draft_tree keep_nodes(const draft_tree& tree, std::span<const node_index> nodes) {
   constexpr const char* function = "gavel::speculative::keep_nodes";
-  if (nodes.empty()) invalid_argument(function, "nodes.size()", nodes.size(), "must be >= 1, the root");
-  if (nodes[0] != 0) invalid_argument_at(function, "nodes", 0, nodes[0], "must be 0, the root");
+  check_at_least(function, "nodes.size()", nodes.size(), 1);
+  if (nodes[0] != 0) refuse(function, "nodes", nodes[0], "must be 0, the root", {}, 0);
+  check_ascending(function, "nodes", nodes);
   draft_tree part(tree.token(0));
   part.reserve(nodes.size());
   for (std::size_t i = 1; i < nodes.size(); ++i) {
-    if (nodes[i] >= tree.size()) invalid_argument_at(function, "nodes", i, nodes[i], "must be < number of nodes", tree.size());
-    if (nodes[i] <= nodes[i - 1]) invalid_argument_at(function, "nodes", i, nodes[i], "must be larger than the entry before it");
+    check_index(function, "nodes", nodes[i], "number of nodes", tree.size(), i);
     const node_index parent = tree.parent(nodes[i]);
     std::size_t low = 0;  // the parent comes earlier: binary search among nodes[0, i)
     for (std::size_t high = i; high - low > 1;) {
       const std::size_t middle = low + (high - low) / 2;
       (nodes[middle] <= parent ? low : high) = middle;
     }
-    if (nodes[low] != parent) invalid_argument_at(function, "nodes", i, nodes[i], "must come with its parent, node", parent);
+    if (nodes[low] != parent) refuse(function, "nodes", nodes[i], "must come with its parent, node", parent, i);
     part.add_node(low, tree.token(nodes[i]));
   }
   return part;

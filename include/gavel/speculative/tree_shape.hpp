@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/tree.hpp>
 #include <gavel/speculative/verifier.hpp>
@@ -57,7 +57,7 @@ class tree_shape_table {
   ///                         estimates may stray)
   /// @param max_nodes        nodes of the largest tree, root included, >= 1
   /// @param max_levels       levels of the deepest tree, root's included, >= 1
-  /// @throws std::invalid_argument for no chances or zero sizes, std::domain_error for chances that are none
+  /// @throws std::invalid_argument for no chances, chances outside [0, 1] or zero sizes; std::domain_error for NaN
   /// @note O(nodes^2 levels branches / 2) time, O(nodes levels branches) memory: 64 nodes, 8 levels, 16 branches take well under 1 ms.
   tree_shape_table(vector_view<const double> child_acceptance, std::size_t max_nodes, std::size_t max_levels);
 
@@ -65,16 +65,19 @@ class tree_shape_table {
   [[nodiscard]] std::size_t max_levels() const noexcept { return levels_; }
 
   /// Expected tokens per target call of the best tree with exactly @p nodes nodes within @p levels levels; empty if there is none.
-  /// Non-decreasing in levels, and in nodes wherever a tree exists. @throws std::invalid_argument outside the table
+  /// Non-decreasing in levels, and in nodes wherever a tree exists.
+  /// @throws std::invalid_argument outside the table
   [[nodiscard]] std::optional<double> expected_tokens(std::size_t nodes, std::size_t levels) const;
 
-  /// That tree. @throws std::invalid_argument outside the table. @note O(nodes), allocates the result
+  /// That tree.
+  /// @throws std::invalid_argument outside the table
+  /// @note O(nodes), allocates the result.
   [[nodiscard]] tree_shape shape(std::size_t nodes, std::size_t levels) const;
 
   /// The tree with the most tokens per time over the whole table; ties to fewer nodes, then fewer levels.
   /// @param call_time (nodes, levels) -> time of one round, > 0; infinity rules a size out
   /// @return status `infeasible` if every size is ruled out
-  /// @throws std::domain_error for a time that is NaN or not positive
+  /// @throws std::invalid_argument for a time <= 0, std::domain_error for NaN
   template <class F>
     requires std::invocable<F&, std::size_t, std::size_t>
   [[nodiscard]] tree_shape fastest(F&& call_time) const;
@@ -87,7 +90,7 @@ class tree_shape_table {
   template <class F>
     requires std::invocable<F&, std::size_t>
   [[nodiscard]] tree_shape fastest(double draft_time, F&& verify_time) const {
-    if (!(draft_time >= 0.0)) domain_error("gavel::speculative::tree_shape_table::fastest", "draft_time", draft_time, "must be >= 0");
+    check_at_least("gavel::speculative::tree_shape_table::fastest", "draft_time", draft_time, 0.0);
     return fastest([&](std::size_t nodes, std::size_t levels) {
       return (nodes > 1 ? draft_time * static_cast<double>(levels) : 0.0) + as_time(verify_time(nodes));
     });
@@ -107,9 +110,11 @@ class tree_shape_table {
   [[nodiscard]] std::size_t at(std::size_t nodes, std::size_t levels, std::size_t children) const noexcept {
     return at(nodes, levels) * (branches_ + 1) + children;
   }
-  void check_size(const char* function, std::size_t nodes, std::size_t levels) const {
-    if (nodes < 1 || nodes > nodes_) invalid_argument(function, "nodes", nodes, "must be >= 1 and <= max_nodes", nodes_);
-    if (levels < 1 || levels > levels_) invalid_argument(function, "levels", levels, "must be >= 1 and <= max_levels", levels_);
+  void check_entry(const char* function, std::size_t nodes, std::size_t levels) const {
+    check_at_least(function, "nodes", nodes, 1);
+    check_at_most(function, "nodes", nodes, "max_nodes", nodes_);
+    check_at_least(function, "levels", levels, 1);
+    check_at_most(function, "levels", levels, "max_levels", levels_);
   }
 
   std::size_t nodes_ = 0;
@@ -131,12 +136,11 @@ class tree_shape_table {
 inline tree_shape_table::tree_shape_table(vector_view<const double> child_acceptance, std::size_t max_nodes, std::size_t max_levels)
     : nodes_(max_nodes), levels_(max_levels) {
   constexpr const char* function = "gavel::speculative::tree_shape_table";
-  if (child_acceptance.empty()) invalid_argument(function, "child_acceptance.size()", child_acceptance.size(), "must be >= 1");
-  if (max_nodes < 1) invalid_argument(function, "max_nodes", max_nodes, "must be >= 1");
-  if (max_levels < 1) invalid_argument(function, "max_levels", max_levels, "must be >= 1");
+  check_at_least(function, "child_acceptance.size()", child_acceptance.size(), 1);
+  check_at_least(function, "max_nodes", max_nodes, 1);
+  check_at_least(function, "max_levels", max_levels, 1);
   for (std::size_t b = 0; b < child_acceptance.size(); ++b) {
-    const double chance = child_acceptance[b];
-    if (!(chance >= 0.0 && chance <= 1.0)) domain_error_at(function, "child_acceptance", b, chance, "must be in [0, 1]");
+    check_unit_interval(function, "child_acceptance", child_acceptance[b], unit_ends::closed, b);
   }
 
   branches_ = child_acceptance.size() < max_nodes - 1 ? child_acceptance.size() : max_nodes - 1;
@@ -170,13 +174,13 @@ inline tree_shape_table::tree_shape_table(vector_view<const double> child_accept
 }
 
 inline std::optional<double> tree_shape_table::expected_tokens(std::size_t nodes, std::size_t levels) const {
-  check_size("gavel::speculative::tree_shape_table::expected_tokens", nodes, levels);
+  check_entry("gavel::speculative::tree_shape_table::expected_tokens", nodes, levels);
   const double tokens = best_[at(nodes, levels)];
   return tokens < 0.0 ? std::nullopt : std::optional<double>(tokens);
 }
 
 inline tree_shape tree_shape_table::shape(std::size_t nodes, std::size_t levels) const {
-  check_size("gavel::speculative::tree_shape_table::shape", nodes, levels);
+  check_entry("gavel::speculative::tree_shape_table::shape", nodes, levels);
   tree_shape result;
   result.levels = levels;
   if (best_[at(nodes, levels)] < 0.0) return result;
@@ -219,7 +223,7 @@ tree_shape tree_shape_table::fastest(F&& call_time) const {
       const double tokens = best_[at(m, l)];
       if (tokens < 0.0) continue;
       const double time = as_time(call_time(m, l));
-      if (!(time > 0.0)) domain_error("gavel::speculative::tree_shape_table::fastest", "time of one call", time, "must be > 0");
+      if (!(time > 0.0)) refuse("gavel::speculative::tree_shape_table::fastest", "time of one call", time, "must be > 0");
       if (tokens / time > best_rate) {
         best_rate = tokens / time;
         best_time = time;
