@@ -13,8 +13,7 @@
 #include <string>
 #include <vector>
 
-using gavel::testing::message_of;
-
+using namespace gavel::testing;
 using namespace gavel::speculative;
 using gavel::matrix_view;
 

@@ -17,9 +17,7 @@
 #include <string>
 #include <vector>
 
-using gavel::testing::message_of;
-using gavel::testing::not_a_number;
-
+using namespace gavel::testing;
 using namespace gavel::speculative;
 using gavel::matrix_view;
 

@@ -9,9 +9,7 @@
 #include <limits>
 #include <string>
 
-using gavel::testing::message_of;
-using gavel::testing::not_a_number;
-
+using namespace gavel::testing;
 using namespace gavel::speculative;
 
 static_assert(length_rule<online_rule>);
@@ -83,6 +81,12 @@ TEST_CASE("online rule probes when drafting looks hopeless, and recovers", "[spe
     rule.end_round(0, drafts ? 1 : 0);
   }
   CHECK(probes == 10);
+  online_rule never({.probe_interval = 4, .prior_acceptance = 0.0});  // nothing to gain: probes only, from the first round on
+  CHECK(never.rejection_threshold() == 0.0);
+  for (int round = 0; round < 9; ++round) {
+    CHECK(never.begin_round() == (round % 4 == 0));
+    never.end_round(0, 0);
+  }
   for (int i = 0; i < 5000; ++i) rule.add_overlap(0.5, 0.95);
   rule.end_round(1, 1);
   CHECK(rule.begin_round());

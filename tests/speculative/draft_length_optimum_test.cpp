@@ -15,9 +15,7 @@
 #include <string>
 #include <vector>
 
-using gavel::testing::message_of;
-using gavel::testing::not_a_number;
-
+using namespace gavel::testing;
 using namespace gavel::speculative;
 
 namespace {
@@ -280,6 +278,21 @@ TEST_CASE("extremes: certain acceptance, free drafts, too many states", "[specul
   const draft_length_optimum_result whole = optimal_draft_length(std::vector{0.99, 0.98, 0.97}, std::vector{0.3, 0.3, 0.4}, {1.0, 50.0});
   CHECK(whole.status == draft_length_optimum_status::converged);
   CHECK(whole.time_per_token < cut.time_per_token);
+  // A constant level with rounds of six drafts has six states, which is the limit that still suffices.
+  const auto status_within = [](std::size_t states) {
+    return optimal_draft_length(std::vector{0.8}, std::vector{1.0}, {1.0, 10.0}, {.max_states = states}).status;
+  };
+  CHECK(status_within(6) == draft_length_optimum_status::converged);
+  CHECK(status_within(5) == draft_length_optimum_status::state_limit);
+}
+
+TEST_CASE("the look-ahead rule without a model, and at the end of its length", "[speculative][draft_length_optimum]") {
+  CHECK_FALSE(lookahead_rule().begin_round());
+  lookahead_rule endless(optimal_draft_length(std::vector{1.0}, std::vector{1.0}, {0.0, 8.0}));  // free drafts, all accepted
+  REQUIRE(endless.begin_round());
+  std::size_t drafted = 1;
+  while (endless.keep_drafting({.predicted_acceptance = 1.0})) ++drafted;
+  CHECK(drafted == 256);
 }
 
 TEST_CASE("totals of rounds", "[speculative][draft_length_optimum]") {
@@ -309,32 +322,26 @@ TEST_CASE("totals of rounds", "[speculative][draft_length_optimum]") {
 
 TEST_CASE("bad models are named", "[speculative][draft_length_optimum][errors]") {
   const std::string prefix = "gavel::speculative::optimal_draft_length: ";
-  const std::vector<double> one{1.0};
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector<double>{}, std::vector<double>{}, {}); }) ==
-        prefix + "acceptance.size() = 0, must be >= 1");
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector<double>(17, 0.5), std::vector<double>(17, 1.0 / 17), {}); }) ==
-        prefix + "acceptance.size() = 17, must be <= 16");
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector{0.5, 0.2}, one, {}); }) ==
-        prefix + "probs.size() = 1, must equal acceptance.size() 2");
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector{0.5, 1.5}, std::vector{0.5, 0.5}, {}); }) ==
-        prefix + "acceptance[1] = 1.5, must be in [0, 1]");
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector{not_a_number}, one, {}); }) ==
-        std::string("domain: ") + prefix + "acceptance[0] = nan, must be in [0, 1]");
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector{0.5, 0.5}, std::vector{0.5, 0.4}, {}); }) ==
-        std::string("domain: ") + prefix + "sum of probs = 0.9, must be 1 within 1e-06");
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector{0.5}, one, {-1.0, 8.0}); }) ==
-        prefix + "draft_time = -1, must be finite and >= 0");
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector{0.5}, one, {1.0, 0.0}); }) ==
-        prefix + "target_time = 0, must be finite and > 0");
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector{0.5}, one, {}, {.max_length = 0}); }) ==
-        prefix + "max_length = 0, must be >= 1");
-  CHECK(message_of([&] { (void)optimal_draft_length(std::vector{0.5}, one, {}, {.max_states = 0}); }) ==
-        prefix + "max_states = 0, must be >= 1");
+  const auto refusal = [](const std::vector<double>& acceptance, const std::vector<double>& probs, const speculation_cost& cost = {},
+                          const draft_length_optimum_options& options = {}) {
+    return message_of([&] { (void)optimal_draft_length(acceptance, probs, cost, options); });
+  };
+  CHECK(refusal({}, {}) == prefix + "acceptance.size() = 0, must be >= 1");
+  CHECK(refusal(std::vector<double>(17, 0.5), std::vector<double>(17, 1.0 / 17)) == prefix + "acceptance.size() = 17, must be <= 16");
+  CHECK(refusal(std::vector<double>(16, 0.5), std::vector<double>(16, 1.0 / 16)) == "no exception");
+  CHECK(refusal({0.5, 0.2}, {1.0}) == prefix + "probs.size() = 1, must equal acceptance.size() 2");
+  CHECK(refusal({0.5, 1.5}, {0.5, 0.5}) == prefix + "acceptance[1] = 1.5, must be in [0, 1]");
+  CHECK(refusal({not_a_number}, {1.0}) == "domain: " + prefix + "acceptance[0] = nan, must be in [0, 1]");
+  CHECK(refusal({0.5, 0.5}, {0.5, 0.4}) == "domain: " + prefix + "sum of probs = 0.9, must be 1 within 1e-06");
+  CHECK(refusal({0.5}, {1.0}, {-1.0, 8.0}) == prefix + "draft_time = -1, must be finite and >= 0");
+  CHECK(refusal({0.5}, {1.0}, {1.0, 0.0}) == prefix + "target_time = 0, must be finite and > 0");
+  CHECK(refusal({0.5}, {1.0}, {}, {.max_length = 0}) == prefix + "max_length = 0, must be >= 1");
+  CHECK(refusal({0.5}, {1.0}, {}, {.max_states = 0}) == prefix + "max_states = 0, must be >= 1");
   CHECK(message_of([&] { (void)fixed_length_time_per_token(1.5, 2, {}); }) ==
         "gavel::speculative::fixed_length_time_per_token: acceptance = 1.5, must be in [0, 1]");
   CHECK(message_of([&] { (void)lookahead_rule(draft_length_optimum_result{}, 0); }) ==
         "gavel::speculative::lookahead_rule: max_length = 0, must be >= 1");
-  lookahead_rule rule(optimal_draft_length(std::vector{0.9}, one, {}));
+  lookahead_rule rule(optimal_draft_length(std::vector{0.9}, std::vector{1.0}, {}));
   CHECK(rule.begin_round());
   CHECK(message_of([&] { (void)rule.keep_drafting({.predicted_acceptance = 2.0}); }) ==
         "gavel::speculative::lookahead_rule::keep_drafting: predicted_acceptance = 2, must be in [0, 1]");

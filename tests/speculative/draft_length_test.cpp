@@ -11,9 +11,7 @@
 #include <string>
 #include <vector>
 
-using gavel::testing::message_of;
-using gavel::testing::not_a_number;
-
+using namespace gavel::testing;
 using namespace gavel::speculative;
 
 namespace {
@@ -200,7 +198,10 @@ TEST_CASE("observe_draft: largest probability and entropy in nats", "[speculativ
   const draft_observation mixed = observe_draft(std::vector<double>{0.5, 0.2, 0.3});
   CHECK(mixed.top_prob == 0.5);
   CHECK(mixed.entropy == Approx(-0.5 * std::log(0.5) - 0.2 * std::log(0.2) - 0.3 * std::log(0.3)).epsilon(1e-14));
+  CHECK(mixed.predicted_acceptance == 1.0);
   CHECK_FALSE(mixed.end_of_sequence);
+  CHECK(draft_observation{}.top_prob == 1.0);
+  CHECK(draft_observation{}.entropy == 0.0);
   CHECK(message_of([] { (void)observe_draft(std::vector<double>{}); }) ==
         "gavel::speculative::observe_draft: probs.size() = 0, must be >= 1");
   CHECK(message_of([] { (void)observe_draft(std::vector<double>{0.5, -0.25}); }) ==
