@@ -67,7 +67,7 @@ TEST_CASE("online rule stops where its own product crosses its own threshold", "
   CHECK(drafted == 4);
 }
 
-TEST_CASE("online rule probes when drafting looks hopeless, and recovers", "[speculative][draft_length_online]") {
+TEST_CASE("online rule probes when no draft seems to pay, and recovers", "[speculative][draft_length_online]") {
   online_rule rule({.cost = {1.0, 3.0}, .probe_interval = 8});
   for (int i = 0; i < 50; ++i) rule.add_overlap(0.5, 0.05);
   rule.end_round(0, 1);

@@ -248,7 +248,8 @@ TEST_CASE("speculation that cannot pay drafts nothing", "[speculative][draft_len
   CHECK(speculation_cost{1.0, 8.0}.speculation_can_pay());
   CHECK_FALSE(speculation_cost{2.0, 2.0}.speculation_can_pay());
   for (const auto& [acceptance, cost] : {std::pair{0.999, speculation_cost{2.0, 2.0}}, std::pair{1.0, speculation_cost{3.0, 2.0}},
-                                         std::pair{0.1, speculation_cost{1.0, 9.0}}, std::pair{0.0, speculation_cost{0.0, 9.0}}}) {
+                                         std::pair{0.5, speculation_cost{1.0, 2.0}}, std::pair{0.1, speculation_cost{1.0, 9.0}},
+                                         std::pair{0.0, speculation_cost{0.0, 9.0}}}) {
     const draft_length_optimum_result found = optimal_draft_length(std::vector{acceptance}, std::vector{1.0}, cost);
     CHECK(found.status == draft_length_optimum_status::never_speculate);
     CHECK(found.time_per_token == cost.target_time);

@@ -349,6 +349,10 @@ TEST_CASE("traversal verification names what is wrong and leaves the outputs alo
   CHECK(verify(tree, target, draft) == "domain: " + name + "target probability of draft[3] = -1, must be in [0, 1]");
   p[5] = 0.0;  // node 3 cannot be accepted; node 1's rows are then read as a whole
   CHECK(verify(tree, target, draft) == "domain: " + name + "sum of target_rows.row(1) = 0.666666667, must be 1 within 1e-06");
+  p[3] = 2.0 / 3.0;
+  q[3] = 1.0;
+  CHECK(verify(tree, target, draft) == "domain: " + name + "sum of draft_rows.row(1) = 1.66666667, must be 1 within 1e-06");
+  p[3] = q[3] = 1.0 / 3.0;
   p[5] = 1.0 / 3.0;
   p[9] = -0.5;
   CHECK(verify(tree, target, draft) == "domain: " + name + "target_rows.row(3)[0] = -0.5, must be finite and >= 0");

@@ -190,6 +190,8 @@ TEST_CASE("ties go to fewer children and to fewer nodes under the earlier ones",
   const std::vector<double> equal{0.25, 0.25};
   const tree_shape late = tree_shape_table(equal, 4, 3).shape(4, 3);  // the fourth node may go below either child
   CHECK(late.parents == std::vector<node_index>{draft_tree::no_node, 0, 0, 2});
+  // Children beyond the chances count as never accepted.
+  CHECK(expected_tree_tokens(as_tree(late), std::span<const double>(equal).first(1)) == 1.25);
 }
 
 TEST_CASE("tree_shape_table names what is wrong", "[speculative][tree_shape]") {

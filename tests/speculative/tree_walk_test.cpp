@@ -161,6 +161,10 @@ TEST_CASE("walk_tree at the edges: root alone, sure paths, uniforms", "[speculat
     REQUIRE(rng.calls <= 2 * rejection.max_uniforms() + 1);
   }
   CHECK(out == std::vector<token_id>{1, 0});
+  // Ends that cannot be are not listed: none but the last here, none but the root where the target excludes every draft.
+  CHECK(tree_walk_law(path, matrix_view<const double>(rows, 2), matrix_view<const double>(rows, 2), rejection).size() == 1);
+  const std::vector<double> other{1.0, 0.0, 1.0, 0.0, 1.0, 0.0};
+  CHECK(tree_walk_law(path, matrix_view<const double>(other, 2), matrix_view<const double>(rows, 2), rejection).size() == 1);
 
   // Float rows, mutable views, a verifier of another type.
   std::vector<float> f{0.25F, 0.75F, 0.25F, 0.75F, 0.25F, 0.75F};

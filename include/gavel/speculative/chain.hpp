@@ -22,7 +22,7 @@ namespace gavel::speculative {
 /// How the draft model's side of a chain is handed over.
 enum class draft_form {
   logits,  ///< rows of logits; the sampling options are applied to them
-  probs,   ///< rows of probabilities, exactly the law that the drafts were drawn from
+  probs,   ///< rows of probabilities, exactly what the drafts were drawn from
   point    ///< no rows: the drafts were not sampled (prompt look-up, n-gram match, argmax), the draft law is a point mass
 };
 

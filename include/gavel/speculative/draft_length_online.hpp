@@ -64,7 +64,7 @@ struct acceptance_statistics {
 struct online_rule_options {
   speculation_cost cost{};          ///< time of a draft step and of a target call
   std::size_t max_length = 20;      ///< drafts after which a round always ends, >= 1
-  std::size_t probe_interval = 16;  ///< when drafting looks hopeless, every so many rounds draft one token anyway, to notice a change; >= 1
+  std::size_t probe_interval = 16;  ///< when no draft seems to pay, every so many rounds draft one token anyway, to notice a change; >= 1
   double prior_acceptance = 0.7;    ///< assumed before anything is seen, in [0, 1]
   double prior_weight = 4.0;        ///< positions that the prior counts for, finite, > 0; also shrinks each bucket to the overall mean
 

@@ -56,7 +56,7 @@ class traversal_verifier {
   /// Verifies one tree.
   /// @param tree            drafted tokens, siblings distinct and in the order drawn, node 0 the last committed token
   /// @param target_rows     [nodes, V] target probabilities after each node
-  /// @param draft_rows      [nodes, V], or [inner nodes, V] in node order: the law that each node's children were drawn from
+  /// @param draft_rows      [nodes, V], or [inner nodes, V] in node order: what each node's children were drawn from
   /// @param rng             generator: one uniform for each node at which stopping is neither certain nor impossible (each at most once),
   ///                        then one for the next token; so between 1 and `tree.size()`
   /// @param accepted_tokens out, size >= `tree.max_depth()`: the first `accepted_length` entries are written

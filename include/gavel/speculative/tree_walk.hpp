@@ -74,7 +74,7 @@ void add_walk_stops(const draft_tree& tree, matrix_view<const typename Verifier:
 ///
 /// @param tree            drafted tokens, node 0 the last committed one
 /// @param target_rows     [nodes, V] target probabilities after each node
-/// @param draft_rows      [nodes, V], or [inner nodes, V] in node order: the law that each node's children were drawn from; or without
+/// @param draft_rows      [nodes, V], or [inner nodes, V] in node order: what each node's children were drawn from; or without
 ///                        rows for a verifier that can do without (one with `prepare(p, n)`, as `target_only` has); [.., m] over the ids
 ///                        of an `on_reduced_vocabulary` verifier that was told its vocabulary
 /// @param node_verifier   any `verifier`; each visited inner node calls `prepare(p, q, k)` with its own number of children k, so one object
