@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 using namespace gavel::testing;
@@ -29,8 +30,9 @@ std::size_t drafts_of_round(threshold_rule& rule, const std::vector<double>& pre
 }
 
 // Any rule on one repeated observation.
-template <length_rule R>
-std::size_t drafts_of_round(R& rule, const draft_observation& observation, std::size_t limit = 1000) {
+template <class R>
+  requires length_rule<std::remove_cvref_t<R>>
+std::size_t drafts_of_round(R&& rule, const draft_observation& observation, std::size_t limit = 1000) {
   std::size_t drafted = 0;
   for (bool more = rule.begin_round(); more && drafted < limit; more = rule.keep_drafting(observation)) ++drafted;
   return drafted;
@@ -109,18 +111,12 @@ TEST_CASE("threshold rule: long rounds do not underflow", "[speculative][draft_l
 
 TEST_CASE("every rule stops at the end of a sequence", "[speculative][draft_length]") {
   const draft_observation end{.end_of_sequence = true};
-  threshold_rule threshold({.threshold = 1.0, .min_length = 5, .max_length = 20, .lag = 0});
-  fixed_length_rule fixed(7);
-  heuristic_rule heuristic;
-  confidence_rule confidence({.min_length = 5});
-  entropy_rule entropy({.min_length = 5});
-  listed_length_rule listed(std::vector<std::size_t>{4, 4});
-  CHECK(drafts_of_round(threshold, end) == 1);
-  CHECK(drafts_of_round(fixed, end) == 1);
-  CHECK(drafts_of_round(heuristic, end) == 1);
-  CHECK(drafts_of_round(confidence, end) == 1);
-  CHECK(drafts_of_round(entropy, end) == 1);
-  CHECK(drafts_of_round(listed, end) == 1);
+  CHECK(drafts_of_round(threshold_rule({.threshold = 1.0, .min_length = 5, .lag = 0}), end) == 1);
+  CHECK(drafts_of_round(fixed_length_rule(7), end) == 1);
+  CHECK(drafts_of_round(heuristic_rule(), end) == 1);
+  CHECK(drafts_of_round(confidence_rule({.min_length = 5}), end) == 1);
+  CHECK(drafts_of_round(entropy_rule({.min_length = 5}), end) == 1);
+  CHECK(drafts_of_round(listed_length_rule(std::vector<std::size_t>{4, 4}), end) == 1);
 }
 
 TEST_CASE("fixed and listed lengths", "[speculative][draft_length]") {
@@ -171,10 +167,8 @@ TEST_CASE("confidence and entropy rules", "[speculative][draft_length]") {
   confidence_rule confidence({.threshold = 0.4, .min_length = 1, .max_length = 9});
   CHECK(drafts_of_round(confidence, {.top_prob = 0.39}) == 1);
   CHECK(drafts_of_round(confidence, {.top_prob = 0.4}) == 9);  // strictly below
-  confidence_rule patient({.threshold = 0.4, .min_length = 3, .max_length = 9});
-  CHECK(drafts_of_round(patient, {.top_prob = 0.1}) == 3);
-  entropy_rule calm({.scale = 0.25, .threshold = 0.5, .min_length = 3, .max_length = 9});
-  CHECK(drafts_of_round(calm, {.entropy = 1.44}) == 3);
+  CHECK(drafts_of_round(confidence_rule({.threshold = 0.4, .min_length = 3}), {.top_prob = 0.1}) == 3);
+  CHECK(drafts_of_round(entropy_rule({.scale = 0.25, .threshold = 0.5, .min_length = 3}), {.entropy = 1.44}) == 3);
 
   // 1 - sqrt(0.25 * 1.44) = 0.4
   entropy_rule entropy({.scale = 0.25, .threshold = 0.5, .max_length = 9});
