@@ -41,6 +41,16 @@
 #define GAVEL_VECTOR_CODE_END _Pragma("GCC diagnostic pop")
 #endif
 
+// The library gavel::compiled holds the kernels of the usual scalars, compiled once. A program that links it defines GAVEL_COMPILED (the CMake
+// target does) and only declares them; each header lists its own at its end. With other -m flags kernels have other names: then, and for
+// other scalars, they are compiled in place as ever. src/gavel.cpp defines GAVEL_COMPILED_SOURCE.
+#if defined(GAVEL_COMPILED_SOURCE)
+#define GAVEL_INSTANCE template
+#elif defined(GAVEL_COMPILED) && !defined(__AVX__)
+#define GAVEL_INSTANCE extern template
+#endif
+#define GAVEL_FOR_EACH_STORAGE(list) list(float) list(double) list(::gavel::half) list(::gavel::bfloat16)
+
 namespace gavel::kernels {
 
 /// The instruction sets a kernel is compiled for.

@@ -160,6 +160,16 @@ template <stored_scalar S>
                                                     p.maximum - q.maximum, detail::log_sum(q) - detail::log_sum(p));
 }
 
+#if defined(GAVEL_INSTANCE)
+#define GAVEL_INSTANCES(S)                                                                        \
+  GAVEL_INSTANCE double entropy(const weights_row<S>&, std::size_t);                              \
+  GAVEL_INSTANCE double entropy(const logits_row<S>&, std::size_t);                               \
+  GAVEL_INSTANCE double kl_divergence(const weights_row<S>&, const weights_row<S>&, std::size_t); \
+  GAVEL_INSTANCE double kl_divergence_of_logits(const S*, const S*, std::size_t, double);
+GAVEL_FOR_EACH_STORAGE(GAVEL_INSTANCES)
+#undef GAVEL_INSTANCES
+#endif
+
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 

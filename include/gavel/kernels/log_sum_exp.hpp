@@ -208,6 +208,12 @@ template <stored_scalar S>
           static_cast<T>(1.0 / summary.sum), static_cast<T>(cutoff)};
 }
 
+#if defined(GAVEL_INSTANCE)
+#define GAVEL_INSTANCES(S) GAVEL_INSTANCE logits_summary summarize(const S*, std::size_t, double, double);
+GAVEL_FOR_EACH_STORAGE(GAVEL_INSTANCES)
+#undef GAVEL_INSTANCES
+#endif
+
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 

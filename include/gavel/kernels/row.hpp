@@ -21,6 +21,12 @@ namespace gavel::kernels {
 /// Returned by the samplers when no weight is positive.
 inline constexpr std::size_t not_found = static_cast<std::size_t>(-1);
 
+/// What one pass over a row tells a sampler: the drawn index and the sum of the weights.
+struct row_draw {
+  std::size_t index = not_found;
+  double total = 0.0;
+};
+
 inline namespace GAVEL_BASE_ISA {
 
 /// Weights as they lie in memory.
@@ -207,12 +213,6 @@ struct row_sum_kernel {
   }
 };
 
-/// What one pass over a row tells a sampler: the drawn index and the sum of the weights.
-struct row_draw {
-  std::size_t index = not_found;
-  double total = 0.0;
-};
-
 struct row_sample_kernel {
   template <class Isa, class Row>
   static GAVEL_ALWAYS_INLINE row_draw run(const Row& row, std::size_t n, double u) {
@@ -256,9 +256,27 @@ template <class Row>
 /// @return the index and the total; `not_found` when no weight is positive or one is NaN
 /// @note One pass over the row and a second look at one chunk. No allocation, 4 KiB of stack.
 template <class Row>
-[[nodiscard]] detail::row_draw row_sample(const Row& row, std::size_t n, double u) {
+[[nodiscard]] row_draw row_sample(const Row& row, std::size_t n, double u) {
   return dispatch<detail::row_sample_kernel>(row, n, u);
 }
+
+#if defined(GAVEL_INSTANCE)
+#define GAVEL_INSTANCES(S)                                                                                      \
+  GAVEL_INSTANCE double row_sum(const weights_row<S>&, std::size_t);                                            \
+  GAVEL_INSTANCE row_draw row_sample(const weights_row<S>&, std::size_t, double);                               \
+  GAVEL_INSTANCE double row_sum(const logits_row<S>&, std::size_t);                                             \
+  GAVEL_INSTANCE row_draw row_sample(const logits_row<S>&, std::size_t, double);                                \
+  GAVEL_INSTANCE double row_sum(const residual_row<weights_row<S>, weights_row<S>>&, std::size_t);              \
+  GAVEL_INSTANCE row_draw row_sample(const residual_row<weights_row<S>, weights_row<S>>&, std::size_t, double); \
+  GAVEL_INSTANCE double row_sum(const residual_row<logits_row<S>, logits_row<S>>&, std::size_t);                \
+  GAVEL_INSTANCE row_draw row_sample(const residual_row<logits_row<S>, logits_row<S>>&, std::size_t, double);   \
+  GAVEL_INSTANCE double row_sum(const residual_row<logits_row<S>, weights_row<S>>&, std::size_t);               \
+  GAVEL_INSTANCE row_draw row_sample(const residual_row<logits_row<S>, weights_row<S>>&, std::size_t, double);  \
+  GAVEL_INSTANCE double row_sum(const overlap_row<weights_row<S>, weights_row<S>>&, std::size_t);               \
+  GAVEL_INSTANCE double row_sum(const overlap_row<logits_row<S>, logits_row<S>>&, std::size_t);
+GAVEL_FOR_EACH_STORAGE(GAVEL_INSTANCES)
+#undef GAVEL_INSTANCES
+#endif
 
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels

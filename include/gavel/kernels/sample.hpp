@@ -34,5 +34,11 @@ template <stored_scalar S>
   return dispatch<detail::summarize_kernel>(logits, n, detail::inverse_temperature_of<S>(temperature), cutoff, u).index;
 }
 
+#if defined(GAVEL_INSTANCE)
+#define GAVEL_INSTANCES(S) GAVEL_INSTANCE std::size_t sample_logits(const S*, std::size_t, double, double, double);
+GAVEL_FOR_EACH_STORAGE(GAVEL_INSTANCES)
+#undef GAVEL_INSTANCES
+#endif
+
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels

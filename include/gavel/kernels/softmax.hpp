@@ -175,6 +175,15 @@ void log_softmax(const S* logits, std::size_t n, Out* log_probs, double temperat
       n, log_probs);
 }
 
+#if defined(GAVEL_INSTANCE)
+#define GAVEL_INSTANCES(S)                                                            \
+  GAVEL_INSTANCE void write_row(const logits_row<S>&, std::size_t, compute_type<S>*); \
+  GAVEL_INSTANCE void softmax(const S*, std::size_t, compute_type<S>*, double);       \
+  GAVEL_INSTANCE void log_softmax(const S*, std::size_t, compute_type<S>*, double);
+GAVEL_FOR_EACH_STORAGE(GAVEL_INSTANCES)
+#undef GAVEL_INSTANCES
+#endif
+
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 

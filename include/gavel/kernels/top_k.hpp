@@ -241,6 +241,15 @@ template <stored_scalar S>
   return 0;
 }
 
+#if defined(GAVEL_INSTANCE)
+#define GAVEL_INSTANCES(S)                                                              \
+  GAVEL_INSTANCE compute_type<S> kth_largest(const S*, std::size_t, std::size_t);       \
+  GAVEL_INSTANCE std::size_t top_k(const S*, std::size_t, std::size_t, std::uint32_t*); \
+  GAVEL_INSTANCE std::size_t argmax(const S*, std::size_t);
+GAVEL_FOR_EACH_STORAGE(GAVEL_INSTANCES)
+#undef GAVEL_INSTANCES
+#endif
+
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels
 

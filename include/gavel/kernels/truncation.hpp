@@ -58,5 +58,11 @@ template <stored_scalar S>
   return cutoff;
 }
 
+#if defined(GAVEL_INSTANCE)
+#define GAVEL_INSTANCES(S) GAVEL_INSTANCE double truncation_cutoff(const S*, std::size_t, double, const truncation&);
+GAVEL_FOR_EACH_STORAGE(GAVEL_INSTANCES)
+#undef GAVEL_INSTANCES
+#endif
+
 }  // namespace GAVEL_BASE_ISA
 }  // namespace gavel::kernels

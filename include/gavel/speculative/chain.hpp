@@ -115,7 +115,7 @@ template <stored_scalar S, stored_scalar D, class G>
   if (options.draft == draft_form::point || (options.draft == draft_form::logits && draft_sampling.greedy())) {
     if (uniform(rng) < p) return {true, token};
     const auto weights = target.weights();
-    return {false, draw_residual(row_without<decltype(weights)>{weights, token}, weights, size, uniform(rng))};
+    return {false, draw_residual(row_without<kernels::logits_row<S>>{weights, token}, weights, size, uniform(rng))};
   }
   if (options.draft == draft_form::logits) {
     const auto draft = make_sampled_row(chain_function, "draft", position, draft_row, draft_sampling);
@@ -243,3 +243,15 @@ void verify_chains(matrix_view<S> target_logits, matrix_view<D> draft, vector_vi
 }
 
 }  // namespace gavel::speculative
+
+#if defined(GAVEL_INSTANCE)
+#define GAVEL_INSTANCES(S)                                                                                               \
+  GAVEL_INSTANCE double gavel::kernels::row_sum(const gavel::speculative::detail::checked_weights_row<S>&, std::size_t); \
+  GAVEL_INSTANCE gavel::kernels::row_draw gavel::kernels::row_sample(                                                    \
+      const gavel::speculative::detail::row_without<gavel::kernels::logits_row<S>>&, std::size_t, double);               \
+  GAVEL_INSTANCE gavel::speculative::chain_result gavel::speculative::verify_chain(                                      \
+      gavel::matrix_view<const S>, gavel::matrix_view<const S>, gavel::vector_view<const gavel::speculative::token_id>,  \
+      gavel::philox4x32&, const gavel::speculative::chain_options&);
+GAVEL_FOR_EACH_STORAGE(GAVEL_INSTANCES)
+#undef GAVEL_INSTANCES
+#endif
