@@ -83,8 +83,14 @@ struct interval {
   return {mean - 2.0 * standard_error, mean + 2.0 * standard_error};
 }
 
+/// Where claims come from.
+struct sheet {
+  const char* name = "";    ///< "02-rex", which is also the tag of its tests
+  const char* source = "";  ///< authors, "title", year, arXiv id
+};
+
 struct claim {
-  const char* paper = "";           ///< its sheet, "02-rex"
+  sheet paper{};
   std::string text{};               ///< the claim in one sentence, unlike any other
   std::string published{};          ///< the paper's figure
   bool recomputed = false;          ///< the figure is not printed in the paper: it was computed from its method, independently of gavel
@@ -104,16 +110,13 @@ struct claim {
 
 [[nodiscard]] inline std::string of_cases(const cases& found) { return std::to_string(found.agree) + " of " + std::to_string(found.of); }
 
-inline void append_claim_line(const nlohmann::json& line) {
-  const char* path = std::getenv("GAVEL_CLAIMS");
-  if (path == nullptr || *path == '\0') return;
-  std::ofstream file(path, std::ios::app);
-  file << line.dump() << '\n';
-  REQUIRE(file.good());
-}
+namespace detail {
 
 inline void write_claim(const claim& one, claim_verdict v, const std::string& why, const std::source_location& where) {
-  nlohmann::json line{{"paper", one.paper},
+  const char* path = std::getenv("GAVEL_CLAIMS");
+  if (path == nullptr || *path == '\0') return;
+  nlohmann::json line{{"paper", one.paper.name},
+                      {"source", one.paper.source},
                       {"topic", std::filesystem::path(where.file_name()).parent_path().filename().string()},
                       {"claim", one.text},
                       {"published", one.published},
@@ -124,26 +127,31 @@ inline void write_claim(const claim& one, claim_verdict v, const std::string& wh
                       {"of", one.found.of},
                       {"verdict", name_of(v)},
                       {"why", why},
-                      {"command", one.command.empty() ? std::string("scripts/claims ") + one.paper : one.command}};
+                      {"command", one.command.empty() ? std::string("scripts/claims ") + one.paper.name : one.command}};
   if (one.range) line["interval"] = {one.range->low, one.range->high};
-  append_claim_line(line);
+  std::ofstream file(path, std::ios::app);
+  file << line.dump() << '\n';
+  file.close();
+  REQUIRE(file.good());
 }
+
+}  // namespace detail
 
 /// Asserts that the verdict is @p expected, and writes the claim.
 inline void check_claim(const claim& one, claim_verdict expected, const std::source_location& where = std::source_location::current()) {
   const claim_verdict found = verdict_of(one.found);
-  INFO(one.paper << ": " << one.text << "; published " << one.published << ", measured " << one.measured << ", agrees in "
-                 << of_cases(one.found));
+  INFO(one.paper.name << ": " << one.text << "; published " << one.published << ", measured " << one.measured << ", agrees in "
+                      << of_cases(one.found));
   REQUIRE(one.found.of > 0);
   CHECK(std::string(name_of(found)) == name_of(expected));
-  write_claim(one, found, "", where);
+  detail::write_claim(one, found, "", where);
 }
 
 /// Writes a claim that cannot be measured here, with the reason in one sentence.
 inline void untestable_claim(const claim& one, const std::string& why,
                              const std::source_location& where = std::source_location::current()) {
   REQUIRE(!why.empty());
-  write_claim(one, claim_verdict::not_testable, why, where);
+  detail::write_claim(one, claim_verdict::not_testable, why, where);
 }
 
 }  // namespace gavel::testing
