@@ -39,7 +39,7 @@ def cell(text):
 
 
 def number(value):
-    return f"{value:.3g}"
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
 
 
 def row(claim):
@@ -56,7 +56,7 @@ def counts(claims):
 
 
 def summary(claims, papers):
-    text = ", ".join(f"{count} {verdict}" for count, verdict in zip(counts(claims), VERDICTS))
+    text = "{} hold, {} hold in part, {} do not hold, {} cannot be tested here".format(*counts(claims))
     return f"{len(claims)} claims of {len(papers)} paper{'s' if len(papers) > 1 else ''}: {text}"
 
 

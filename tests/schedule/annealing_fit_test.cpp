@@ -39,9 +39,6 @@ struct named_schedule {
     if (step < warmup) return peak * static_cast<double>(step) / static_cast<double>(warmup);
     const double z = static_cast<double>(step - warmup) / static_cast<double>(last - warmup);
     if (name == "cosine") return 0.5 * peak * (1.0 + std::cos(std::numbers::pi * z));
-    if (name == "linear") return peak * (1.0 - z);
-    if (name == "wsd") return z < 0.8 ? peak : peak * (1.0 - std::sqrt((z - 0.8) / 0.2));
-    if (name == "multi-step") return z < 0.8 ? peak : z < 0.9 ? 0.316 * peak : 0.1 * peak;
     return peak;  // constant
   }
 };
@@ -82,34 +79,6 @@ void check_law(const annealing_law& actual, const annealing_law& expected, doubl
   CHECK(actual.annealing == Approx(expected.annealing).epsilon(relative));
   CHECK(actual.decay_factor == expected.decay_factor);
 }
-
-// SGD on a quadratic with independent modes and curvature-shaped gradient noise, exactly: E[w_j^2] obeys a linear recursion.
-class noisy_quadratic {
- public:
-  // The loss after each step of the schedule.
-  static std::vector<double> losses(const named_schedule& schedule) {
-    constexpr std::size_t n_modes = 120;
-    std::array<double, n_modes> curvature{}, second_moment{}, noise{};
-    for (std::size_t j = 0; j < n_modes; ++j) {
-      const double h = std::pow(10.0, 3.2 - 6.0 * static_cast<double>(j) / (n_modes - 1));
-      curvature[j] = h;
-      second_moment[j] = 0.12 * std::pow(h, 0.5) / h;  // energies h w^2 / 2 that decay like a power of the summed rate
-      noise[j] = 2.6 * h / (1.0 + h / 30.0);
-    }
-    std::vector<double> losses(schedule.last + 1);
-    for (std::uint64_t step = 0; step <= schedule.last; ++step) {
-      const double rate = schedule.rate(step);
-      double loss = 2.5;
-      for (std::size_t j = 0; j < n_modes; ++j) {
-        const double keep = 1.0 - rate * curvature[j];
-        second_moment[j] = keep * keep * second_moment[j] + rate * rate * noise[j];
-        loss += 0.5 * curvature[j] * second_moment[j];
-      }
-      losses[step] = loss;
-    }
-    return losses;
-  }
-};
 
 }  // namespace
 
@@ -311,42 +280,6 @@ TEST_CASE("The order of the points does not matter", "[schedule][annealing]") {
     const annealing_fit a = fit_annealing_law(observations, {.method = method}), b = fit_annealing_law(shuffled, {.method = method});
     check_law(a.law, b.law, 1e-6);
     CHECK(a.objective == Approx(b.objective).epsilon(1e-10));
-  }
-}
-
-TEST_CASE("Fitted on cosine and constant, it predicts the schedules that were not run", "[schedule][annealing][claims]") {
-  annealing_observations observations;
-  std::vector<double> ends;
-  for (const char* name : {"cosine", "constant"}) {
-    const std::vector<double> curve = noisy_quadratic::losses(named_schedule{name});
-    const auto steps = multiples(1000, 20000);
-    std::vector<double> losses;
-    for (const std::uint64_t step : steps) losses.push_back(curve[step]);
-    observations.add_curve(named_schedule{name}, steps, losses, 500);
-  }
-  for (const annealing_fit_method method : both_methods) {
-    const annealing_fit fit = fit_annealing_law(observations, {.method = method});
-    CHECK(fit.status == annealing_fit_status::converged);
-    std::vector<double> predicted_ends, true_ends;
-    for (const char* name : {"cosine", "constant", "linear", "wsd", "multi-step"}) {
-      const named_schedule schedule{name};
-      const std::vector<double> curve = noisy_quadratic::losses(schedule);
-      std::vector<double> predicted(curve.size());
-      predict(fit.law, schedule, predicted, {.warmup_steps = 500});
-      double mean_error = 0.0;
-      for (std::size_t step = 1000; step < curve.size(); ++step) mean_error += std::abs(predicted[step] / curve[step] - 1.0) / 19001.0;
-      INFO(name << ": mean relative error " << mean_error << ", end " << curve.back() << ", predicted " << predicted.back());
-      CHECK(mean_error < 0.005);
-      predicted_ends.push_back(predicted.back());
-      true_ends.push_back(curve.back());
-    }
-    for (std::size_t a = 0; a < true_ends.size(); ++a) {
-      for (std::size_t b = 0; b < a; ++b) {
-        INFO(a << " " << b << ": " << true_ends[a] << " " << true_ends[b] << ", predicted " << predicted_ends[a] << " "
-               << predicted_ends[b]);
-        CHECK((true_ends[a] < true_ends[b]) == (predicted_ends[a] < predicted_ends[b]));
-      }
-    }
   }
 }
 

@@ -197,30 +197,6 @@ TEST_CASE("The best base rate is the minimum over scales", "[schedule][last_iter
   CHECK(best_base_rate(doubles{1.0, 0.0}, doubles{0.0, 1.0}, 1.0).status == base_rate_status::zero_norms);
 }
 
-TEST_CASE("Worst-case bounds rank the common schedules", "[schedule][last_iterate_bound]") {
-  struct row {
-    std::size_t steps;
-    double linear, rex, cosine, inverse_sqrt, wsd, constant;
-  };
-  for (const row& expected : {row{60, .2648, .2681, .2727, .2817, .2910, .3072}, row{45, .3073, .3109, .3175, .3193, .3381, .3455}}) {
-    const std::size_t n = expected.steps;
-    const double t = static_cast<double>(n);
-    const double linear = best(sampled(n, [](double z) { return 1.0 - z; }));
-    const double rex = best(sampled(n, [](double z) { return (1.0 - z) / (0.5 + 0.5 * (1.0 - z)); }));
-    const double cosine = best(sampled(n, [](double z) { return 0.5 * (1.0 + std::cos(pi * z)); }));
-    const double inverse_sqrt = best(sampled(n, [t](double z) { return 1.0 / std::sqrt(z * t + 1.0); }));
-    const double wsd = best(sampled(n, [](double z) { return z < 0.8 ? 1.0 : (1.0 - z) / 0.2; }));
-    const double constant = best(doubles(n, 1.0));
-    CHECK(linear == Approx(expected.linear).margin(6e-5));
-    CHECK(rex == Approx(expected.rex).margin(6e-5));
-    CHECK(cosine == Approx(expected.cosine).margin(6e-5));
-    CHECK(inverse_sqrt == Approx(expected.inverse_sqrt).margin(6e-5));
-    CHECK(wsd == Approx(expected.wsd).margin(6e-5));
-    CHECK(constant == Approx(expected.constant).margin(6e-5));
-    CHECK((linear < rex && rex < cosine && cosine < inverse_sqrt && inverse_sqrt < wsd && wsd < constant));
-  }
-}
-
 TEST_CASE("The optimum for equal norms is linear decay in all but its ends", "[schedule][last_iterate_bound]") {
   struct row {
     std::size_t steps;

@@ -123,7 +123,8 @@ double mean_over_drafts(const row_pair& rows, std::size_t n, std::size_t draws, 
 
 enum column { single, recursive, sequence, iid_optimum, recursive_without, without_optimum, greedy_optimum, columns };
 constexpr std::array<const char*, columns> names = {
-    "single draft", "RRS", "K-SEQ", "optimum", "RRS without replacement", "its optimum", "optimum of greedy drafts"};
+    "single draft", "recursive rejection",     "K-SEQ", "optimum", "recursive rejection without replacement",
+    "its optimum",  "optimum of greedy drafts"};
 
 struct table_row {
   std::size_t size;
@@ -132,7 +133,12 @@ struct table_row {
   std::array<double, columns> known;  // from one pair each
 };
 
-void check_table_row(const table_row& at, claim_verdict figures_expected) {
+struct orders {
+  cases larger, short_iid, short_without;
+  std::string gains, gaps_iid, gaps_without;
+};
+
+void check_table_row(const table_row& at, orders& seen) {
   philox4x32 rng(2025);
   optimal_acceptance_solver solver;
   single_draft<double> one_draft;
@@ -143,7 +149,6 @@ void check_table_row(const table_row& at, claim_verdict figures_expected) {
   least.fill(HUGE_VAL);
   most.fill(-HUGE_VAL);
   moments short_of_iid, short_of_without;
-  cases larger, short_iid;
   for (std::size_t k = 0; k < at.pairs; ++k) {
     const row_pair rows = language_model_rows(rng, at.size, at.temperature);
     const std::array<double, columns> rate = {acceptance_rate(one_draft, rows, 1),
@@ -161,12 +166,12 @@ void check_table_row(const table_row& at, claim_verdict figures_expected) {
     const double best_known = (std::max)(rate[recursive], rate[sequence]);
     short_of_iid.add(rate[iid_optimum] - best_known);
     short_of_without.add(rate[without_optimum] - rate[recursive_without]);
-    short_iid.add(best_known < rate[iid_optimum] - 1e-9);
-    larger.add(rate[without_optimum] >= rate[iid_optimum] - 1e-13);
+    seen.short_iid.add(best_known < rate[iid_optimum] - 1e-9);
+    seen.larger.add(rate[without_optimum] >= rate[iid_optimum] - 1e-13);
     CHECK(rate[recursive] >= rate[single] - 1e-12);
     CHECK(rate[sequence] >= (1.0 - std::exp(-1.0)) * rate[iid_optimum]);
   }
-  cases within, beyond_error;
+  cases within;
   std::string published, measured;
   for (std::size_t c = 0; c < columns; ++c) {
     within.add(at.known[c] >= least[c] && at.known[c] <= most[c]);
@@ -174,50 +179,59 @@ void check_table_row(const table_row& at, claim_verdict figures_expected) {
     published += separator + names[c] + " " + fixed(at.known[c], 3);
     measured += separator + fixed(mean[c].center, 3);
   }
-  beyond_error.add(short_of_without.center > 5.0 * *short_of_without.standard_error());
+  seen.short_without.add(short_of_without.center > 5.0 * *short_of_without.standard_error());
+  const auto append = [](std::string& list, double value) { list += (list.empty() ? "" : " and ") + fixed(value, 3); };
+  append(seen.gains, mean[without_optimum].center - mean[iid_optimum].center);
+  append(seen.gaps_iid, short_of_iid.center);
+  append(seen.gaps_without, short_of_without.center);
   const std::string setting =
       std::to_string(at.size) + " tokens, temperature " + fixed(at.temperature, 1) + ", " + std::to_string(at.n) + " drafts";
-  check_claim({.paper = multi_draft,
-               .text = "Acceptance rates on synthetic rows of language models, " + setting + " (figures of one pair; here means of " +
-                       std::to_string(at.pairs) + " pairs, and how many figures lie within the range of single pairs)",
-               .published = published,
-               .recomputed = true,
-               .measured = measured + "; " + of_cases(within),
-               .found = within},
-              figures_expected);
   check_claim(
       {.paper = multi_draft,
-       .text = "Drafts without replacement can be accepted at least as often as independent ones, " + setting,
-       .published = "for every pair of rows",
-       .measured = of_cases(larger) + " pairs, by " + fixed(mean[without_optimum].center - mean[iid_optimum].center, 3) + " on average",
-       .found = larger},
+       .text = "Acceptance rates on synthetic rows of language models, " + setting + ": figures of one pair of rows; here the means of " +
+               std::to_string(at.pairs) + " pairs, and how many of the figures lie within the range of single pairs",
+       .published = published,
+       .recomputed = true,
+       .measured = measured + "; " + of_cases(within),
+       .found = within},
       claim_verdict::holds);
+}
+
+void check_orders(const orders& seen, const std::string& where) {
   check_claim({.paper = multi_draft,
-               .text = "Known verifiers of independent drafts (RRS, K-SEQ) stay below the optimum, " + setting,
-               .published = "they do",
-               .measured = of_cases(short_iid) + " pairs; the better one by " + fixed(short_of_iid.center, 3),
-               .range = around(short_of_iid.center, *short_of_iid.standard_error()),
-               .found = short_iid},
+               .text = "Drafts without replacement can be accepted at least as often as independent ones" + where,
+               .published = "for every pair of rows",
+               .measured = of_cases(seen.larger) + " pairs, by " + seen.gains + " on average",
+               .found = seen.larger},
               claim_verdict::holds);
   check_claim({.paper = multi_draft,
-               .text = "RRS without replacement stays below the optimum, " + setting,
+               .text = "Recursive rejection and K-SEQ stay below the optimum of independent drafts" + where,
+               .published = "they do",
+               .measured = of_cases(seen.short_iid) + " pairs, the better one by " + seen.gaps_iid + " on average",
+               .found = seen.short_iid},
+              claim_verdict::holds);
+  check_claim({.paper = multi_draft,
+               .text = "Recursive rejection without replacement stays below the optimum" + where,
                .published = "it does",
-               .measured = "by " + fixed(short_of_without.center, 3) + " on average",
-               .range = around(short_of_without.center, *short_of_without.standard_error()),
-               .found = beyond_error},
+               .measured = "by " + seen.gaps_without + " on average, more than five standard errors",
+               .found = seen.short_without},
               claim_verdict::holds);
 }
 
 }  // namespace
 
 TEST_CASE("claims: acceptance rates on language-model rows", "[speculative][claims][01-optimal-multi-draft]") {
-  check_table_row({1000, 1.0, 4, 100, 50, {.679, .867, .911, .967, .879, .971, .833}}, claim_verdict::holds);
-  check_table_row({1000, 0.6, 4, 100, 50, {.532, .770, .808, .916, .846, .973, .915}}, claim_verdict::holds);
+  orders seen;
+  check_table_row({1000, 1.0, 4, 100, 50, {.679, .867, .911, .967, .879, .971, .833}}, seen);
+  check_table_row({1000, 0.6, 4, 100, 50, {.532, .770, .808, .916, .846, .973, .915}}, seen);
+  check_orders(seen, " (these rows, 1,000 tokens, both temperatures)");
 }
 
 TEST_CASE("claims: acceptance rates on large vocabularies", "[speculative][claims][01-optimal-multi-draft][.slow-claim]") {
-  check_table_row({32000, 1.0, 8, 80, 20, {.617, .835, .881, .958, .848, .966, .719}}, claim_verdict::holds);
-  check_table_row({32000, 0.6, 8, 80, 20, {.416, .591, .611, .639, .709, .835, .659}}, claim_verdict::holds);
+  orders seen;
+  check_table_row({32000, 1.0, 8, 80, 20, {.617, .835, .881, .958, .848, .966, .719}}, seen);
+  check_table_row({32000, 0.6, 8, 80, 20, {.416, .591, .611, .639, .709, .835, .659}}, seen);
+  check_orders(seen, " (these rows, 32,000 tokens, both temperatures)");
 }
 
 TEST_CASE("claims: the optimum on small vocabularies", "[speculative][claims][01-optimal-multi-draft]") {
@@ -348,7 +362,7 @@ TEST_CASE("claims: exactness and optimality by enumeration", "[speculative][clai
       claim_verdict::holds);
   check_claim(
       {.paper = multi_draft,
-       .text = "RRS, RRS without replacement and K-SEQ fall short of the optimum on some rows of 3 to 6 tokens",
+       .text = "Recursive rejection with and without replacement and K-SEQ fall short of the optimum on some rows of 3 to 6 tokens",
        .published = "they do",
        .measured = "by up to " + fixed(recursive_gap.most, 2) + ", " + fixed(without_gap.most, 2) + " and " + fixed(sequence_gap.most, 2),
        .found = {recursive_gap.most > .01, without_gap.most > .01, sequence_gap.most > .01}},
@@ -393,7 +407,7 @@ TEST_CASE("claims: multi-draft verification on trained models", "[speculative][c
                .found = order},
               claim_verdict::holds);
   check_claim({.paper = multi_draft,
-               .text = "Known verifiers stay below the optimum, with and without replacement" + where,
+               .text = "Recursive rejection and K-SEQ stay below the optimum, with and without replacement" + where,
                .published = "they do",
                .measured = "by " + fixed(gap, 3) + " and " + fixed(without_gap, 3) + " on average",
                .found = below},
@@ -423,10 +437,10 @@ struct level_model {
   speculation_cost cost;
 };
 
-const level_model two_levels{"two levels", {.95, .3}, {.75, .25}, {1.0, 8.0}};
-const level_model three_levels{"three levels", {.99, .8, .2}, {.6, .25, .15}, {1.0, 12.0}};
-const level_model close_levels{"two close levels", {.9, .45}, {.6, .4}, {1.0, 6.0}};
-const level_model one_level{"one level", {.8}, {1.0}, {1.0, 10.0}};
+const level_model two_levels{"acceptance .95 or .3 (odds 3 to 1), cost ratio 8", {.95, .3}, {.75, .25}, {1.0, 8.0}};
+const level_model three_levels{"acceptance .99, .8 or .2 (60, 25, 15 %), cost ratio 12", {.99, .8, .2}, {.6, .25, .15}, {1.0, 12.0}};
+const level_model close_levels{"acceptance .9 or .45 (odds 3 to 2), cost ratio 6", {.9, .45}, {.6, .4}, {1.0, 6.0}};
+const level_model one_level{"constant acceptance .8, cost ratio 10", {.8}, {1.0}, {1.0, 10.0}};
 
 draft_length_optimum optimum_of(const level_model& m) { return optimal_draft_length(m.acceptance, m.probs, m.cost); }
 
@@ -479,42 +493,32 @@ struct bigram_rows {
 }  // namespace
 
 TEST_CASE("claims: the optimal draft length in closed form", "[speculative][claims][03-specdec-plus-plus]") {
-  const draft_length_optimum two = optimum_of(two_levels), three = optimum_of(three_levels), close = optimum_of(close_levels);
-  const draft_length_optimum one = optimum_of(one_level);
-  cases figures;
-  figures.add_printed(two.time_per_token, 3.2085, 4);
-  figures.add_printed(two.rejection_threshold, .604, 3);
-  figures.add_printed(two.best_fixed.time_per_token, 3.6277, 4);
-  figures.add(two.best_fixed.length == 5);
-  figures.add_printed(three.time_per_token, 3.6918, 4);
-  figures.add_printed(three.best_fixed.time_per_token, 4.2465, 4);
-  const auto times = [](const draft_length_optimum& m) {
-    return fixed(m.time_per_token, 4) + " against " + fixed(m.best_fixed.time_per_token, 4);
+  struct row {
+    const level_model* model;
+    double time, fixed_time, gain;  // 0: no figure is known
+    std::size_t length;
+    const char* published;
   };
-  check_claim(
-      {.paper = draft_length,
-       .text = "Time per token of the optimal rule against the best fixed length, difficulties {.95: .75, .3: .25} with cost ratio 8 and "
-               "{.99: .6, .8: .25, .2: .15} with 12; threshold and best fixed length of the former",
-       .published = "3.2085 against 3.6277, 3.6918 against 4.2465; .604, 5",
-       .recomputed = true,
-       .measured =
-           times(two) + ", " + times(three) + "; " + fixed(two.rejection_threshold, 3) + ", " + std::to_string(two.best_fixed.length),
-       .found = figures},
-      claim_verdict::holds);
-  cases gains;
-  gains.add_printed(100.0 * two.gain_over_best_fixed, 13.1, 1);
-  gains.add_printed(100.0 * three.gain_over_best_fixed, 15.0, 1);
-  gains.add_printed(100.0 * close.gain_over_best_fixed, 4.4, 1);
-  gains.add(std::abs(one.gain_over_best_fixed) < 1e-12 && one.best_fixed.length == 6);
-  check_claim({.paper = draft_length,
-               .text = "Gain of the optimal rule over the best fixed length: {.95: .75, .3: .25} with cost ratio 8, {.99: .6, .8: .25, .2: "
-                       ".15} with 12, {.9: .6, .45: .4} with 6, and constant .8 with 10",
-               .published = "13.1 %, 15.0 %, 4.4 %, none",
-               .recomputed = true,
-               .measured = percent(two.gain_over_best_fixed, 1) + ", " + percent(three.gain_over_best_fixed, 1) + ", " +
-                           percent(close.gain_over_best_fixed, 1) + ", " + percent(std::abs(one.gain_over_best_fixed), 1),
-               .found = gains},
-              claim_verdict::holds);
+  for (const row& r : {row{&two_levels, 3.2085, 3.6277, 13.1, 5, "3.2085 against 3.6277 (5 drafts), 13.1 %, threshold .604"},
+                       row{&three_levels, 3.6918, 4.2465, 15.0, 0, "3.6918 against 4.2465, 15.0 %"},
+                       row{&close_levels, 0.0, 0.0, 4.4, 0, "4.4 %"}, row{&one_level, 0.0, 0.0, 0.0, 6, "no gain (6 drafts)"}}) {
+    const draft_length_optimum found = optimum_of(*r.model);
+    cases figures;
+    figures.add_printed(100.0 * found.gain_over_best_fixed, r.gain, 1);
+    if (r.time > 0.0) figures.add_printed(found.time_per_token, r.time, 4);
+    if (r.fixed_time > 0.0) figures.add_printed(found.best_fixed.time_per_token, r.fixed_time, 4);
+    if (r.length > 0) figures.add(found.best_fixed.length == r.length);
+    if (r.model == &two_levels) figures.add_printed(found.rejection_threshold, .604, 3);
+    check_claim({.paper = draft_length,
+                 .text = std::string("Time per token of the optimal rule against the best fixed length, and gain: ") + r.model->name,
+                 .published = r.published,
+                 .recomputed = true,
+                 .measured = fixed(found.time_per_token, 4) + " against " + fixed(found.best_fixed.time_per_token, 4) + " (" +
+                             std::to_string(found.best_fixed.length) + " drafts), " + percent(std::abs(found.gain_over_best_fixed), 1) +
+                             ", threshold " + fixed(found.rejection_threshold, 3),
+                 .found = figures},
+                claim_verdict::holds);
+  }
   cases nothing;
   for (const speculation_cost cost : {speculation_cost{2.0, 2.0}, speculation_cost{3.0, 2.0}}) {
     const draft_length_optimum found = optimal_draft_length(std::vector{.999}, std::vector{1.0}, cost);
@@ -574,14 +578,13 @@ TEST_CASE("claims: adaptive lengths against fixed ones", "[speculative][claims][
       return other.discard_rate.value < result.discard_rate.value && other.verification_rate.value < result.verification_rate.value;
     }));
   }
-  check_claim(
-      {.paper = draft_length,
-       .text = "Thresholds give a better front of discard rate against verification rate than fixed lengths (difficulties {.95: .75, "
-               ".3: .25}, predicted exactly)",
-       .published = "than any fixed length",
-       .measured = "better in both than " + of_cases(dominated) + " fixed lengths (2 to 12)",
-       .found = dominated},
-      claim_verdict::holds);
+  check_claim({.paper = draft_length,
+               .text = std::string("Thresholds give a better front of discard rate against verification rate than fixed lengths (") +
+                       two_levels.name + ", acceptance predicted exactly)",
+               .published = "than any fixed length",
+               .measured = "better in both than " + of_cases(dominated) + " fixed lengths (2 to 12)",
+               .found = dominated},
+              claim_verdict::holds);
 
   // End to end on text: no head is trained; the rule learns while it decodes.
   const std::vector<token_id> prompt{0};
@@ -603,7 +606,7 @@ TEST_CASE("claims: adaptive lengths against fixed ones", "[speculative][claims][
        .text = "An adaptive length is faster than the best fixed one (decoding with a pair of bigram models, cost ratio 8; the rule "
                "learns on the way)",
        .published = "7 to 11 % on large models",
-       .measured = percent(gain, 1) + " faster; the best fixed length is " + std::to_string(best - fixed_results.begin() + 1),
+       .measured = "best fixed length " + std::to_string(best - fixed_results.begin() + 1) + "; the rule is faster by " + percent(gain, 1),
        .range = around(100.0 * gain, 100.0 * error),
        .found = {saved.value > 3.0 * saved.standard_error}},
       claim_verdict::holds);
