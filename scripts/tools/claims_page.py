@@ -17,8 +17,8 @@ Written by `scripts/claims`, which measures everything on this page; a verdict t
 
 A verdict follows from the cases measured, by one rule. **Holds**: all of them agree with the claim. **Holds in part**: at least half do.
 **Does not hold**: fewer. A case is a printed figure met to its last digit, a pair in the right order, a budget at which a rule is the best.
-**Not testable here**: with the reason. In brackets: the 95 % interval of a sampled figure. †: not printed in the paper; computed from its method
-independently of gavel.
+**Not testable here**: with the reason. In brackets: the 95 % interval of a sampled figure. †: not printed in the paper; known from a computation
+of its method that is independent of gavel, or expected of it.
 """
 
 

@@ -184,8 +184,8 @@ void check_table_row(const table_row& at, orders& seen) {
   append(seen.gains, mean[without_optimum].center - mean[iid_optimum].center);
   append(seen.gaps_iid, short_of_iid.center);
   append(seen.gaps_without, short_of_without.center);
-  const std::string setting =
-      std::to_string(at.size) + " tokens, temperature " + fixed(at.temperature, 1) + ", " + std::to_string(at.n) + " drafts";
+  const std::string setting = (at.size == 1000 ? "1,000" : "32,000") + std::string(" tokens, temperature ") + fixed(at.temperature, 1) +
+                              ", " + std::to_string(at.n) + " drafts";
   check_claim(
       {.paper = multi_draft,
        .text = "Acceptance rates on synthetic rows of language models, " + setting + ": figures of one pair of rows; here the means of " +
@@ -527,6 +527,7 @@ TEST_CASE("claims: the optimal draft length in closed form", "[speculative][clai
   check_claim({.paper = draft_length,
                .text = "Where speculation cannot pay, the optimal rule drafts nothing",
                .published = "nothing",
+               .recomputed = true,
                .measured = "nothing, in " + of_cases(nothing) + " cases",
                .found = nothing},
               claim_verdict::holds);

@@ -93,7 +93,7 @@ struct claim {
   sheet paper{};
   std::string text{};               ///< the claim in one sentence, unlike any other
   std::string published{};          ///< the paper's figure
-  bool recomputed = false;          ///< the figure is not printed in the paper: it was computed from its method, independently of gavel
+  bool recomputed = false;          ///< not printed in the paper: known from an independent computation of its method, or expected of it
   std::string measured{};           ///< the figure here
   std::optional<interval> range{};  ///< of the measured figure, if it is sampled
   cases found{};                    ///< what the verdict follows from
