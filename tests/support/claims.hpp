@@ -20,7 +20,7 @@
 ///
 ///     cases below;
 ///     for (const auto& at : settings) below.add(loss(at, rex{}) < loss(at, linear{}));
-///     check_claim({.paper = "02-rex", .text = "REX ends below linear decay", .published = "always", .measured = of_cases(below),
+///     check_claim({.paper = rex_paper, .text = "REX ends below linear decay", .published = "always", .measured = of_cases(below),
 ///                  .found = below}, claim_verdict::in_part);
 ///
 /// The verdict follows from the count; a claim whose verdict changes fails its test. Where the environment variable GAVEL_CLAIMS names a file,
