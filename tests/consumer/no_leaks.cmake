@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Included by a parent project after gavel came in as a part of it: it must have added one target, no test, no flag and no install rule.
+# Included by a parent project after gavel came in as a part of it: it must have added its two targets, no test, no flag and no install rule.
 function(gavel_expect_no_leaks directory)
   get_property(tests DIRECTORY "${directory}" PROPERTY TESTS)
   if(tests)
     message(FATAL_ERROR "gavel registered tests in its parent: ${tests}")
   endif()
   get_property(targets DIRECTORY "${directory}" PROPERTY BUILDSYSTEM_TARGETS)
-  if(NOT targets STREQUAL "gavel")
+  if(NOT targets STREQUAL "gavel;gavel_compiled")
     message(FATAL_ERROR "gavel added targets to its parent: ${targets}")
   endif()
   get_property(subdirectories DIRECTORY "${directory}" PROPERTY SUBDIRECTORIES)

@@ -442,7 +442,7 @@ const level_model three_levels{"acceptance .99, .8 or .2 (60, 25, 15 %), cost ra
 const level_model close_levels{"acceptance .9 or .45 (odds 3 to 2), cost ratio 6", {.9, .45}, {.6, .4}, {1.0, 6.0}};
 const level_model one_level{"constant acceptance .8, cost ratio 10", {.8}, {1.0}, {1.0, 10.0}};
 
-draft_length_optimum optimum_of(const level_model& m) { return optimal_draft_length(m.acceptance, m.probs, m.cost); }
+draft_length_optimum_result optimum_of(const level_model& m) { return optimal_draft_length(m.acceptance, m.probs, m.cost); }
 
 // The least time per token of any rule whatsoever for two levels: at a price per token a round is worth the cheapest way to stop or go on,
 // by backward recursion over the numbers of drafts of each level; at the optimal price it is worth nothing. Reports the products of
@@ -502,7 +502,7 @@ TEST_CASE("claims: the optimal draft length in closed form", "[speculative][clai
   for (const row& r : {row{&two_levels, 3.2085, 3.6277, 13.1, 5, "3.2085 against 3.6277 (5 drafts), 13.1 %, threshold .604"},
                        row{&three_levels, 3.6918, 4.2465, 15.0, 0, "3.6918 against 4.2465, 15.0 %"},
                        row{&close_levels, 0.0, 0.0, 4.4, 0, "4.4 %"}, row{&one_level, 0.0, 0.0, 0.0, 6, "no gain (6 drafts)"}}) {
-    const draft_length_optimum found = optimum_of(*r.model);
+    const draft_length_optimum_result found = optimum_of(*r.model);
     cases figures;
     figures.add_printed(100.0 * found.gain_over_best_fixed, r.gain, 1);
     if (r.time > 0.0) figures.add_printed(found.time_per_token, r.time, 4);
@@ -521,7 +521,7 @@ TEST_CASE("claims: the optimal draft length in closed form", "[speculative][clai
   }
   cases nothing;
   for (const speculation_cost cost : {speculation_cost{2.0, 2.0}, speculation_cost{3.0, 2.0}}) {
-    const draft_length_optimum found = optimal_draft_length(std::vector{.999}, std::vector{1.0}, cost);
+    const draft_length_optimum_result found = optimal_draft_length(std::vector{.999}, std::vector{1.0}, cost);
     nothing.add(found.mean_drafted == 0.0 && found.time_per_token == cost.target_time);
   }
   check_claim({.paper = draft_length,
@@ -539,7 +539,7 @@ TEST_CASE("claims: the best rule is a threshold", "[speculative][claims][03-spec
   for (const level_model* m : {&two_levels, &close_levels}) {
     double largest_stop = 0.0, least_go = 1.0;
     const double any = least_time_of_any_rule(*m, &largest_stop, &least_go);
-    const draft_length_optimum found = optimum_of(*m);
+    const draft_length_optimum_result found = optimum_of(*m);
     threshold.add(largest_stop < least_go);
     equal.add(std::abs(found.time_per_token / any - 1.0) < 1e-9);
     worst = (std::max)(worst, std::abs(found.time_per_token / any - 1.0));
@@ -564,9 +564,9 @@ TEST_CASE("claims: the best rule is a threshold", "[speculative][claims][03-spec
 }
 
 TEST_CASE("claims: adaptive lengths against fixed ones", "[speculative][claims][03-specdec-plus-plus]") {
-  const simulation_options options{.tokens = 60'000, .seed = 4, .cost = two_levels.cost, .max_length = 64};
+  const draft_length_simulation_options options{.tokens = 60'000, .seed = 4, .cost = two_levels.cost, .max_length = 64};
   const independent_levels source(two_levels.acceptance, two_levels.probs);
-  std::vector<simulation_result> adaptive;
+  std::vector<draft_length_simulation_result> adaptive;
   for (double threshold = 0.05; threshold < 0.99; threshold += 0.05) {
     threshold_rule rule({.threshold = threshold, .min_length = 1, .max_length = 64, .lag = 0});
     adaptive.push_back(simulate_length_rule(source, rule, options));
@@ -574,8 +574,8 @@ TEST_CASE("claims: adaptive lengths against fixed ones", "[speculative][claims][
   cases dominated;
   for (std::size_t length = 2; length <= 12; ++length) {
     fixed_length_rule rule(length);
-    const simulation_result result = simulate_length_rule(source, rule, options);
-    dominated.add(std::any_of(adaptive.begin(), adaptive.end(), [&](const simulation_result& other) {
+    const draft_length_simulation_result result = simulate_length_rule(source, rule, options);
+    dominated.add(std::any_of(adaptive.begin(), adaptive.end(), [&](const draft_length_simulation_result& other) {
       return other.discard_rate.value < result.discard_rate.value && other.verification_rate.value < result.verification_rate.value;
     }));
   }
@@ -589,11 +589,11 @@ TEST_CASE("claims: adaptive lengths against fixed ones", "[speculative][claims][
 
   // End to end on text: no head is trained; the rule learns while it decodes.
   const std::vector<token_id> prompt{0};
-  const simulation_options decoding{.tokens = 60'000, .seed = 9, .cost = {1.0, 8.0}, .max_length = 64};
+  const draft_length_simulation_options decoding{.tokens = 60'000, .seed = 9, .cost = {1.0, 8.0}, .max_length = 64};
   row_source text(8, prompt, bigram_rows{});
   online_rule online({.cost = decoding.cost});
-  const simulation_result learned = simulate_length_rule(text, online, decoding);
-  std::vector<simulation_result> fixed_results;
+  const draft_length_simulation_result learned = simulate_length_rule(text, online, decoding);
+  std::vector<draft_length_simulation_result> fixed_results;
   for (std::size_t length = 1; length <= 16; ++length) {
     fixed_length_rule rule(length);
     fixed_results.push_back(simulate_length_rule(row_source(8, prompt, bigram_rows{}), rule, decoding));
