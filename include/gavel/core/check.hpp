@@ -26,13 +26,13 @@ namespace gavel {
 /// Value of `index` for a number that stands alone.
 inline constexpr std::size_t no_index = detail::no_index;
 
-/// Refuses @p value by the rule for NaN: `std::domain_error` for NaN, else `std::invalid_argument`. For the rules that have no word below.
+/// Refuses @p value by the rule for NaN: `std::domain_error` if it or the bound is NaN, else `std::invalid_argument`. For the rules that
+/// have no word below.
 /// @param rule  what must hold, for example "must be odd" or, followed by @p bound, "must be <= the last step of the rates,"
 [[noreturn]] GAVEL_COLD inline void refuse(const char* function, const char* parameter, detail::printed_number value, const char* rule,
                                            detail::printed_number bound = {}, std::size_t index = no_index) {
-  const bool is_nan = value.type == detail::printed_number::kind::real && value.real != value.real;
   const std::string message = detail::error_message(function, parameter, index, value, rule, bound);
-  if (is_nan) detail::raise<std::domain_error>(message);
+  if (value.real != value.real || bound.real != bound.real) detail::raise<std::domain_error>(message);
   detail::raise<std::invalid_argument>(message);
 }
 
@@ -45,8 +45,7 @@ template <class T>
 
 [[noreturn]] GAVEL_COLD inline void refuse_relation(const char* function, const char* parameter, printed_number value, const char* relation,
                                                     const char* name, printed_number bound, std::size_t index) {
-  const std::string rule = std::string("must ") + relation + (name == nullptr ? "" : std::string(" ") + name);
-  refuse(function, parameter, value, rule.c_str(), bound, index);
+  refuse(function, parameter, value, (std::string("must be ") + relation + " " + name).c_str(), bound, index);
 }
 
 }  // namespace detail
@@ -84,12 +83,17 @@ constexpr void check_unit_interval(const char* function, const char* parameter, 
                                    std::size_t index = no_index) {
   const bool zero = ends == unit_ends::closed || ends == unit_ends::zero_only;
   const bool one = ends == unit_ends::closed || ends == unit_ends::one_only;
-  if ((value > 0.0 && value < 1.0) || (zero && value == 0.0) || (one && value == 1.0)) return;
+  if ((zero ? value >= 0.0 : value > 0.0) && (one ? value <= 1.0 : value < 1.0)) return;
   constexpr const char* rules[] = {"must be in (0, 1)", "must be in (0, 1]", "must be in [0, 1)", "must be in [0, 1]"};
   refuse(function, parameter, value, rules[(zero ? 2 : 0) + (one ? 1 : 0)], {}, index);
 }
 
-/// value >= bound, for counts and real numbers alike.
+/// value >= bound, for counts and real numbers alike; @p name, if given, says what the bound is: "must be >= cols 7".
+template <class T>
+constexpr void check_at_least(const char* function, const char* parameter, T value, const char* name, std::type_identity_t<T> bound,
+                              std::size_t index = no_index) {
+  if (!(value >= bound)) detail::refuse_relation(function, parameter, value, ">=", name, bound, index);
+}
 template <class T>
 constexpr void check_at_least(const char* function, const char* parameter, T value, std::type_identity_t<T> bound,
                               std::size_t index = no_index) {
@@ -100,27 +104,29 @@ constexpr void check_at_least(const char* function, const char* parameter, T val
 template <class T>
 constexpr void check_at_most(const char* function, const char* parameter, T value, const char* name, std::type_identity_t<T> bound,
                              std::size_t index = no_index) {
-  if (!(value <= bound)) detail::refuse_relation(function, parameter, value, "be <=", name, bound, index);
+  if (!(value <= bound)) detail::refuse_relation(function, parameter, value, "<=", name, bound, index);
 }
 template <class T>
-constexpr void check_at_most(const char* function, const char* parameter, T value, std::type_identity_t<T> bound) {
-  check_at_most(function, parameter, value, nullptr, bound);
+constexpr void check_at_most(const char* function, const char* parameter, T value, std::type_identity_t<T> bound,
+                             std::size_t index = no_index) {
+  if (!(value <= bound)) refuse(function, parameter, value, "must be <=", bound, index);
 }
 
 /// value < size: token ids, nodes, rows. @p name says what the size is.
 constexpr void check_index(const char* function, const char* parameter, std::size_t value, const char* name, std::size_t size,
                            std::size_t index = no_index) {
-  if (value >= size) detail::refuse_relation(function, parameter, value, "be <", name, size, index);
+  if (value >= size) detail::refuse_relation(function, parameter, value, "<", name, size, index);
 }
 
 /// size == expected; @p parameter and @p name are written out, as "out.size()" and "q.size()", "draft.cols()" and "vocabulary size".
 constexpr void check_size(const char* function, const char* parameter, std::size_t size, const char* name, std::size_t expected) {
-  if (size != expected) detail::refuse_relation(function, parameter, size, "equal", name, expected, no_index);
+  if (size != expected) refuse(function, parameter, size, (std::string("must equal ") + name).c_str(), expected);
 }
 
 /// Each element greater than the one before it. @p values: anything with `size()` and `[]`.
 template <class Values>
 constexpr void check_ascending(const char* function, const char* parameter, const Values& values) {
+  if (values.size() > 0) check_not_nan(function, parameter, static_cast<double>(values[0]), 0);
   for (std::size_t i = 1; i < values.size(); ++i) {
     if (!(values[i] > values[i - 1])) refuse(function, parameter, values[i], "must be > the one before,", values[i - 1], i);
   }
@@ -129,6 +135,7 @@ constexpr void check_ascending(const char* function, const char* parameter, cons
 /// No element smaller than the one before it.
 template <class Values>
 constexpr void check_not_descending(const char* function, const char* parameter, const Values& values) {
+  if (values.size() > 0) check_not_nan(function, parameter, static_cast<double>(values[0]), 0);
   for (std::size_t i = 1; i < values.size(); ++i) {
     if (!(values[i] >= values[i - 1])) refuse(function, parameter, values[i], "must be >= the one before,", values[i - 1], i);
   }
