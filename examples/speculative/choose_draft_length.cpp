@@ -183,7 +183,8 @@ double p_value_of_text(std::span<const token_id> text, const bigram_pair& pair) 
   double statistic = 0.0;
   double freedom = 0.0;
   for (std::size_t context = 0; context < vocabulary; ++context) {
-    const gavel::goodness_of_fit fit = gavel::chi_square_test(std::span(counts).subspan(context * vocabulary, vocabulary), pair.p(context));
+    const gavel::goodness_of_fit_result fit =
+        gavel::chi_square_test(std::span(counts).subspan(context * vocabulary, vocabulary), pair.p(context));
     statistic += fit.statistic;
     freedom += static_cast<double>(fit.degrees_of_freedom);
   }

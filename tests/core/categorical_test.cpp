@@ -48,7 +48,7 @@ double p_value(const std::vector<double>& probs, Draw&& draw, int count) {
   return gavel::g_test(counts, probs).p_value;
 }
 
-// A long-tailed law with every third weight zero.
+// Long-tailed weights with every third weight zero.
 std::vector<double> long_tail(std::size_t n) {
   std::vector<double> probs(n);
   for (std::size_t i = 0; i < n; ++i) probs[i] = i % 3 == 1 ? 0.0 : 1.0 / static_cast<double>(1 + (i * 7919) % n);
@@ -73,7 +73,7 @@ TEST_CASE("categorical: golden values", "[core][categorical]") {
         list{4, 4, 5, 4, 2, 4, 4, 4, 5, 4, 1, 4, 1, 4, 5, 2});
 }
 
-TEST_CASE("categorical: law and zero weights", "[core][categorical]") {
+TEST_CASE("categorical: distribution and zero weights", "[core][categorical]") {
   const auto probs = long_tail(300);
   philox4x32 rng(9);
   std::mt19937_64 other(9);
@@ -145,7 +145,7 @@ TEST_CASE("alias_table: the table holds the normalised weights", "[core][categor
   }
 }
 
-TEST_CASE("alias_table: law, zero weights, value semantics", "[core][categorical]") {
+TEST_CASE("alias_table: distribution, zero weights, value semantics", "[core][categorical]") {
   const auto probs = long_tail(1000);
   const alias_table table(probs);
   philox4x32 rng(23);

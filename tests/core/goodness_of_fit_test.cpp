@@ -28,31 +28,30 @@ TEST_CASE("chi_square_survival: table values and edges", "[core][goodness_of_fit
   CHECK(gavel::chi_square_survival(inf, 5) == 0.0);
   CHECK(gavel::chi_square_survival(0.0, 0) == 1.0);
   CHECK(gavel::chi_square_survival(0.1, 0) == 0.0);
-  CHECK(message_of([&] { (void)gavel::chi_square_survival(-1.0, 1); }) ==
-        "domain: gavel::chi_square_survival: statistic = -1, must be >= 0");
+  CHECK(message_of([&] { (void)gavel::chi_square_survival(-1.0, 1); }) == "gavel::chi_square_survival: statistic = -1, must be >= 0");
   CHECK(message_of([&] { (void)gavel::chi_square_survival(1.0, -1); }) ==
-        "domain: gavel::chi_square_survival: degrees_of_freedom = -1, must be finite and >= 0");
+        "gavel::chi_square_survival: degrees_of_freedom = -1, must be finite and >= 0");
   CHECK(message_of([&] { (void)gavel::chi_square_survival(not_a_number, 1); }) ==
         "domain: gavel::chi_square_survival: statistic = nan, must be >= 0");
 }
 
 TEST_CASE("g_test and chi_square_test: Mendel's peas", "[core][goodness_of_fit]") {
   const std::vector<int> peas{315, 108, 101, 32};
-  const std::vector<double> law{9.0 / 16, 3.0 / 16, 3.0 / 16, 1.0 / 16};
-  const auto pearson = gavel::chi_square_test(peas, law);
+  const std::vector<double> probs{9.0 / 16, 3.0 / 16, 3.0 / 16, 1.0 / 16};
+  const auto pearson = gavel::chi_square_test(peas, probs);
   CHECK(pearson.statistic == Approx(0.470024).epsilon(1e-6));
   CHECK(pearson.degrees_of_freedom == 3);
   CHECK(pearson.p_value == Approx(0.925426).epsilon(1e-6));
-  const auto g = gavel::g_test(peas, law);
+  const auto g = gavel::g_test(peas, probs);
   double direct = 0.0;
-  for (std::size_t i = 0; i < 4; ++i) direct += 2.0 * peas[i] * std::log(peas[i] / (556.0 * law[i]));
+  for (std::size_t i = 0; i < 4; ++i) direct += 2.0 * peas[i] * std::log(peas[i] / (556.0 * probs[i]));
   CHECK(g.statistic == Approx(direct).epsilon(1e-11));
   CHECK(g.degrees_of_freedom == 3);
 }
 
 TEST_CASE("g_test and chi_square_test: pooling", "[core][goodness_of_fit]") {
-  const auto cells = [](const std::vector<int>& counts, const std::vector<double>& law, double minimum = 5.0) {
-    return gavel::chi_square_test(counts, law, {.minimum_expectation = minimum});
+  const auto cells = [](const std::vector<int>& counts, const std::vector<double>& probs, double minimum = 5.0) {
+    return gavel::chi_square_test(counts, probs, {.minimum_expectation = minimum});
   };
   // 100 counts: expectations 40 2 2 2 50 4 -> cells 40, {2,2,2} = 6, 50, and the 4 left over joins the group of 6
   auto test = cells({40, 1, 5, 2, 49, 3}, {0.4, 0.02, 0.02, 0.02, 0.5, 0.04});
@@ -73,49 +72,52 @@ TEST_CASE("g_test and chi_square_test: pooling", "[core][goodness_of_fit]") {
 }
 
 TEST_CASE("g_test and chi_square_test: impossible and empty observations", "[core][goodness_of_fit]") {
-  const std::vector<double> law{0.5, 0.0, 0.5};
-  auto test = gavel::g_test(std::vector{10, 1, 10}, law);
+  const std::vector<double> probs{0.5, 0.0, 0.5};
+  auto test = gavel::g_test(std::vector{10, 1, 10}, probs);
   CHECK(test.p_value == 0.0);
   CHECK(test.statistic == inf);
-  test = gavel::g_test(std::vector{10, 0, 10}, law);
+  test = gavel::g_test(std::vector{10, 0, 10}, probs);
   CHECK(test.p_value == 1.0);
   CHECK(test.degrees_of_freedom == 1);
-  test = gavel::g_test(std::vector{0, 0, 0}, law);  // nothing observed, nothing to test
-  CHECK(test == gavel::goodness_of_fit{});
-  CHECK(gavel::chi_square_test(std::vector{7}, std::vector{1.0f}) == gavel::goodness_of_fit{});
+  test = gavel::g_test(std::vector{0, 0, 0}, probs);  // nothing observed, nothing to test
+  CHECK(test == gavel::goodness_of_fit_result{});
+  CHECK(gavel::chi_square_test(std::vector{7}, std::vector{1.0f}) == gavel::goodness_of_fit_result{});
   test = gavel::g_test(std::vector{100, 0}, std::vector{0.5, 0.5});
   CHECK(test.statistic == Approx(200.0 * std::log(2.0)).epsilon(1e-13));
 }
 
-TEST_CASE("g_test and chi_square_test: p-values are uniform under the law and tiny beside it", "[core][goodness_of_fit]") {
+TEST_CASE("g_test and chi_square_test: p-values are uniform under the probs and tiny beside it", "[core][goodness_of_fit]") {
   gavel::philox4x32 rng(77);
-  const std::vector<float> law{0.05f, 0.3f, 0.15f, 0.4f, 0.1f};
+  const std::vector<float> probs{0.05f, 0.3f, 0.15f, 0.4f, 0.1f};
   const std::vector<double> other{0.07, 0.28, 0.15, 0.4, 0.1};
   std::vector<int> p_of_g(10), p_of_pearson(10);
   for (int repetition = 0; repetition < 3000; ++repetition) {
     std::vector<std::uint32_t> counts(5);
-    for (int i = 0; i < 500; ++i) ++counts[gavel::categorical(rng, law)];
+    for (int i = 0; i < 500; ++i) ++counts[gavel::categorical(rng, probs)];
     const auto bin = [](double p) { return static_cast<std::size_t>(std::fmin(p * 10.0, 9.0)); };
-    ++p_of_g[bin(gavel::g_test(counts, law).p_value)];
-    ++p_of_pearson[bin(gavel::chi_square_test(counts, law).p_value)];
+    ++p_of_g[bin(gavel::g_test(counts, probs).p_value)];
+    ++p_of_pearson[bin(gavel::chi_square_test(counts, probs).p_value)];
   }
   CHECK(gavel::g_test(p_of_g, std::vector<double>(10, 0.1)).p_value > 1e-6);
   CHECK(gavel::g_test(p_of_pearson, std::vector<double>(10, 0.1)).p_value > 1e-6);
   std::vector<std::uint32_t> counts(5);
-  for (int i = 0; i < 20000; ++i) ++counts[gavel::categorical(rng, law)];
+  for (int i = 0; i < 20000; ++i) ++counts[gavel::categorical(rng, probs)];
   CHECK(gavel::g_test(counts, other).p_value < 1e-6);
   CHECK(gavel::chi_square_test(counts, other).p_value < 1e-6);
 }
 
 TEST_CASE("g_test and chi_square_test: errors", "[core][goodness_of_fit]") {
-  const std::vector<double> law{0.5, 0.5};
-  CHECK(message_of([&] { (void)gavel::g_test(std::vector{1}, law); }) ==
+  const std::vector<double> probs{0.5, 0.5};
+  CHECK(message_of([&] { (void)gavel::g_test(std::vector{1}, probs); }) ==
         "gavel::g_test: observed.size() = 1, must equal expected.size() 2");
-  CHECK(message_of([&] { (void)gavel::g_test(std::vector{1, -2}, law); }) == "domain: gavel::g_test: observed[1] = -2, must be >= 0");
+  CHECK(message_of([&] { (void)gavel::g_test(std::vector{1, -2}, probs); }) == "gavel::g_test: observed[1] = -2, must be >= 0");
   CHECK(message_of([&] { (void)gavel::chi_square_test(std::vector{1, 2}, std::vector{0.5, 0.6}); }) ==
         "domain: gavel::chi_square_test: sum of expected = 1.1, must be 1 within 1e-06");
-  CHECK(message_of([&] { (void)gavel::chi_square_test(std::vector{1, 2}, law, {.minimum_expectation = -1.0}); }) ==
+  CHECK(message_of([&] { (void)gavel::chi_square_test(std::vector{1, 2}, probs, {.minimum_expectation = -1.0}); }) ==
         "gavel::chi_square_test: options.minimum_expectation = -1, must be >= 0");
+  CHECK(message_of([&] { (void)gavel::g_test(std::vector{1, 2}, probs, {.minimum_expectation = not_a_number}); }) ==
+        "domain: gavel::g_test: options.minimum_expectation = nan, must be >= 0");
+  CHECK(gavel::goodness_of_fit_options{}.minimum_expectation == 5.0);
   CHECK(message_of([&] { (void)gavel::g_test(std::vector<int>{}, std::vector<double>{}); }) ==
         "gavel::g_test: expected.size() = 0, must be >= 1");
 }

@@ -5,6 +5,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <cmath>
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <vector>
 
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 namespace {}  // namespace
 
 TEST_CASE("wilson_interval: published values, edges, coverage", "[core][intervals]") {
@@ -42,4 +44,6 @@ TEST_CASE("wilson_interval: published values, edges, coverage", "[core][interval
   CHECK(covered < 1960);
   CHECK(message_of([&] { (void)gavel::wilson_interval(3, 2); }) == "gavel::wilson_interval: successes = 3, must be <= trials 2");
   CHECK(message_of([&] { (void)gavel::wilson_interval(1, 2, 1.0); }) == "gavel::wilson_interval: confidence = 1, must be in (0, 1)");
+  CHECK(message_of([&] { (void)gavel::wilson_interval(1, 2, not_a_number); }) ==
+        "domain: gavel::wilson_interval: confidence = nan, must be in (0, 1)");
 }

@@ -36,8 +36,8 @@ TEST_CASE("moments: values, and values that are undefined", "[core][moments]") {
   CHECK(*seen.variance() == Approx(30.0).epsilon(1e-15));
   CHECK(*seen.standard_error() == Approx(std::sqrt(7.5)).epsilon(1e-15));
   const moments before = seen;
-  CHECK(message_of([&] { (void)seen.add(not_a_number); }) == "domain: gavel::moments::add: value = nan, must be finite");
-  CHECK(message_of([&] { (void)seen.add(-inf); }) == "domain: gavel::moments::add: value = -inf, must be finite");
+  CHECK(message_of([&] { seen.add(not_a_number); }) == "domain: gavel::moments::add: value = nan, must be finite");
+  CHECK(message_of([&] { seen.add(-inf); }) == "gavel::moments::add: value = -inf, must be finite");
   CHECK(seen == before);
 }
 

@@ -9,7 +9,7 @@
 
 using gavel::philox4x32;
 
-TEST_CASE("random: one include gives the engine and every law", "[core][random]") {
+TEST_CASE("random: one include gives the engine and every distribution", "[core][random]") {
   philox4x32 rng(7, 1);
   const std::vector<float> weights{1.0f, 2.0f, 3.0f};
   CHECK(gavel::uniform(rng) < 1.0);

@@ -5,14 +5,16 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <cmath>
 #include <limits>
 #include <span>
 #include <vector>
 
-using gavel::tilt_status;
+using gavel::tilt_to_budget_status;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
@@ -97,8 +99,8 @@ TEST_CASE("tilt_to_budget: the budget is met, and the dual proves it optimal", "
         for (double& r : reward) r = scale * gavel::normal(rng);
         const auto result = gavel::tilt_to_budget(p, reward, budget, q);
         INFO("scale " << scale << ", budget " << budget << ", iterations " << result.iterations);
-        if (result.status == tilt_status::not_binding) continue;
-        CHECK(result.status == tilt_status::converged);
+        if (result.status == tilt_to_budget_status::not_binding) continue;
+        CHECK(result.status == tilt_to_budget_status::converged);
         CHECK(result.kl <= budget);
         CHECK(result.kl >= (std::fmin)(budget * (1.0 - 1.0001e-10), budget - 2e-14));
         CHECK(gavel::kl_divergence(q, p) == Approx(budget).epsilon(1e-9).margin(5e-14));
@@ -129,27 +131,27 @@ TEST_CASE("tilt_to_budget: budgets of nothing, of everything, and rewards withou
   const row reward{0.0, 1.0, 1.0, 5.0};
   row q(4);
   auto result = gavel::tilt_to_budget(p, reward, 0.0, q);
-  CHECK(result.status == tilt_status::converged);
+  CHECK(result.status == tilt_to_budget_status::converged);
   CHECK(result.beta == inf);
   CHECK(result.kl == 0.0);
   CHECK(result.expected_reward == 0.5);
   CHECK(q == p);
   result = gavel::tilt_to_budget(p, reward, 5.0, q);
-  CHECK(result.status == tilt_status::not_binding);
+  CHECK(result.status == tilt_to_budget_status::not_binding);
   CHECK(result.beta == 0.0);
   CHECK(result.kl == Approx(std::log(2.0)));
   CHECK(result.expected_reward == 1.0);
   CHECK(result.upper_bound == 1.0);
   CHECK(q == row{0.0, 0.5, 0.5, 0.0});
   result = gavel::tilt_to_budget(p, row{3.0, 3.0, 3.0, 9.0}, 0.1, q);
-  CHECK(result.status == tilt_status::not_binding);
+  CHECK(result.status == tilt_to_budget_status::not_binding);
   CHECK(result.expected_reward == 3.0);
   CHECK(q == p);
   result = gavel::tilt_to_budget(p, reward, std::log(2.0) - 1e-12, q);  // nearly everything
-  CHECK(result.status == tilt_status::converged);
+  CHECK(result.status == tilt_to_budget_status::converged);
   CHECK(result.expected_reward == Approx(1.0));
   result = gavel::tilt_to_budget(p, reward, 0.1, q, {.relative_tolerance = 1e-15, .max_iterations = 1});
-  CHECK(result.status == tilt_status::iteration_limit);
+  CHECK(result.status == tilt_to_budget_status::iteration_limit);
 }
 
 TEST_CASE("tilt: errors leave the output alone", "[core][tilt]") {
@@ -160,9 +162,14 @@ TEST_CASE("tilt: errors leave the output alone", "[core][tilt]") {
   CHECK(message_of([&] { (void)gavel::tilt(p, row{1.0}, 1.0, q); }) == "gavel::tilt: reward.size() = 1, must equal p.size() 2");
   CHECK(message_of([&] { (void)gavel::tilt(p, reward, 1.0, wrong); }) == "gavel::tilt: out.size() = 3, must equal p.size() 2");
   CHECK(message_of([&] { (void)gavel::tilt(p, reward, 0.0, q); }) == "gavel::tilt: beta = 0, must be > 0");
-  CHECK(message_of([&] { (void)gavel::tilt(p, row{0.0, inf}, 1.0, q); }) == "domain: gavel::tilt: reward[1] = inf, must be finite");
+  CHECK(message_of([&] { (void)gavel::tilt(p, reward, not_a_number, q); }) == "domain: gavel::tilt: beta = nan, must be > 0");
+  CHECK(message_of([&] { (void)gavel::tilt(p, row{0.0, not_a_number}, 1.0, q); }) ==
+        "domain: gavel::tilt: reward[1] = nan, must be finite");
+  CHECK(message_of([&] { (void)gavel::tilt_to_budget(p, reward, not_a_number, q); }) ==
+        "domain: gavel::tilt_to_budget: budget = nan, must be >= 0");
+  CHECK(message_of([&] { (void)gavel::tilt(p, row{0.0, inf}, 1.0, q); }) == "gavel::tilt: reward[1] = inf, must be finite");
   CHECK(message_of([&] { (void)gavel::tilt(p, row{-1e308, 1e308}, 1.0, q); }) ==
-        "domain: gavel::tilt: max(reward) - min(reward) = inf, must be finite");
+        "gavel::tilt: max(reward) - min(reward) = inf, must be finite");
   CHECK(message_of([&] { (void)gavel::tilt(row{0.5, 0.6}, reward, 1.0, q); }) ==
         "domain: gavel::tilt: sum of p = 1.1, must be 1 within 1e-06");
   CHECK(message_of([&] { (void)gavel::tilt_to_budget(p, reward, -1.0, q); }) == "gavel::tilt_to_budget: budget = -1, must be >= 0");

@@ -141,7 +141,7 @@ TEST_CASE("uniform_index: edges", "[core][uniform]") {
   CHECK(words.used == 4);
 }
 
-TEST_CASE("uniform and uniform_index: laws", "[core][uniform]") {
+TEST_CASE("uniform and uniform_index: distributions", "[core][uniform]") {
   philox4x32 rng(2024);
   const std::vector<double> flat(101, 1.0 / 101);
   std::vector<int> reals(101), integers(101);
@@ -153,7 +153,7 @@ TEST_CASE("uniform and uniform_index: laws", "[core][uniform]") {
   CHECK(gavel::g_test(integers, flat).p_value > 1e-6);
 }
 
-TEST_CASE("bernoulli: law, edges, errors", "[core][uniform]") {
+TEST_CASE("bernoulli: distribution, edges, errors", "[core][uniform]") {
   philox4x32 rng(42, 7);
   const std::vector<bool> golden{0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 1};
   CHECK(several(16, [&] { return gavel::bernoulli(rng, 0.3); }) == golden);
@@ -167,8 +167,8 @@ TEST_CASE("bernoulli: law, edges, errors", "[core][uniform]") {
   for (int i = 0; i < 100000; ++i) ++hits[gavel::bernoulli(rng, 0.3) ? 1 : 0];
   CHECK(gavel::g_test(std::vector{hits[0], hits[1]}, std::vector{0.7, 0.3}).p_value > 1e-6);
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  CHECK(message_of([&] { (void)gavel::bernoulli(rng, 1.5); }) == "domain: gavel::bernoulli: p = 1.5, must be in [0, 1]");
-  CHECK(message_of([&] { (void)gavel::bernoulli(rng, -0.25); }) == "domain: gavel::bernoulli: p = -0.25, must be in [0, 1]");
+  CHECK(message_of([&] { (void)gavel::bernoulli(rng, 1.5); }) == "gavel::bernoulli: p = 1.5, must be in [0, 1]");
+  CHECK(message_of([&] { (void)gavel::bernoulli(rng, -0.25); }) == "gavel::bernoulli: p = -0.25, must be in [0, 1]");
   CHECK(message_of([&] { (void)gavel::bernoulli(rng, nan); }) == "domain: gavel::bernoulli: p = nan, must be in [0, 1]");
   CHECK(message_of([&] { (void)gavel::bernoulli(rng, -nan); }) == "domain: gavel::bernoulli: p = nan, must be in [0, 1]");
 }

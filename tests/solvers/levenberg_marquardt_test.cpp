@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 using gavel::huber_loss;
@@ -71,7 +72,7 @@ void valley(const pair& x, std::span<double> r, std::span<pair> slopes) {
 
 }  // namespace
 
-TEST_CASE("Huber's loss is a parabola with straight arms", "[core][levenberg_marquardt]") {
+TEST_CASE("Huber's loss is a parabola with straight arms", "[solvers][levenberg_marquardt]") {
   CHECK(huber_loss(0.5, 1.0) == 0.125);
   CHECK(huber_loss(-3.0, 1.0) == 2.5);
   CHECK(huber_loss(-3.0, infinity) == 4.5);
@@ -83,7 +84,7 @@ TEST_CASE("Huber's loss is a parabola with straight arms", "[core][levenberg_mar
   }
 }
 
-TEST_CASE("A curved valley and a curve through its data", "[core][levenberg_marquardt]") {
+TEST_CASE("A curved valley and a curve through its data", "[solvers][levenberg_marquardt]") {
   const auto found = levenberg_marquardt<2>({-1.2, 1.0}, 2, valley);
   CHECK(found.status == levenberg_marquardt_status::converged);
   CHECK(found.point[0] == Approx(1.0).epsilon(1e-12));
@@ -99,7 +100,7 @@ TEST_CASE("A curved valley and a curve through its data", "[core][levenberg_marq
   }
 }
 
-TEST_CASE("At the minimum the slope is 0, for squares and for Huber's loss either way", "[core][levenberg_marquardt]") {
+TEST_CASE("At the minimum the slope is 0, for squares and for Huber's loss either way", "[solvers][levenberg_marquardt]") {
   gavel::philox4x32 rng(2);
   std::size_t weighted_steps = 0, newton_steps = 0;
   for (int set = 0; set < 20; ++set) {
@@ -130,7 +131,7 @@ TEST_CASE("At the minimum the slope is 0, for squares and for Huber's loss eithe
   CHECK(newton_steps < weighted_steps / 2);
 }
 
-TEST_CASE("Inside a box the optimality conditions hold", "[core][levenberg_marquardt]") {
+TEST_CASE("Inside a box the optimality conditions hold", "[solvers][levenberg_marquardt]") {
   gavel::philox4x32 rng(3);
   const decay data(40, {2.0, 1.3, 0.5}, 0.05, rng);
   const auto below = levenberg_marquardt<3>({9.0, 9.0, 9.0}, 40, data, {.lower = {0.0, 0.0, 0.0}, .upper = {1.5, infinity, infinity}});
@@ -145,7 +146,7 @@ TEST_CASE("Inside a box the optimality conditions hold", "[core][levenberg_marqu
   CHECK(std::abs(data.gradient(fixed.point)[0]) < 1e-5);
 }
 
-TEST_CASE("Every further step is no worse, and damping hides no narrow valley", "[core][levenberg_marquardt]") {
+TEST_CASE("Every further step is no worse, and damping hides no narrow valley", "[solvers][levenberg_marquardt]") {
   gavel::philox4x32 rng(4);
   const decay data(40, {2.0, 1.3, 0.5}, 0.05, rng);
   double last = infinity;
@@ -169,7 +170,46 @@ TEST_CASE("Every further step is no worse, and damping hides no narrow valley", 
   CHECK(found.objective == Approx(2e-6).epsilon(1e-4));
 }
 
-TEST_CASE("Where residuals are undefined the step is shortened", "[core][levenberg_marquardt]") {
+TEST_CASE("One step solves the damped normal equations", "[solvers][levenberg_marquardt]") {
+  // r = (x - 3, 2 y + 1, x + y): from (1, 2) J'r = (1, 13), J'J = [[2, 1], [1, 5]], its diagonal grown by the first damping, 1e-3.
+  const auto linear = [](const pair& x, std::span<double> r, std::span<pair> slopes) {
+    r[0] = x[0] - 3.0, r[1] = 2.0 * x[1] + 1.0, r[2] = x[0] + x[1];
+    if (!slopes.empty()) slopes[0] = {1.0, 0.0}, slopes[1] = {0.0, 2.0}, slopes[2] = {1.0, 1.0};
+  };
+  const auto step = [&](double damping, const pair& from) {
+    const double gx = (from[0] - 3.0) + (from[0] + from[1]), gy = 2.0 * (2.0 * from[1] + 1.0) + (from[0] + from[1]);
+    const double a = 2.0 * (1.0 + damping), c = 5.0 * (1.0 + damping), det = a * c - 1.0;
+    return pair{from[0] - (c * gx - gy) / det, from[1] - (a * gy - gx) / det};
+  };
+  pair at = {1.0, 2.0};
+  for (const auto& [steps, damping] : {std::pair<std::size_t, double>{1, 1e-3}, {2, 1e-4}}) {  // a success divides it by 10
+    at = step(damping, at);
+    const auto now = levenberg_marquardt<2>({1.0, 2.0}, 3, linear, {.max_iterations = steps});
+    CHECK(now.status == levenberg_marquardt_status::iteration_limit);
+    CHECK(now.iterations == steps);
+    for (std::size_t j = 0; j < 2; ++j) CHECK(now.point[j] == Approx(at[j]).epsilon(1e-12));
+  }
+  // The end: the promise of a step is at most the tolerance, relative to the objective or absolute.
+  const auto end = levenberg_marquardt<2>({1.0, 2.0}, 3, linear);
+  CHECK(end.point[0] == Approx(17.0 / 9.0).epsilon(1e-9));
+  CHECK(end.point[1] == Approx(-7.0 / 9.0).epsilon(1e-9));
+  CHECK(levenberg_marquardt<2>({1.0, 2.0}, 3, linear, {.tolerance = 0.0, .absolute_tolerance = 100.0}).iterations == 1);
+  CHECK(levenberg_marquardt<2>({1.0, 2.0}, 3, linear, {.tolerance = 10.0}).iterations == 1);
+  CHECK(levenberg_marquardt<2>(end.point, 3, linear).iterations == 1);
+}
+
+TEST_CASE("levenberg_marquardt_options: defaults", "[solvers][levenberg_marquardt]") {
+  const gavel::levenberg_marquardt_options<2> defaults;
+  CHECK(defaults.lower == pair{-infinity, -infinity});
+  CHECK(defaults.upper == pair{infinity, infinity});
+  CHECK(defaults.huber_delta == infinity);
+  CHECK(defaults.reweighted);
+  CHECK(defaults.tolerance == 1e-12);
+  CHECK(defaults.absolute_tolerance == 0.0);
+  CHECK(defaults.max_iterations == 100);
+}
+
+TEST_CASE("Where residuals are undefined the step is shortened", "[solvers][levenberg_marquardt]") {
   const auto root = [](const std::array<double, 1>& x, std::span<double> r, std::span<std::array<double, 1>> slopes) {
     r[0] = std::sqrt(x[0]) - 0.1;  // NaN below 0
     if (!slopes.empty()) slopes[0] = {0.5 / std::sqrt(x[0])};
@@ -184,17 +224,19 @@ TEST_CASE("Where residuals are undefined the step is shortened", "[core][levenbe
   CHECK(levenberg_marquardt<2>({-1.2, 1.0}, 2, valley, {.max_iterations = 2}).status == levenberg_marquardt_status::iteration_limit);
 }
 
-TEST_CASE("Arguments of the fit are checked", "[core][levenberg_marquardt]") {
+TEST_CASE("Arguments of the fit are checked", "[solvers][levenberg_marquardt]") {
   const pair x{};
   CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 0, valley); }) == "gavel::levenberg_marquardt: n_residuals = 0, must be >= 1");
   CHECK(message_of([&] { (void)levenberg_marquardt<2>({0.0, not_a_number}, 2, valley); }) ==
         "domain: gavel::levenberg_marquardt: start[1] = nan, must not be NaN");
   CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 2, valley, {.lower = {0.0, 2.0}, .upper = {1.0, 1.0}}); }) ==
-        "gavel::levenberg_marquardt: lower[1] = 2, must be <= upper = 1");
+        "gavel::levenberg_marquardt: lower[1] = 2, must be <= upper 1");
+  CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 2, valley, {.upper = {1.0, not_a_number}}); }) ==
+        "domain: gavel::levenberg_marquardt: lower[1] = -inf, must be <= upper nan");
   CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 2, valley, {.huber_delta = 0.0}); }) ==
         "gavel::levenberg_marquardt: huber_delta = 0, must be > 0");
   CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 2, valley, {.tolerance = -1.0}); }) ==
         "gavel::levenberg_marquardt: tolerance = -1, must be >= 0");
   CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 2, valley, {.absolute_tolerance = not_a_number}); }) ==
-        "gavel::levenberg_marquardt: absolute_tolerance = nan, must be >= 0");
+        "domain: gavel::levenberg_marquardt: absolute_tolerance = nan, must be >= 0");
 }

@@ -84,7 +84,7 @@ std::vector<std::vector<double>> textbook(F&& f, const std::vector<double>& star
 
 }  // namespace
 
-TEST_CASE("The moves are those of the papers", "[core][nelder_mead]") {
+TEST_CASE("The moves are those of the papers", "[solvers][nelder_mead]") {
   const auto smooth = [](point x) {
     double sum = std::sin(x[0]);
     for (std::size_t i = 0; i < x.size(); ++i) sum += std::pow(x[i] - static_cast<double>(i) + 0.3 * x[0], 4.0) + 0.01 * x[i];
@@ -121,7 +121,7 @@ TEST_CASE("The moves are those of the papers", "[core][nelder_mead]") {
   }
 }
 
-TEST_CASE("Both tolerances must be met", "[core][nelder_mead]") {
+TEST_CASE("Both tolerances must be met", "[solvers][nelder_mead]") {
   const auto f = [](point x) { return 1e4 * x[0] * x[0] + 1e4 * x[1] * x[1]; };
   const std::vector<double> start{1.0, 1.0};
   const nelder_mead_result level = nelder_mead(f, start, {.x_tolerance = infinite, .f_tolerance = 1e-6, .restarts = 0});
@@ -134,7 +134,7 @@ TEST_CASE("Both tolerances must be met", "[core][nelder_mead]") {
   CHECK(nelder_mead(f, start, {.x_tolerance = infinite, .f_tolerance = infinite, .restarts = 0}).evaluations == 3);
 }
 
-TEST_CASE("The simplex walks Rosenbrock's valley", "[core][nelder_mead]") {
+TEST_CASE("The simplex walks Rosenbrock's valley", "[solvers][nelder_mead]") {
   for (const std::vector<double>& start : {std::vector<double>{-1.2, 1.0}, std::vector<double>{5.0, -3.0}, std::vector<double>{0.0, 0.0}}) {
     std::size_t calls = 0;
     const nelder_mead_result r = nelder_mead([&](point x) { return ++calls, rosenbrock(x); }, start);
@@ -147,7 +147,7 @@ TEST_CASE("The simplex walks Rosenbrock's valley", "[core][nelder_mead]") {
   }
 }
 
-TEST_CASE("The simplex finds a skewed quadratic's minimum in four dimensions", "[core][nelder_mead]") {
+TEST_CASE("The simplex finds a skewed quadratic's minimum in four dimensions", "[solvers][nelder_mead]") {
   const std::vector<double> target{1.0, -2.0, 300.0, 0.25};
   const auto f = [&](point x) {
     double sum = 7.0;
@@ -163,7 +163,7 @@ TEST_CASE("The simplex finds a skewed quadratic's minimum in four dimensions", "
   for (std::size_t i = 0; i < 4; ++i) CHECK(r.x[i] == Approx(target[i]).margin(1e-5));
 }
 
-TEST_CASE("The simplex stays alive in ten dimensions", "[core][nelder_mead]") {
+TEST_CASE("The simplex stays alive in ten dimensions", "[solvers][nelder_mead]") {
   const auto f = [](point x) {
     double sum = 0.0;
     for (std::size_t i = 0; i < x.size(); ++i) sum += static_cast<double>(i + 1) * (x[i] - 1.0) * (x[i] - 1.0);
@@ -174,7 +174,7 @@ TEST_CASE("The simplex stays alive in ten dimensions", "[core][nelder_mead]") {
   CHECK(r.value < 1e-9);
 }
 
-TEST_CASE("Kinks and single variables are no obstacle", "[core][nelder_mead]") {
+TEST_CASE("Kinks and single variables are no obstacle", "[solvers][nelder_mead]") {
   const nelder_mead_result kink = nelder_mead([](point x) { return std::abs(x[0] - 0.7); }, std::vector<double>{-40.0});
   CHECK(kink.status == nelder_mead_status::converged);
   CHECK(kink.x[0] == Approx(0.7).margin(1e-8));
@@ -187,7 +187,7 @@ TEST_CASE("Kinks and single variables are no obstacle", "[core][nelder_mead]") {
   CHECK(nelder_mead([](point x) { return std::abs(x[0]); }, std::vector<double>{0.0}).x[0] == 0.0);
 }
 
-TEST_CASE("A constraint can be a NaN or an infinity", "[core][nelder_mead]") {
+TEST_CASE("A constraint can be a NaN or an infinity", "[solvers][nelder_mead]") {
   // x - log x is NaN for x < 0.
   const auto f = [](point x) { return x[0] - std::log(x[0]) + (x[1] + 1.0) * (x[1] + 1.0); };
   const nelder_mead_result r = nelder_mead(f, std::vector<double>{0.05, 3.0});
@@ -199,7 +199,7 @@ TEST_CASE("A constraint can be a NaN or an infinity", "[core][nelder_mead]") {
   CHECK(nelder_mead(half, std::vector<double>{0.0}).x[0] == Approx(0.5).margin(1e-6));
 }
 
-TEST_CASE("A restart leaves a point where the simplex had collapsed", "[core][nelder_mead]") {
+TEST_CASE("A restart leaves a point where the simplex had collapsed", "[solvers][nelder_mead]") {
   // McKinnon, SIAM Journal on Optimization 9(1), 1998: from the corners (0, 0), (1, 1) and (l, m) every move contracts towards (0, 0),
   // where the slope is not 0. Coordinates are chosen so that these corners are the first simplex. The minimum is at (0, -1/2).
   const auto f = [](point u) {
@@ -222,7 +222,7 @@ TEST_CASE("A restart leaves a point where the simplex had collapsed", "[core][ne
   CHECK(many.evaluations < 2000);
 }
 
-TEST_CASE("What does not converge is a status", "[core][nelder_mead]") {
+TEST_CASE("What does not converge is a status", "[solvers][nelder_mead]") {
   const std::vector<double> start{-1.2, 1.0};
   for (std::size_t budget = 1; budget <= 60; ++budget) {
     std::size_t calls = 0;
@@ -234,7 +234,7 @@ TEST_CASE("What does not converge is a status", "[core][nelder_mead]") {
       return value;
     };
     const nelder_mead_result r = nelder_mead(f, start, {.max_evaluations = budget});
-    CHECK(r.status == nelder_mead_status::evaluation_limit);
+    CHECK(r.status == nelder_mead_status::iteration_limit);
     CHECK(r.evaluations == budget);
     CHECK(calls == budget);
     CHECK(r.value == best);
@@ -256,7 +256,7 @@ TEST_CASE("What does not converge is a status", "[core][nelder_mead]") {
   CHECK(flat.x == start);
 }
 
-TEST_CASE("Iterations allocate nothing", "[core][nelder_mead]") {
+TEST_CASE("Iterations allocate nothing", "[solvers][nelder_mead]") {
   const std::vector<double> start(6, 2.0);
   const auto count = [&](std::size_t budget) {
     const std::size_t before = gavel::testing::allocation_count();
@@ -274,17 +274,26 @@ TEST_CASE("Iterations allocate nothing", "[core][nelder_mead]") {
   CHECK(count(200) == count(10));
 }
 
-TEST_CASE("The simplex checks its arguments", "[core][nelder_mead][errors]") {
+TEST_CASE("nelder_mead_options: defaults", "[solvers][nelder_mead]") {
+  const gavel::nelder_mead_options defaults;
+  CHECK(defaults.max_evaluations == 10000);
+  CHECK(defaults.x_tolerance == 1e-8);
+  CHECK(defaults.f_tolerance == 1e-12);
+  CHECK(defaults.initial_step == 0.1);
+  CHECK(defaults.restarts == 1);
+}
+
+TEST_CASE("The simplex checks its arguments", "[solvers][nelder_mead][errors]") {
   const auto f = [](point x) { return x[0]; };
   const auto message = [&](const std::vector<double>& start, const gavel::nelder_mead_options& options = {}) {
     return message_of([&] { (void)nelder_mead(f, start, options); });
   };
   CHECK(message({}) == "gavel::nelder_mead: start.size() = 0, must be >= 1");
   CHECK(message({0.0, not_a_number}) == "domain: gavel::nelder_mead: start[1] = nan, must be finite");
-  CHECK(message({-infinite}) == "domain: gavel::nelder_mead: start[0] = -inf, must be finite");
+  CHECK(message({-infinite}) == "gavel::nelder_mead: start[0] = -inf, must be finite");
   CHECK(message({0.0}, {.max_evaluations = 0}) == "gavel::nelder_mead: max_evaluations = 0, must be >= 1");
   CHECK(message({0.0}, {.x_tolerance = -1.0}) == "gavel::nelder_mead: x_tolerance = -1, must be >= 0");
-  CHECK(message({0.0}, {.f_tolerance = not_a_number}) == "gavel::nelder_mead: f_tolerance = nan, must be >= 0");
+  CHECK(message({0.0}, {.f_tolerance = not_a_number}) == "domain: gavel::nelder_mead: f_tolerance = nan, must be >= 0");
   CHECK(message({0.0}, {.initial_step = 0.0}) == "gavel::nelder_mead: initial_step = 0, must be finite and > 0");
   CHECK(message({0.0}, {.initial_step = infinite}) == "gavel::nelder_mead: initial_step = inf, must be finite and > 0");
 }

@@ -30,7 +30,7 @@ using const_layer = gavel::dense_layer<const double>;
 
 }  // namespace
 
-TEST_CASE("SiLU and its slope", "[core][network]") {
+TEST_CASE("SiLU and its slope", "[solvers][network]") {
   CHECK(gavel::silu(0.0) == 0.0);
   CHECK(gavel::silu(1.0) == Approx(1.0 / (1.0 + std::exp(-1.0))).epsilon(1e-15));
   CHECK(gavel::silu(-800.0) == Approx(0.0).margin(1e-300));
@@ -47,7 +47,7 @@ TEST_CASE("SiLU and its slope", "[core][network]") {
   CHECK(gavel::silu(1.5f) == Approx(gavel::silu(1.5)).epsilon(1e-6));
 }
 
-TEST_CASE("dense layer: values against plain loops", "[core][network]") {
+TEST_CASE("dense layer: values against plain loops", "[solvers][network]") {
   constexpr std::size_t outputs = 3;
   constexpr std::size_t inputs = 4;
   constexpr std::size_t samples = 5;
@@ -68,7 +68,7 @@ TEST_CASE("dense layer: values against plain loops", "[core][network]") {
   }
 }
 
-TEST_CASE("dense layer: backward pass against central differences", "[core][network]") {
+TEST_CASE("dense layer: backward pass against central differences", "[solvers][network]") {
   std::vector<double> parameters = normals(15, 3);
   Eigen::MatrixXd x = Eigen::Map<const Eigen::MatrixXd>(normals(20, 4).data(), 4, 5);
   const Eigen::MatrixXd slope = Eigen::Map<const Eigen::MatrixXd>(normals(15, 5).data(), 3, 5);
@@ -102,7 +102,7 @@ TEST_CASE("dense layer: backward pass against central differences", "[core][netw
   }
 }
 
-TEST_CASE("dense layer: one sample takes no allocation", "[core][network]") {
+TEST_CASE("dense layer: one sample takes no allocation", "[solvers][network]") {
   const std::vector<double> parameters = normals(64 * 64 + 64, 6);
   const Eigen::VectorXd x = Eigen::Map<const Eigen::VectorXd>(normals(64, 7).data(), 64);
   Eigen::VectorXd y(64);
@@ -112,7 +112,7 @@ TEST_CASE("dense layer: one sample takes no allocation", "[core][network]") {
   CHECK(y.allFinite());
 }
 
-TEST_CASE("network pieces: bad input is named", "[core][network][errors]") {
+TEST_CASE("network pieces: bad input is named", "[solvers][network][errors]") {
   std::vector<double> parameters(14);
   CHECK(message_of([&] { layer(parameters, 3, 4); }) == "gavel::dense_layer: parameters.size() = 14, must be >= 15");
   CHECK(message_of([&] { layer(parameters, 0, 4); }) == "gavel::dense_layer: outputs = 0, must be >= 1");

@@ -46,7 +46,7 @@ static_assert(!gavel::gradient_optimizer<gavel::sgd<double>, float>);
 
 // Trains on sum_i (i+1) (x_i - target_i)^2 / 2.
 template <class T, gavel::gradient_optimizer<T> O>
-std::vector<T> minimise_quadratic(O optimizer, std::size_t steps, double first_rate) {
+std::vector<T> minimize_quadratic(O optimizer, std::size_t steps, double first_rate) {
   std::vector<T> x{T(3), T(-1), T(0.5)};
   const std::vector<T> target{T(1), T(2), T(-3)};
   std::vector<T> gradient(3);
@@ -84,7 +84,7 @@ void check_path(const std::vector<double>& actual, const std::vector<double>& ex
 
 }  // namespace
 
-TEST_CASE("SGD's sequences, worked by hand as PyTorch defines them", "[core][optimizers]") {
+TEST_CASE("SGD's sequences, worked by hand as PyTorch defines them", "[solvers][optimizers]") {
   check_path(three_steps({.learning_rate = 0.1}), {0.9, 1.1, 1.05});
   // m = 1, -1.1, -0.49
   check_path(three_steps({.learning_rate = 0.1, .momentum = 0.9}), {0.9, 1.01, 1.059});
@@ -96,7 +96,7 @@ TEST_CASE("SGD's sequences, worked by hand as PyTorch defines them", "[core][opt
   check_path(three_steps({.learning_rate = 0.1, .momentum = 0.5, .weight_decay = 0.5}), {0.85, 0.9325, 0.877125});
 }
 
-TEST_CASE("SGD: the rate multiplies the velocity and is not kept in it", "[core][optimizers]") {
+TEST_CASE("SGD: the rate multiplies the velocity and is not kept in it", "[solvers][optimizers]") {
   gavel::sgd<double> optimizer(1, {.learning_rate = 7.0, .momentum = 0.5});
   std::vector<double> x{0.0};
   const std::vector<double> one{1.0};
@@ -112,7 +112,7 @@ TEST_CASE("SGD: the rate multiplies the velocity and is not kept in it", "[core]
   CHECK(optimizer.options().momentum == 0.5);
 }
 
-TEST_CASE("Adam follows the published recursion", "[core][optimizers]") {
+TEST_CASE("Adam follows the published recursion", "[solvers][optimizers]") {
   gavel::adam<double> optimizer(2, {.learning_rate = 0.1});
   std::vector<double> parameters{1.0, -2.0};
   double m[2] = {};
@@ -145,7 +145,7 @@ TEST_CASE("Adam follows the published recursion", "[core][optimizers]") {
   CHECK(x[0] == Approx(1.71).epsilon(1e-14));
 }
 
-TEST_CASE("Adam at a given rate is Adam with that learning rate", "[core][optimizers]") {
+TEST_CASE("Adam at a given rate is Adam with that learning rate", "[solvers][optimizers]") {
   gavel::adam<double> fixed(2, {.learning_rate = 0.03, .weight_decay = 0.1});
   gavel::adam<double> driven(2, {.learning_rate = 9.0, .weight_decay = 0.1});
   std::vector<double> a{1.0, -2.0};
@@ -158,17 +158,17 @@ TEST_CASE("Adam at a given rate is Adam with that learning rate", "[core][optimi
   }
 }
 
-TEST_CASE("The optimisers reach the minimum of a quadratic under a schedule", "[core][optimizers]") {
-  CHECK(largest(minimise_quadratic<double>(gavel::sgd<double>(3), 300, 0.3)) < 1e-9);
-  CHECK(largest(minimise_quadratic<double>(gavel::sgd<double>(3, {.momentum = 0.9}), 600, 0.05)) < 1e-9);
-  CHECK(largest(minimise_quadratic<double>(gavel::sgd<double>(3, {.momentum = 0.9, .nesterov = true}), 600, 0.05)) < 1e-9);
-  CHECK(largest(minimise_quadratic<float>(gavel::sgd<float>(3, {.momentum = 0.5}), 300, 0.1)) < 1e-5);
-  CHECK(largest(minimise_quadratic<double>(gavel::adam<double>(3), 2000, 0.05)) < 1e-6);
-  CHECK(largest(minimise_quadratic<float>(gavel::adam<float>(3), 2000, 0.05)) < 1e-5);
-  CHECK(largest(minimise_quadratic<double>(sign_descent{}, 2000, 0.05)) < 1e-3);
+TEST_CASE("The optimisers reach the minimum of a quadratic under a schedule", "[solvers][optimizers]") {
+  CHECK(largest(minimize_quadratic<double>(gavel::sgd<double>(3), 300, 0.3)) < 1e-9);
+  CHECK(largest(minimize_quadratic<double>(gavel::sgd<double>(3, {.momentum = 0.9}), 600, 0.05)) < 1e-9);
+  CHECK(largest(minimize_quadratic<double>(gavel::sgd<double>(3, {.momentum = 0.9, .nesterov = true}), 600, 0.05)) < 1e-9);
+  CHECK(largest(minimize_quadratic<float>(gavel::sgd<float>(3, {.momentum = 0.5}), 300, 0.1)) < 1e-5);
+  CHECK(largest(minimize_quadratic<double>(gavel::adam<double>(3), 2000, 0.05)) < 1e-6);
+  CHECK(largest(minimize_quadratic<float>(gavel::adam<float>(3), 2000, 0.05)) < 1e-5);
+  CHECK(largest(minimize_quadratic<double>(sign_descent{}, 2000, 0.05)) < 1e-3);
 }
 
-TEST_CASE("Optimisers are values", "[core][optimizers]") {
+TEST_CASE("Optimisers are values", "[solvers][optimizers]") {
   const auto check = [](auto optimizer) {
     std::vector<double> x{3.0, -1.0, 0.5};
     const std::vector<double> gradient{1.0, -1.0, 2.0};
@@ -192,7 +192,7 @@ TEST_CASE("Optimisers are values", "[core][optimizers]") {
   gavel::adam<double>().step(none, none);
 }
 
-TEST_CASE("Optimisers resume from their stored state", "[core][optimizers]") {
+TEST_CASE("Optimisers resume from their stored state", "[solvers][optimizers]") {
   const auto check = [](const auto& fresh, std::size_t cut) {
     auto whole = fresh;
     std::vector<double> x{3.0, -1.0, 0.5};
@@ -220,18 +220,19 @@ TEST_CASE("Optimisers resume from their stored state", "[core][optimizers]") {
     check(gavel::adam<double>(3, {.weight_decay = 0.1}), cut);
   }
   gavel::sgd<double> plain(3);
-  CHECK(message_of([&] { plain.restore({.velocity = {1.0}}); }) == "gavel::sgd::restore: state.velocity.size() = 1, must be 0");
+  CHECK(message_of([&] { plain.restore({.velocity = {1.0}}); }) ==
+        "gavel::sgd::restore: state.velocity.size() = 1, must equal state().velocity.size() 0");
   gavel::sgd<double> heavy(3, {.momentum = 0.9});
-  CHECK(message_of([&] { heavy.restore({}); }) == "gavel::sgd::restore: state.velocity.size() = 0, must be 3");
+  CHECK(message_of([&] { heavy.restore({}); }) == "gavel::sgd::restore: state.velocity.size() = 0, must equal state().velocity.size() 3");
   gavel::adam<double> adaptive(2);
   CHECK(message_of([&] { adaptive.restore({.mean = {1.0}, .square = {1.0, 1.0}}); }) ==
-        "gavel::adam::restore: state.mean.size() = 1, must be 2");
+        "gavel::adam::restore: state.mean.size() = 1, must equal size 2");
   CHECK(message_of([&] { adaptive.restore({.mean = {1.0, 1.0}, .square = {1.0}}); }) ==
-        "gavel::adam::restore: state.square.size() = 1, must be 2");
+        "gavel::adam::restore: state.square.size() = 1, must equal size 2");
   CHECK(adaptive == gavel::adam<double>(2));
 }
 
-TEST_CASE("Steps allocate nothing", "[core][optimizers]") {
+TEST_CASE("Steps allocate nothing", "[solvers][optimizers]") {
   gavel::sgd<double> heavy(1000, {.momentum = 0.9});
   gavel::adam<double> adaptive(1000);
   std::vector<double> x(1000, 1.0);
@@ -242,10 +243,10 @@ TEST_CASE("Steps allocate nothing", "[core][optimizers]") {
   CHECK(gavel::testing::allocation_count() == before);
 }
 
-TEST_CASE("Optimisers: bad options are named", "[core][optimizers][errors]") {
+TEST_CASE("Optimisers: bad options are named", "[solvers][optimizers][errors]") {
   CHECK(message_of([] { gavel::adam<double>(1, {.learning_rate = -1.0}); }) == "gavel::adam: learning_rate = -1, must be finite and >= 0");
   CHECK(message_of([] { gavel::adam<double>(1, {.learning_rate = not_a_number}); }) ==
-        "gavel::adam: learning_rate = nan, must be finite and >= 0");
+        "domain: gavel::adam: learning_rate = nan, must be finite and >= 0");
   CHECK(message_of([] { gavel::adam<double>(1, {.beta1 = 1.0}); }) == "gavel::adam: beta1 = 1, must be in [0, 1)");
   CHECK(message_of([] { gavel::adam<double>(1, {.beta2 = -0.5}); }) == "gavel::adam: beta2 = -0.5, must be in [0, 1)");
   CHECK(message_of([] { gavel::adam<double>(1, {.epsilon = 0.0}); }) == "gavel::adam: epsilon = 0, must be finite and > 0");
@@ -254,20 +255,26 @@ TEST_CASE("Optimisers: bad options are named", "[core][optimizers][errors]") {
   CHECK(message_of([] { gavel::sgd<double>(1, {.learning_rate = infinite}); }) ==
         "gavel::sgd: learning_rate = inf, must be finite and >= 0");
   CHECK(message_of([] { gavel::sgd<double>(1, {.momentum = 1.0}); }) == "gavel::sgd: momentum = 1, must be in [0, 1)");
-  CHECK(message_of([] { gavel::sgd<double>(1, {.momentum = not_a_number}); }) == "gavel::sgd: momentum = nan, must be in [0, 1)");
+  CHECK(message_of([] { gavel::sgd<double>(1, {.momentum = not_a_number}); }) == "domain: gavel::sgd: momentum = nan, must be in [0, 1)");
   CHECK(message_of([] { gavel::sgd<double>(1, {.nesterov = true}); }) == "gavel::sgd: momentum = 0, must be > 0 for Nesterov's step");
   CHECK(message_of([] { gavel::sgd<double>(1, {.weight_decay = -1.0}); }) == "gavel::sgd: weight_decay = -1, must be finite and >= 0");
 }
 
-TEST_CASE("Optimisers: a step that throws changes nothing", "[core][optimizers][errors]") {
+TEST_CASE("sgd_options and adam_options: defaults", "[solvers][optimizers]") {
+  CHECK(gavel::sgd_options{} == gavel::sgd_options{.learning_rate = 1e-3, .momentum = 0.0, .nesterov = false, .weight_decay = 0.0});
+  CHECK(gavel::adam_options{} ==
+        gavel::adam_options{.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.0});
+}
+
+TEST_CASE("Optimisers: a step that throws changes nothing", "[solvers][optimizers][errors]") {
   const auto check = [](auto optimizer, const std::string& name) {
     const auto before = optimizer;
     std::vector<double> two(2, 1.0);
     const std::vector<double> one(1);
-    CHECK(message_of([&] { optimizer.step(std::span<double>(two).first(1), two); }) == name + ": parameters.size() = 1, must be 2");
-    CHECK(message_of([&] { optimizer.step(two, one); }) == name + ": gradient.size() = 1, must be 2");
+    CHECK(message_of([&] { optimizer.step(std::span<double>(two).first(1), two); }) == name + ": parameters.size() = 1, must equal size 2");
+    CHECK(message_of([&] { optimizer.step(two, one); }) == name + ": gradient.size() = 1, must equal size 2");
     CHECK(message_of([&] { optimizer.step(two, two, -1.0); }) == name + ": rate = -1, must be finite and >= 0");
-    CHECK(message_of([&] { optimizer.step(two, two, not_a_number); }) == name + ": rate = nan, must be finite and >= 0");
+    CHECK(message_of([&] { optimizer.step(two, two, not_a_number); }) == "domain: " + name + ": rate = nan, must be finite and >= 0");
     CHECK(message_of([&] { optimizer.step(two, two, infinite); }) == name + ": rate = inf, must be finite and >= 0");
     CHECK(optimizer == before);
     CHECK(two == std::vector<double>{1.0, 1.0});

@@ -52,7 +52,7 @@ double law_p_value(std::span<const token_id> text, std::size_t vocabulary) {
   std::vector<double> q(vocabulary);
   for (token_id context = 0; context < vocabulary; ++context) {
     bigram_rows{}(std::span<const token_id>(&context, 1), p, q);
-    const gavel::goodness_of_fit fit = gavel::g_test(counts[context], p);
+    const gavel::goodness_of_fit_result fit = gavel::g_test(counts[context], p);
     statistic += fit.statistic;
     freedom += static_cast<double>(fit.degrees_of_freedom);
   }

@@ -66,7 +66,7 @@ class alias_table {
     const auto span = as_span(weights);
     const double sum = detail::checked_weight_sum("gavel::alias_table", "weights", span.data(), span.size());
     const std::size_t n = span.size();
-    if (n > (std::size_t{1} << 32)) invalid_argument("gavel::alias_table", "weights.size()", n, "must be <= 4294967296");
+    check_at_most("gavel::alias_table", "weights.size()", n, std::size_t{1} << 32);
     std::vector<double> heights(n);  // weights scaled to mean 1: what still has to be placed
     for (std::size_t i = 0; i < n; ++i) heights[i] = static_cast<double>(span[i]) / sum * static_cast<double>(n);
     build(heights);
@@ -80,7 +80,7 @@ class alias_table {
   /// @note Draws: one 64-bit or two 32-bit engine outputs, always. O(1), no allocation.
   template <random_bits G>
   [[nodiscard]] std::size_t sample(G& rng) const {
-    if (cells_.empty()) invalid_argument("gavel::alias_table::sample", "size()", std::size_t{0}, "must be >= 1");
+    check_at_least("gavel::alias_table::sample", "size()", size(), 1);
     // The product's upper half is the cell, its lower half a uniform fraction inside the cell: one draw serves both.
     const detail::uint128 product = detail::uint128{detail::bits64(rng)} * cells_.size();
     const std::size_t index = static_cast<std::size_t>(product >> 64);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 
 #include <concepts>
@@ -34,7 +34,7 @@ class fixed_list {
   /// From a view, whose values are copied.
   /// @throws std::invalid_argument if there are more than Capacity values
   constexpr fixed_list(vector_view<const T> values) {
-    if (values.size() > Capacity) invalid_argument("gavel::fixed_list", "size", values.size(), "must be <= capacity", Capacity);
+    check_at_most("gavel::fixed_list", "size", values.size(), "capacity", Capacity);
     for (const T& value : values) values_[size_++] = value;
   }
 

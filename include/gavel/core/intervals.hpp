@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/special_functions.hpp>
 
 #include <cmath>
@@ -24,12 +24,13 @@ struct interval {
 /// @param trials     0 gives [0, 1]: nothing is known
 /// @param confidence in (0, 1), the coverage aimed at
 /// @throws std::invalid_argument if a parameter is out of range
+/// @throws std::domain_error for NaN
 /// @par Source
 /// Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
 [[nodiscard]] inline interval wilson_interval(std::uint64_t successes, std::uint64_t trials, double confidence = 0.95) {
   constexpr const char* name = "gavel::wilson_interval";
-  if (successes > trials) invalid_argument(name, "successes", successes, "must be <= trials", trials);
-  if (!(confidence > 0.0 && confidence < 1.0)) invalid_argument(name, "confidence", confidence, "must be in (0, 1)");
+  check_at_most(name, "successes", successes, "trials", trials);
+  check_unit_interval(name, "confidence", confidence, unit_ends::open);
   if (trials == 0) return {0.0, 1.0};
   const double n = static_cast<double>(trials);
   const double rate = static_cast<double>(successes) / n;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/ordering.hpp>
 #include <gavel/core/views.hpp>
 
@@ -29,9 +29,9 @@ class running_median {
   explicit running_median(vector_view<const double> window)
       : half_(static_cast<std::ptrdiff_t>(window.size() / 2)), nodes_(window.size()), position_(window.size()) {
     constexpr const char* function = "gavel::running_median";
-    if (window.size() % 2 == 0) invalid_argument(function, "window.size()", window.size(), "must be odd");
+    if (window.size() % 2 == 0) refuse(function, "window.size()", window.size(), "must be odd");
     for (std::size_t i = 0; i < window.size(); ++i) {
-      if (std::isnan(window[i])) domain_error_at(function, "window", i, window[i], "must not be NaN");
+      check_not_nan(function, "window", window[i], i);
       nodes_[i] = {window[i], i};
     }
     // Sorted, so both halves are heaps already: away from the median values only grow, or only shrink.
@@ -47,7 +47,7 @@ class running_median {
   /// Replaces the oldest value.
   /// @throws std::domain_error for NaN
   void push(double value) {
-    if (std::isnan(value)) domain_error("gavel::running_median::push", "value", value, "must not be NaN");
+    check_not_nan("gavel::running_median::push", "value", value);
     const std::ptrdiff_t at = position_[oldest_];
     node_at(at).value = value;
     settle(at);
@@ -129,13 +129,11 @@ struct median_filter_options {
 inline void median_filter(vector_view<const double> values, std::span<double> out, const median_filter_options& options = {}) {
   constexpr const char* function = "gavel::median_filter";
   const std::size_t n = values.size();
-  if (n == 0) invalid_argument(function, "values.size()", n, "must be >= 1");
-  if (out.size() != n) invalid_argument(function, "out.size()", out.size(), "must be values.size() =", n);
-  if (options.width % 2 == 0) invalid_argument(function, "width", options.width, "must be odd");
-  if (options.width > n) invalid_argument(function, "width", options.width, "must be <= values.size() =", n);
-  for (std::size_t i = 0; i < n; ++i) {
-    if (std::isnan(values[i])) domain_error_at(function, "values", i, values[i], "must not be NaN");
-  }
+  check_at_least(function, "values.size()", n, 1);
+  check_size(function, "out.size()", out.size(), "values.size()", n);
+  if (options.width % 2 == 0) refuse(function, "width", options.width, "must be odd");
+  check_at_most(function, "width", options.width, "values.size()", n);
+  for (std::size_t i = 0; i < n; ++i) check_not_nan(function, "values", values[i], i);
   const std::size_t half = options.width / 2;  // < n, so one reflection is enough
   const auto after = [&](std::size_t t) { return values[t < n ? t : options.right == edge_padding::reflect ? 2 * (n - 1) - t : n - 1]; };
   std::vector<double> window(options.width);

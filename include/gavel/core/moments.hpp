@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -25,9 +25,9 @@ struct moments {
   double squared_deviations = 0.0;  ///< sum of squared distances to the mean
 
   /// Adds one number.
-  /// @throws std::domain_error if @p value is NaN or infinite (nothing is changed then)
+  /// @throws std::invalid_argument if @p value is infinite, std::domain_error if it is NaN; nothing is changed then
   void add(double value) {
-    if (!std::isfinite(value)) domain_error("gavel::moments::add", "value", value, "must be finite");
+    check_finite("gavel::moments::add", "value", value);
     ++count;
     const double distance = value - center;
     center += distance / static_cast<double>(count);

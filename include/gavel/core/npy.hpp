@@ -2,7 +2,7 @@
 #pragma once
 
 #include <gavel/core/detail/npy_header.hpp>
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/storage.hpp>
 #include <gavel/core/views.hpp>
 
@@ -59,8 +59,8 @@ class npy_view {
   template <class T>
     requires std::floating_point<T>
   void read_row(std::size_t row, std::span<T> out) const {
-    if (row >= rows()) invalid_argument("gavel::npy_view::read_row", "row", row, "must be < rows", rows());
-    if (out.size() != cols()) invalid_argument("gavel::npy_view::read_row", "out.size()", out.size(), "must be cols", cols());
+    check_index("gavel::npy_view::read_row", "row", row, "rows", rows());
+    check_size("gavel::npy_view::read_row", "out.size()", out.size(), "cols", cols());
     for (std::size_t col = 0; col < cols(); ++col) out[col] = static_cast<T>((*this)(row, col));
   }
 

@@ -37,7 +37,7 @@ namespace detail {
 template <std::unsigned_integral Index>
 inline void check_index_type(const char* function, std::size_t n) {
   if (n != 0 && n - 1 > (std::numeric_limits<Index>::max)()) {
-    invalid_argument(function, "n", n, "must be <= 1 + largest index", (std::numeric_limits<Index>::max)());
+    refuse(function, "n", n, "must be <= 1 + largest index", (std::numeric_limits<Index>::max)());
   }
 }
 
@@ -84,7 +84,7 @@ template <random_bits G>
 template <random_bits G, std::unsigned_integral Index>
 inline void sample_without_replacement(G& rng, std::size_t n, std::span<Index> out) {
   constexpr const char* name = "gavel::sample_without_replacement";
-  if (out.size() > n) invalid_argument(name, "out.size()", out.size(), "must be <= population size", n);
+  check_at_most(name, "out.size()", out.size(), "population size", n);
   detail::check_index_type<Index>(name, n);
   if (out.size() <= 64 || out.size() <= n / out.size()) return detail::sample_by_walking_back(rng, n, out);
   std::vector<Index> population(n);
@@ -98,7 +98,7 @@ inline void sample_without_replacement(G& rng, std::size_t n, std::span<Index> o
 /// The same, allocated.
 template <random_bits G>
 [[nodiscard]] inline std::vector<std::size_t> sample_without_replacement(G& rng, std::size_t n, std::size_t k) {
-  if (k > n) invalid_argument("gavel::sample_without_replacement", "k", k, "must be <= population size", n);
+  check_at_most("gavel::sample_without_replacement", "k", k, "population size", n);
   std::vector<std::size_t> result(k);
   sample_without_replacement(rng, n, std::span<std::size_t>(result));
   return result;
@@ -125,7 +125,7 @@ inline void weighted_sample_without_replacement(G& rng, const C& weights, std::s
   std::size_t positive = 0;
   for (const auto weight : span) positive += weight > 0 ? 1 : 0;
   const std::size_t k = out.size();
-  if (k > positive) invalid_argument(name, "out.size()", k, "must be <= number of positive weights", positive);
+  check_at_most(name, "out.size()", k, "number of positive weights", positive);
 
   struct ring {
     double time;

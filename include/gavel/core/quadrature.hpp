@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -28,8 +28,9 @@ struct quadrature_node {
 ///
 /// A rule is three numbers. It is copied freely and owns no memory: ask for single nodes or let it fill yours.
 ///
-/// @par Source Hidetosi Takahasi and Masatake Mori (1974), "Double exponential formulas for numerical integration": the one-sided
-/// substitution for integrands with exponential decay.
+/// @par Source
+/// Hidetosi Takahasi and Masatake Mori (1974), "Double exponential formulas for numerical integration": the one-sided substitution for
+/// integrands with exponential decay.
 class log_axis_rule {
  public:
   static constexpr double first_u = -3.6;
@@ -39,23 +40,24 @@ class log_axis_rule {
 
   /// @param last_u the nodes reach at least t = scale * exp(last_u - exp(-last_u)), about scale * exp(last_u); finite, at most 1e4
   /// @param step   spacing h in u, in [1e-3, 1]
-  /// @param scale  unit of t, > 0 and finite
-  /// @throws std::invalid_argument outside these ranges
+  /// @param scale  unit of t, in (0, 1e300]
+  /// @throws std::invalid_argument outside these ranges, std::domain_error for NaN
   explicit log_axis_rule(double last_u, double step = 0.2, double scale = 1.0) : step_(step), scale_(scale) {
     constexpr const char* function = "gavel::log_axis_rule";
-    if (!(last_u <= 1e4) || !(last_u >= -1e4)) invalid_argument(function, "last_u", last_u, "must be within [-1e4, 1e4]");
-    if (!(step >= 1e-3 && step <= 1.0)) invalid_argument(function, "step", step, "must be within [1e-3, 1]");
-    if (!(scale > 0.0 && scale <= 1e300)) invalid_argument(function, "scale", scale, "must be > 0 and <= 1e300");
+    check_at_least(function, "last_u", last_u, -1e4);
+    check_at_most(function, "last_u", last_u, 1e4);
+    check_at_least(function, "step", step, 1e-3);
+    check_at_most(function, "step", step, 1.0);
+    check_positive(function, "scale", scale);
+    check_at_most(function, "scale", scale, 1e300);
     const double intervals = std::ceil((last_u - first_u) / step - 1e-9);
     size_ = 1 + (intervals > 0.0 ? static_cast<std::size_t>(intervals) : 0);
   }
 
   /// The rule that reaches t = @p t_max (> 0): beyond it the integrand must be negligible.
-  /// @throws std::invalid_argument if `t_max` is not a positive finite number, or for a bad step
+  /// @throws std::invalid_argument if `t_max` is not a positive finite number, or for a bad step; std::domain_error for NaN
   [[nodiscard]] static log_axis_rule up_to(double t_max, double step = 0.2) {
-    if (!(t_max > 0.0) || std::isinf(t_max)) {
-      invalid_argument("gavel::log_axis_rule::up_to", "t_max", t_max, "must be > 0 and finite");
-    }
+    check_positive("gavel::log_axis_rule::up_to", "t_max", t_max);
     return log_axis_rule(std::log(t_max), step);
   }
 
@@ -77,8 +79,8 @@ class log_axis_rule {
   /// @throws std::invalid_argument if one is too short
   void fill(std::span<double> t, std::span<double> weights) const {
     constexpr const char* function = "gavel::log_axis_rule::fill";
-    if (t.size() < size_) invalid_argument(function, "t.size()", t.size(), "must be >= number of nodes", size_);
-    if (weights.size() < size_) invalid_argument(function, "weights.size()", weights.size(), "must be >= number of nodes", size_);
+    check_at_least(function, "t.size()", t.size(), "number of nodes", size_);
+    check_at_least(function, "weights.size()", weights.size(), "number of nodes", size_);
     for (std::size_t m = 0; m < size_; ++m) {
       const quadrature_node node = (*this)[m];
       t[m] = node.t;

@@ -8,6 +8,6 @@
 #include <gavel/core/variates.hpp>     // IWYU pragma: export
 
 /// @file
-/// Everything random: the engine `philox4x32`, the concept `random_bits`, uniform numbers, continuous laws, categorical draws,
+/// Everything random: the engine `philox4x32`, the concept `random_bits`, uniform numbers, continuous distributions, categorical draws,
 /// permutations and samples without replacement. The generator is always the first argument of these primitives and never stored, and every
 /// function documents how many engine outputs it takes: a seed gives the same draws with every standard library.

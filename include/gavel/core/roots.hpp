@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -21,12 +21,14 @@ enum class root_status {
   iteration_limit  ///< stopped early; `x` is the best point so far and lies in [low, high]
 };
 
+/// When a root search stops.
 struct root_options {
   double x_tolerance = 0.0;          ///< absolute width of the bracket to stop at; 0: as narrow as doubles allow
   double value_tolerance = 0.0;      ///< stop as soon as |f(x)| <= this; 0: only at an exact zero
   std::size_t max_iterations = 200;  ///< evaluations of f after the two ends
 };
 
+/// What a root search found.
 struct root_result {
   double x = 0.0;      ///< the end of the final bracket with the smaller |f|
   double value = 0.0;  ///< f(x)
@@ -39,9 +41,9 @@ struct root_result {
 namespace detail {
 
 inline void check_bracket(const char* function, double low, double high) {
-  if (!std::isfinite(low)) invalid_argument(function, "low", low, "must be finite");
-  if (!std::isfinite(high)) invalid_argument(function, "high", high, "must be finite");
-  if (!(low <= high)) invalid_argument(function, "low", low, "must be <= high =", high);
+  check_finite(function, "low", low);
+  check_finite(function, "high", high);
+  check_at_most(function, "low", low, "high", high);
 }
 
 // The bracket as two points, `best` being the one with the smaller |f|.
@@ -94,7 +96,7 @@ root_result solve_in_bracket(F& f, double low, double high, const root_options& 
 /// @param f    continuous or at least of one sign on each side of the root; called with doubles in [low, high]
 /// @param low,high finite, low <= high
 /// @return the root with a status; `not_bracketed` if f(low) and f(high) have the same sign
-/// @throws std::invalid_argument for an unordered or non-finite bracket
+/// @throws std::invalid_argument for an unordered or infinite bracket, std::domain_error for NaN
 /// @note 2 + `iterations` evaluations, at most about 60 for a bracket of one binade; no allocation.
 template <class F>
 [[nodiscard]] root_result bisect(F&& f, double low, double high, const root_options& options = {}) {
@@ -105,8 +107,9 @@ template <class F>
 
 /// Finds a root of a smooth function in about ten evaluations: inverse interpolation while it converges, halving when it does not.
 /// Arguments, result and errors as for `bisect`.
-/// @par Source Tirupathi R. Chandrupatla (1997), Advances in Engineering Software 28(3), 145-149: Brent's idea with a simpler test of
-/// when inverse quadratic interpolation can be trusted.
+/// @par Source
+/// Tirupathi R. Chandrupatla (1997), Advances in Engineering Software 28(3), 145-149: Brent's idea with a simpler test of when inverse
+/// quadratic interpolation can be trusted.
 template <class F>
 [[nodiscard]] root_result brent(F&& f, double low, double high, const root_options& options = {}) {
   detail::check_bracket("gavel::brent", low, high);
@@ -143,28 +146,31 @@ template <class F>
   return detail::solve_in_bracket(f, low, high, options, step);
 }
 
+/// What became of the knots of a `monotone_inverse_table`.
+enum class monotone_inverse_table_status {
+  ready,         ///< the table answers
+  not_positive,  ///< some x or y is not a positive finite number: the table is empty
+  not_monotone   ///< y does not run in one direction, or takes fewer than two distinct values: the table is empty
+};
+
 /// Inverts one monotone function for many arguments: y = f(x) is tabulated once, then each x = f^{-1}(y) costs a search among the knots
 /// and one cubic. Both axes are logarithmic, so x and y may span many orders of magnitude; the interpolant is monotone, hence so is the
 /// inverse, and it reproduces the knots.
 /// @note Keeps its memory between calls of `tabulate` and `assign`: no allocation once it has seen its largest table.
-/// @par Source Fred N. Fritsch and Judy Butland (1984), SIAM J. Sci. Stat. Comput. 5(2): slopes that keep a cubic monotone.
+/// @par Source
+/// Fred N. Fritsch and Judy Butland (1984), SIAM J. Sci. Stat. Comput. 5(2): slopes that keep a cubic monotone.
 class monotone_inverse_table {
  public:
-  enum class status {
-    ready,         ///< the table answers
-    not_positive,  ///< some x or y is not a positive finite number: the table is empty
-    not_monotone   ///< y does not run in one direction, or takes fewer than two distinct values: the table is empty
-  };
-
   /// Tabulates f at @p n_knots log-spaced points from @p x_low to @p x_high.
   /// @param f positive and monotone (either direction) on [x_low, x_high]; stretches where rounding makes it flat are skipped
-  /// @throws std::invalid_argument unless 0 < x_low < x_high < inf and n_knots >= 2
+  /// @throws std::invalid_argument unless 0 < x_low < x_high < inf and n_knots >= 2; std::domain_error for NaN
   template <class F>
-  status tabulate(F&& f, double x_low, double x_high, std::size_t n_knots) {
+  monotone_inverse_table_status tabulate(F&& f, double x_low, double x_high, std::size_t n_knots) {
     constexpr const char* function = "gavel::monotone_inverse_table::tabulate";
-    if (!(x_low > 0.0)) invalid_argument(function, "x_low", x_low, "must be > 0");
-    if (!(x_high > x_low) || std::isinf(x_high)) invalid_argument(function, "x_high", x_high, "must be finite and > x_low =", x_low);
-    if (n_knots < 2) invalid_argument(function, "n_knots", n_knots, "must be >= 2");
+    check_positive(function, "x_low", x_low);
+    check_finite(function, "x_high", x_high);
+    if (x_high <= x_low) refuse(function, "x_high", x_high, "must be > x_low", x_low);
+    check_at_least(function, "n_knots", n_knots, 2);
     log_x_.resize(n_knots);
     log_y_.resize(n_knots);
     const double first = std::log(x_low), width = std::log(x_high) - first;
@@ -178,15 +184,14 @@ class monotone_inverse_table {
   }
 
   /// The same from given knots.
-  /// @param x [k] strictly ascending, > 0  @param y [k] f(x), > 0, monotone
-  /// @throws std::invalid_argument if the sizes differ or are below 2, or x does not ascend
-  status assign(std::span<const double> x, std::span<const double> y) {
+  /// @param x [k] strictly ascending, > 0
+  /// @param y [k] f(x), > 0, monotone
+  /// @throws std::invalid_argument if the sizes differ or are below 2, or x does not ascend; std::domain_error for NaN in x
+  monotone_inverse_table_status assign(std::span<const double> x, std::span<const double> y) {
     constexpr const char* function = "gavel::monotone_inverse_table::assign";
-    if (x.size() < 2) invalid_argument(function, "x.size()", x.size(), "must be >= 2");
-    if (y.size() != x.size()) invalid_argument(function, "y.size()", y.size(), "must equal x.size() =", x.size());
-    for (std::size_t k = 1; k < x.size(); ++k) {
-      if (!(x[k] > x[k - 1])) invalid_argument_at(function, "x", k, x[k], "must be > its predecessor", x[k - 1]);
-    }
+    check_at_least(function, "x.size()", x.size(), 2);
+    check_size(function, "y.size()", y.size(), "x.size()", x.size());
+    check_ascending(function, "x", x);
     log_x_.resize(x.size());
     log_y_.resize(x.size());
     for (std::size_t k = 0; k < x.size(); ++k) {
@@ -224,7 +229,9 @@ class monotone_inverse_table {
   [[nodiscard]] double log_y_high() const noexcept { return log_y_.back(); }
 
  private:
-  status refuse(status why) noexcept {
+  using status = monotone_inverse_table_status;
+
+  status cleared(status why) noexcept {
     log_x_.clear();
     log_y_.clear();
     slope_.clear();
@@ -235,7 +242,7 @@ class monotone_inverse_table {
   status finish() {
     std::size_t n = log_y_.size();
     for (std::size_t k = 0; k < n; ++k) {
-      if (!std::isfinite(log_x_[k]) || !std::isfinite(log_y_[k])) return refuse(status::not_positive);
+      if (!std::isfinite(log_x_[k]) || !std::isfinite(log_y_[k])) return cleared(status::not_positive);
     }
     if (log_y_[n - 1] < log_y_[0]) {
       for (std::size_t k = 0; k < n / 2; ++k) {
@@ -248,13 +255,13 @@ class monotone_inverse_table {
     std::size_t kept = 1;
     for (std::size_t k = 1; k < n; ++k) {
       const double rise = log_y_[k] - log_y_[kept - 1];
-      if (rise < -1e-12 * (1.0 + std::abs(log_y_[k]))) return refuse(status::not_monotone);
+      if (rise < -1e-12 * (1.0 + std::abs(log_y_[k]))) return cleared(status::not_monotone);
       if (rise <= 0.0) continue;
       log_x_[kept] = log_x_[k];
       log_y_[kept] = log_y_[k];
       ++kept;
     }
-    if (kept < 2) return refuse(status::not_monotone);
+    if (kept < 2) return cleared(status::not_monotone);
     log_x_.resize(kept);
     log_y_.resize(kept);
     n = kept;

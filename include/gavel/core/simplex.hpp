@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/check.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/views.hpp>
 
@@ -18,15 +19,16 @@
 
 namespace gavel {
 
-namespace detail {
-
+/// What one pass over a row of weights says about them: a suspicion costs a second look, no suspicion is certain.
 struct weight_scan {
-  double sum = 0.0;      // NaN or infinite if an element is
-  bool suspect = false;  // some sign bit is set: a negative number, a negative NaN or a harmless -0
+  double sum = 0.0;      ///< NaN or infinite if an element is
+  bool suspect = false;  ///< some sign bit is set: a negative number, a negative NaN or a harmless -0
 };
 
-/// One pass over n weights: 16 running sums in double (a fixed order, so a fixed result) and the sign bits of everything seen.
-/// Any NaN or infinity shows in the sum, any negative number in the sign bits: no comparison per element is needed.
+/// Sums n weights and looks for bad ones in the same pass: 16 running sums in double (a fixed order, so a fixed result) and the sign bits of
+/// everything seen. Any NaN or infinity shows in the sum, any negative number in the sign bits: no comparison per element is needed.
+/// @param weights [n], float or double
+/// @note O(n), no allocation. For `check_distribution` of rows that a caller has to sum anyway.
 template <std::floating_point T>
 [[nodiscard]] inline weight_scan scan_weights(const T* weights, std::size_t n) noexcept {
   using integer = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
@@ -54,6 +56,8 @@ template <std::floating_point T>
   }
   return result;
 }
+
+namespace detail {
 
 /// The same from sums of four floats in single precision, whose additions in double follow: a third of the conversions, which are what
 /// the pass above spends its time on. The sum is off by at most 1.3e-7 of itself if all weights are >= 0.
@@ -83,7 +87,8 @@ template <std::floating_point T>
 
 /// Finds and names what is wrong; returns if nothing is (a -0 raised the alarm).
 template <std::floating_point T>
-GAVEL_COLD inline void report_bad_weight(const char* function, const char* parameter, const T* weights, std::size_t n) {
+GAVEL_COLD inline void report_bad_weights(const char* function, const char* parameter, const T* weights, std::size_t n) {
+  check_at_least(function, (std::string(parameter) + ".size()").c_str(), n, 1);
   for (std::size_t i = 0; i < n; ++i) {
     if (!(weights[i] >= T(0) && std::isfinite(weights[i]))) {
       domain_error_at(function, parameter, i, weights[i], "must be finite and >= 0");
@@ -96,22 +101,13 @@ GAVEL_COLD inline void report_bad_weight(const char* function, const char* param
   domain_error(function, (std::string("sum of ") + parameter).c_str(), sum, rule, bound);
 }
 
-[[noreturn]] GAVEL_COLD inline void report_empty(const char* function, const char* parameter) {
-  invalid_argument(function, (std::string(parameter) + ".size()").c_str(), 0, "must be >= 1");
-}
-
-[[noreturn]] GAVEL_COLD inline void report_size(const char* function, const char* parameter, std::size_t size, const char* rule,
-                                                std::size_t expected) {
-  invalid_argument(function, (std::string(parameter) + ".size()").c_str(), size, rule, expected);
-}
-
 /// The sum of unnormalised weights, which must be finite, non-negative and not all zero.
 template <std::floating_point T>
 inline double checked_weight_sum(const char* function, const char* parameter, const T* weights, std::size_t n) {
-  if (n == 0) report_empty(function, parameter);
   const weight_scan scan = scan_weights(weights, n);
-  if (scan.suspect || !std::isfinite(scan.sum)) report_bad_weight(function, parameter, weights, n);
-  if (!(scan.sum > 0.0 && std::isfinite(scan.sum))) report_bad_sum(function, parameter, scan.sum, "must be finite and > 0");
+  const bool usable = scan.sum > 0.0 && std::isfinite(scan.sum);
+  if (scan.suspect || !usable) report_bad_weights(function, parameter, weights, n);
+  if (!usable) report_bad_sum(function, parameter, scan.sum, "must be finite and > 0");
   return scan.sum;
 }
 
@@ -129,16 +125,15 @@ inline double checked_weight_sum(const char* function, const char* parameter, co
 ///       something looks wrong.
 template <std::floating_point T>
 inline void check_distribution(const char* function, const char* parameter, std::span<const T> probs, double tolerance = 1e-6) {
-  if (probs.empty()) detail::report_empty(function, parameter);
   if constexpr (std::same_as<T, float>) {
-    const detail::weight_scan rough = detail::scan_weights_roughly(probs.data(), probs.size());
+    const weight_scan rough = detail::scan_weights_roughly(probs.data(), probs.size());
     // Only what is beyond doubt is accepted here: the outcome is that of the exact pass.
-    if (!rough.suspect && std::fabs(rough.sum - 1.0) <= tolerance - 1.4e-7) return;
+    if (!rough.suspect && !probs.empty() && std::fabs(rough.sum - 1.0) <= tolerance - 1.4e-7) return;
   }
-  const detail::weight_scan scan = detail::scan_weights(probs.data(), probs.size());
-  const bool sums_to_one = std::fabs(scan.sum - 1.0) <= tolerance;
+  const weight_scan scan = scan_weights(probs.data(), probs.size());
+  const bool sums_to_one = !probs.empty() && std::fabs(scan.sum - 1.0) <= tolerance;
   if (sums_to_one && !scan.suspect) return;
-  detail::report_bad_weight(function, parameter, probs.data(), probs.size());
+  detail::report_bad_weights(function, parameter, probs.data(), probs.size());
   if (!sums_to_one) detail::report_bad_sum(function, parameter, scan.sum, "must be 1 within", tolerance);
 }
 
@@ -167,9 +162,7 @@ namespace detail {
 
 template <dense_vector P, dense_vector Q>
 inline void check_pair(const char* function, const P& p, const Q& q) {
-  const std::size_t size = static_cast<std::size_t>(p.size());
-  const std::size_t other = static_cast<std::size_t>(q.size());
-  if (other != size) report_size(function, "q", other, "must equal p.size()", size);
+  check_size(function, "q.size()", as_span(q).size(), "p.size()", as_span(p).size());
   check_distribution(function, "p", p);
   check_distribution(function, "q", q);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 /// @file
 /// The few special functions behind random variates, intervals and p-values: normal cumulative distribution and quantile, log-gamma, the
-/// regularised incomplete gamma functions. Pure functions: safe in any number of threads (`std::lgamma` is not).
+/// regularized incomplete gamma functions. Pure functions: safe in any number of threads (`std::lgamma` is not).
 
 namespace gavel {
 
@@ -85,20 +85,20 @@ template <std::size_t N>
 
 /// The standard normal quantile: the x with `normal_cdf(x) == p`, to about 16 digits.
 /// @param p in [0, 1]; 0 gives -infinity and 1 infinity
-/// @throws std::domain_error if @p p is not in [0, 1]
+/// @throws std::invalid_argument if @p p is outside [0, 1], std::domain_error if it is NaN
 /// @par Source
 /// Wichura, "Algorithm AS 241: the percentage points of the normal distribution" (1988), PPND16.
 [[nodiscard]] inline double normal_quantile(double p) {
-  if (!(p >= 0.0 && p <= 1.0)) domain_error("gavel::normal_quantile", "p", p, "must be in [0, 1]");
+  check_unit_interval("gavel::normal_quantile", "p", p);
   if (p == 0.0) return -std::numeric_limits<double>::infinity();
   if (p == 1.0) return std::numeric_limits<double>::infinity();
   return detail::normal_quantile_inside(p);
 }
 
 /// log Gamma(x) for x > 0, absolute error below 1e-14 for x <= 10 and relative error of a few units in the last place above.
-/// @throws std::domain_error if @p x is not finite and positive
+/// @throws std::invalid_argument if @p x is not finite and positive, std::domain_error if it is NaN
 [[nodiscard]] inline double log_gamma(double x) {
-  if (!(x > 0.0 && x <= (std::numeric_limits<double>::max)())) domain_error("gavel::log_gamma", "x", x, "must be finite and > 0");
+  check_positive("gavel::log_gamma", "x", x);
   double factor = 1.0;  // Gamma(x) = Gamma(x + n) / (x (x + 1) ... (x + n - 1))
   while (x < 10.0) {
     factor *= x;
@@ -124,10 +124,10 @@ struct incomplete_gamma {
 };
 
 /// Both tails; the smaller one is computed, the other is its complement. O(sqrt(a)) steps near x = a, a few elsewhere.
-[[nodiscard]] inline incomplete_gamma regularised_gamma(const char* function, double a, double x) {
+[[nodiscard]] inline incomplete_gamma regularized_gamma(const char* function, double a, double x) {
   constexpr double largest = (std::numeric_limits<double>::max)();
-  if (!(a > 0.0 && a <= largest)) domain_error(function, "a", a, "must be finite and > 0");
-  if (!(x >= 0.0)) domain_error(function, "x", x, "must be >= 0");
+  check_positive(function, "a", a);
+  check_at_least(function, "x", x, 0.0);
   if (x == 0.0) return {0.0, 1.0};
   if (x > largest) return {1.0, 0.0};
   constexpr double epsilon = std::numeric_limits<double>::epsilon();
@@ -166,18 +166,18 @@ struct incomplete_gamma {
 
 }  // namespace detail
 
-/// Regularised lower incomplete gamma function P(a, x): the probability that a gamma variable of shape @p a is at most @p x.
+/// Regularized lower incomplete gamma function P(a, x): the probability that a gamma variable of shape @p a is at most @p x.
 /// @param a finite, > 0
 /// @param x >= 0, infinity allowed
-/// @throws std::domain_error if a parameter is outside its domain or NaN
-[[nodiscard]] inline double regularised_gamma_p(double a, double x) {
-  return detail::regularised_gamma("gavel::regularised_gamma_p", a, x).lower;
+/// @throws std::invalid_argument if a parameter is outside its domain, std::domain_error for NaN
+[[nodiscard]] inline double regularized_gamma_p(double a, double x) {
+  return detail::regularized_gamma("gavel::regularized_gamma_p", a, x).lower;
 }
 
 /// Its complement Q(a, x) = 1 - P(a, x), accurate where it is small.
-/// @throws std::domain_error if a parameter is outside its domain or NaN
-[[nodiscard]] inline double regularised_gamma_q(double a, double x) {
-  return detail::regularised_gamma("gavel::regularised_gamma_q", a, x).upper;
+/// @throws std::invalid_argument if a parameter is outside its domain, std::domain_error for NaN
+[[nodiscard]] inline double regularized_gamma_q(double a, double x) {
+  return detail::regularized_gamma("gavel::regularized_gamma_q", a, x).upper;
 }
 
 }  // namespace gavel

@@ -12,12 +12,12 @@
 #include <span>
 
 /// @file
-/// Lean a distribution towards a reward without leaving it too far: q_i proportional to p_i exp(r_i / beta), the best law at a given price
+/// Lean a distribution towards a reward without leaving it too far: q_i proportional to p_i exp(r_i / beta), the best distribution at a given price
 /// of divergence, and the search for the price at which a KL budget is used up.
 
 namespace gavel {
 
-/// What a tilted law is like.
+/// What a tilted distribution is like.
 struct tilt_result {
   double kl = 0.0;               ///< KL(q || p), nats
   double expected_reward = 0.0;  ///< sum_i q_i r_i, reward units
@@ -25,24 +25,26 @@ struct tilt_result {
 };
 
 /// How the search for a budget ended.
-enum class tilt_status {
+enum class tilt_to_budget_status {
   converged,       ///< the budget is used up: kl <= budget, and no more than the tolerance below it
   not_binding,     ///< even the largest rewards alone cost no more than the budget: q is p restricted to them, beta = 0
   iteration_limit  ///< `kl` is farther from the budget, on either side
 };
 
-struct budget_tilt_options {
+/// When `tilt_to_budget` stops.
+struct tilt_to_budget_options {
   double relative_tolerance = 1e-10;  ///< the part of the budget that may be left over, in (0, 1); never less than 2e-14 nats
   std::size_t max_iterations = 200;   ///< evaluations of the divergence inside the bracket, >= 1
 };
 
-struct budget_tilt_result {
+/// What `tilt_to_budget` found.
+struct tilt_to_budget_result {
   double beta = 0.0;             ///< the multiplier of the budget, reward units per nat; infinity for a budget of 0
   double kl = 0.0;               ///< KL(q || p), nats
   double expected_reward = 0.0;  ///< E_q[r]
-  double upper_bound = 0.0;      ///< no law within the budget has a larger expected reward: beta budget + beta log E_p exp(r / beta)
+  double upper_bound = 0.0;  ///< no distribution within the budget has a larger expected reward: beta budget + beta log E_p exp(r / beta)
   std::size_t iterations = 0;
-  tilt_status status = tilt_status::converged;
+  tilt_to_budget_status status = tilt_to_budget_status::converged;
 };
 
 namespace detail {
@@ -52,19 +54,19 @@ template <class P, class R>
 class tilt_problem {
  public:
   tilt_problem(const char* function, const P& p, const R& rewards, std::span<double> out) : p_(as_span(p)), reward_(as_span(rewards)) {
-    if (reward_.size() != p_.size()) report_size(function, "reward", reward_.size(), "must equal p.size()", p_.size());
-    if (out.size() != p_.size()) report_size(function, "out", out.size(), "must equal p.size()", p_.size());
+    check_size(function, "reward.size()", reward_.size(), "p.size()", p_.size());
+    check_size(function, "out.size()", out.size(), "p.size()", p_.size());
     check_distribution(function, "p", p);
     bool first = true;
     for (std::size_t i = 0; i < p_.size(); ++i) {
-      if (!std::isfinite(reward_[i])) domain_error_at(function, "reward", i, reward_[i], "must be finite");
+      check_finite(function, "reward", reward(i), i);
       mass_ += prob(i);
       if (prob(i) <= 0.0) continue;
       if (first || reward(i) > best_) best_ = reward(i);
       if (first || reward(i) < worst_) worst_ = reward(i);
       first = false;
     }
-    if (!std::isfinite(range())) domain_error(function, "max(reward) - min(reward)", range(), "must be finite");
+    check_finite(function, "max(reward) - min(reward)", range());
     for (std::size_t i = 0; i < p_.size(); ++i) best_mass_ += reward(i) == best_ ? prob(i) : 0.0;
   }
 
@@ -73,7 +75,7 @@ class tilt_problem {
   [[nodiscard]] double reward(std::size_t i) const { return static_cast<double>(reward_[i]); }
   [[nodiscard]] double best() const { return best_; }
   [[nodiscard]] double range() const { return best_ - worst_; }
-  /// KL of the law that keeps the best rewards only: no tilt costs more.
+  /// KL of the distribution that keeps the best rewards only: no tilt costs more.
   [[nodiscard]] double largest_kl() const { return -std::log((std::fmin)(best_mass_ / mass_, 1.0)); }
   [[nodiscard]] double weight(std::size_t i, double slope) const {
     return prob(i) <= 0.0 ? 0.0 : prob(i) * std::exp(slope * (reward(i) - best_));
@@ -117,19 +119,19 @@ class tilt_problem {
 
 }  // namespace detail
 
-/// The law closest to @p p for the reward it earns: q_i = p_i exp(r_i / beta) / Z maximises E_q[r] - beta KL(q || p).
+/// The distribution closest to @p p for the reward it earns: q_i = p_i exp(r_i / beta) / Z maximises E_q[r] - beta KL(q || p).
 /// @param p      `[n]` distribution, float or double
 /// @param reward `[n]` finite
 /// @param beta   price of a nat in reward units, > 0; infinity gives p
 /// @param out    `[n]` receives q; may be @p p itself
-/// @throws std::invalid_argument if sizes differ or are 0, or beta is not > 0; std::domain_error if p is not a distribution or a reward is
-///         not finite
+/// @throws std::invalid_argument if sizes differ or are 0, a reward or the range of the rewards is infinite, or beta is not > 0
+/// @throws std::domain_error for NaN or if p is not a distribution
 /// @note O(n), no allocation. No overflow for any reward: exponents are taken relative to the largest one.
 template <dense_vector P, dense_vector R>
   requires std::floating_point<scalar_of<P>> && std::floating_point<scalar_of<R>>
 inline tilt_result tilt(const P& p, const R& reward, double beta, std::span<double> out) {
   const detail::tilt_problem<P, R> problem("gavel::tilt", p, reward, out);
-  if (!(beta > 0.0)) invalid_argument("gavel::tilt", "beta", beta, "must be > 0");
+  if (!(beta > 0.0)) refuse("gavel::tilt", "beta", beta, "must be > 0");
   const double slope = (std::fmin)(1.0 / beta, (std::numeric_limits<double>::max)());
   const auto sums = problem.at(slope);
   const double expected_reward = problem.best() - sums.shortfall;
@@ -145,8 +147,8 @@ inline tilt_result tilt(const P& p, const R& reward, double beta, std::span<doub
 /// @param reward `[n]` finite
 /// @param budget nats, >= 0; 0 gives p
 /// @param out    `[n]` receives q; may be @p p itself
-/// @throws std::invalid_argument if sizes differ or are 0, or the budget or an option is out of range; std::domain_error if p is not a
-///         distribution or a reward is not finite
+/// @throws std::invalid_argument if sizes differ or are 0, or a reward, their range, the budget or an option is out of range
+/// @throws std::domain_error for NaN or if p is not a distribution
 /// @note O(n) per iteration, typically 10 to 30 of them; no allocation. Rounding hides divergences below about
 ///       1e-15, so budgets near that size are met approximately.
 /// @par Source
@@ -154,24 +156,22 @@ inline tilt_result tilt(const P& p, const R& reward, double beta, std::span<doub
 /// (2013), corollary 3 for the Kullback-Leibler divergence.
 template <dense_vector P, dense_vector R>
   requires std::floating_point<scalar_of<P>> && std::floating_point<scalar_of<R>>
-inline budget_tilt_result tilt_to_budget(const P& p, const R& reward, double budget, std::span<double> out,
-                                         const budget_tilt_options& options = {}) {
+inline tilt_to_budget_result tilt_to_budget(const P& p, const R& reward, double budget, std::span<double> out,
+                                            const tilt_to_budget_options& options = {}) {
   constexpr const char* name = "gavel::tilt_to_budget";
   const detail::tilt_problem<P, R> problem(name, p, reward, out);
-  if (!(budget >= 0.0)) invalid_argument(name, "budget", budget, "must be >= 0");
-  if (!(options.relative_tolerance > 0.0 && options.relative_tolerance < 1.0)) {
-    invalid_argument(name, "options.relative_tolerance", options.relative_tolerance, "must be in (0, 1)");
-  }
-  if (options.max_iterations == 0) invalid_argument(name, "options.max_iterations", std::size_t{0}, "must be >= 1");
+  check_at_least(name, "budget", budget, 0.0);
+  check_unit_interval(name, "options.relative_tolerance", options.relative_tolerance, unit_ends::open);
+  check_at_least(name, "options.max_iterations", options.max_iterations, 1);
   if (budget >= problem.largest_kl()) {
     const double kl = problem.largest_kl();
     problem.write_best(out);
-    return {0.0, kl, problem.best(), problem.best(), 0, tilt_status::not_binding};
+    return {0.0, kl, problem.best(), problem.best(), 0, tilt_to_budget_status::not_binding};
   }
   if (budget == 0.0) {
     const double expected_reward = problem.best() - problem.at(0.0).shortfall;
     problem.write(0.0, out);
-    return {infinity, 0.0, expected_reward, expected_reward, 0, tilt_status::converged};
+    return {infinity, 0.0, expected_reward, expected_reward, 0, tilt_to_budget_status::converged};
   }
   // In units of 1/range: exp(-slope) weighs the worst against the best. Doubling ends at the latest when all but the best underflow.
   double high = (std::fmin)(1.0 / problem.range(), (std::numeric_limits<double>::max)() / 4.0);
@@ -188,7 +188,7 @@ inline budget_tilt_result tilt_to_budget(const P& p, const R& reward, double bud
           problem.best() - sums.shortfall,
           problem.best() + beta * (budget + std::log(sums.partition)),
           root.iterations,
-          root.status == root_status::iteration_limit ? tilt_status::iteration_limit : tilt_status::converged};
+          root.status == root_status::iteration_limit ? tilt_to_budget_status::iteration_limit : tilt_to_budget_status::converged};
 }
 
 }  // namespace gavel

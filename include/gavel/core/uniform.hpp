@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -81,7 +81,7 @@ template <random_bits G>
 /// Lemire, "Fast random integer generation in an interval" (2019), arXiv:1805.10941, algorithm 5.
 template <random_bits G>
 [[nodiscard]] constexpr std::uint64_t uniform_index(G& rng, std::uint64_t n) {
-  if (n == 0) invalid_argument("gavel::uniform_index", "n", n, "must be >= 1");
+  check_at_least("gavel::uniform_index", "n", n, 1);
   constexpr std::uint64_t two_to_32 = std::uint64_t{1} << 32;
   if (n <= two_to_32) {
     std::uint64_t product = std::uint64_t{detail::bits32(rng)} * n;
@@ -101,11 +101,11 @@ template <random_bits G>
 
 /// True with probability @p p.
 /// @param p in [0, 1]; 0 is never true, 1 always
-/// @throws std::domain_error if @p p is not in [0, 1]
+/// @throws std::invalid_argument if @p p is outside [0, 1], std::domain_error if it is NaN
 /// @note Draws: one uniform, whatever @p p is.
 template <random_bits G>
 [[nodiscard]] constexpr bool bernoulli(G& rng, double p) {
-  if (!(p >= 0.0 && p <= 1.0)) domain_error("gavel::bernoulli", "p", p, "must be in [0, 1]");
+  check_unit_interval("gavel::bernoulli", "p", p);
   return uniform(rng) < p;
 }
 

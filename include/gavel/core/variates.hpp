@@ -8,7 +8,7 @@
 #include <limits>
 
 /// @file
-/// Continuous laws: exponential, normal, gamma, beta, Gumbel. All but gamma and beta are quantile transforms, so they take exactly one
+/// Continuous distributions: exponential, normal, gamma, beta, Gumbel. All but gamma and beta are quantile transforms, so they take exactly one
 /// uniform each and are monotone in it. Their values pass through `std::log` and friends: the same seed gives the same draws, equal to a
 /// few units in the last place between mathematical libraries.
 
@@ -63,33 +63,29 @@ template <random_bits G>
   return (std::fmax)(log_value, -(std::numeric_limits<double>::max)());
 }
 
-inline void check_shape(const char* function, const char* parameter, double shape) {
-  if (!(shape > 0.0 && shape <= (std::numeric_limits<double>::max)())) domain_error(function, parameter, shape, "must be finite and > 0");
-}
-
 }  // namespace detail
 
 /// A gamma number with the given shape and scale 1 (mean = variance = shape); multiply by a scale.
 /// @param shape finite, > 0, any size; below about 0.05 the result may be too small for a double and is then 0
-/// @throws std::domain_error if @p shape is not finite and positive
+/// @throws std::invalid_argument if @p shape is not finite and positive, std::domain_error if it is NaN
 /// @note Draws: pairs of uniforms, one pair per attempt, in expectation fewer than 1.06 pairs; one more uniform if `shape < 1`.
 /// @par Source
 /// Marsaglia, Tsang, "A simple method for generating gamma variables" (2000), sections 2 and 6.
 template <random_bits G>
 [[nodiscard]] inline double gamma(G& rng, double shape) {
-  detail::check_shape("gavel::gamma", "shape", shape);
+  check_positive("gavel::gamma", "shape", shape);
   if (shape >= 1.0) return detail::gamma_from_one(rng, shape);
   return std::exp(detail::log_gamma_variate(rng, shape));
 }
 
 /// A beta number in [0, 1] with density proportional to x^(a-1) (1-x)^(b-1): the posterior of a success rate.
 /// @param a,b finite, > 0, any size; very small ones give exact zeros and ones, never NaN
-/// @throws std::domain_error if a parameter is not finite and positive
+/// @throws std::invalid_argument if a parameter is not finite and positive, std::domain_error if it is NaN
 /// @note Draws: those of `gamma(rng, a)`, then those of `gamma(rng, b)`.
 template <random_bits G>
 [[nodiscard]] inline double beta(G& rng, double a, double b) {
-  detail::check_shape("gavel::beta", "a", a);
-  detail::check_shape("gavel::beta", "b", b);
+  check_positive("gavel::beta", "a", a);
+  check_positive("gavel::beta", "b", b);
   const double log_x = detail::log_gamma_variate(rng, a);
   const double log_y = detail::log_gamma_variate(rng, b);
   // x / (x + y), from the logarithms because both may be too small for a double

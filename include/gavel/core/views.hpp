@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -96,7 +96,7 @@ class matrix_view {
   /// @throws std::invalid_argument if `row_stride < cols` while there is more than one row
   constexpr matrix_view(T* data, std::size_t rows, std::size_t cols, std::size_t row_stride)
       : data_(data), rows_(rows), cols_(cols), row_stride_(row_stride) {
-    if (rows > 1 && row_stride < cols) invalid_argument("gavel::matrix_view", "row_stride", row_stride, "must be >= cols", cols);
+    if (rows > 1) check_at_least("gavel::matrix_view", "row_stride", row_stride, "cols", cols);
   }
   constexpr matrix_view(T* data, std::size_t rows, std::size_t cols) noexcept : data_(data), rows_(rows), cols_(cols), row_stride_(cols) {}
 
@@ -107,7 +107,7 @@ class matrix_view {
   constexpr matrix_view(C&& values, std::size_t cols)
       : data_(values.data()), rows_(cols == 0 ? 0 : static_cast<std::size_t>(values.size()) / cols), cols_(cols), row_stride_(cols) {
     if (rows_ * cols_ != static_cast<std::size_t>(values.size())) {
-      invalid_argument("gavel::matrix_view", "values.size()", static_cast<std::size_t>(values.size()), "must be a multiple of cols", cols);
+      refuse("gavel::matrix_view", "values.size()", static_cast<std::size_t>(values.size()), "must be a multiple of cols", cols);
     }
   }
 

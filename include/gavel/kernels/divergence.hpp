@@ -117,7 +117,8 @@ template <class P>
   return 0.0 - dispatch<detail::relative_entropy_kernel<false>>(p, p, n);
 }
 
-/// The entropy of an array of probabilities. @param probs [n], finite, >= 0, summing to 1
+/// The entropy of an array of probabilities.
+/// @param probs [n], finite, >= 0, summing to 1
 template <stored_scalar S>
 [[nodiscard]] double entropy(const S* probs, std::size_t n) {
   return entropy(weights_row<S>{probs}, n);
@@ -142,7 +143,8 @@ template <class P, class Q>
   return dispatch<detail::relative_entropy_kernel<true>>(p, q, n);
 }
 
-/// KL of two arrays of probabilities. @param p, q [n], finite, >= 0, summing to 1
+/// KL of two arrays of probabilities.
+/// @param p, q [n], finite, >= 0, summing to 1
 template <stored_scalar P, stored_scalar Q>
 [[nodiscard]] double kl_divergence(const P* p, const Q* q, std::size_t n) {
   return kl_divergence(weights_row<P>{p}, weights_row<Q>{q}, n);

@@ -65,8 +65,9 @@ struct key_list {
 /// @note One read of the row, no allocation, O(size + n * draws). Draws: one uniform for each of the first n tokens of positive weight,
 ///       one more once there are n, and two for each later token that enters the list (about 2 n ln(size / n) in expectation when weights
 ///       come in random order).
-/// @par Source Efraimidis, Spirakis, "Weighted random sampling with a reservoir", IPL 2006, algorithm A-ExpJ; Kool et al., "Stochastic
-///      beams and where to find them", 2019, arXiv 1903.06059, section 2.
+/// @par Source
+/// Efraimidis, Spirakis, "Weighted random sampling with a reservoir", IPL 2006, algorithm A-ExpJ; Kool et al., "Stochastic beams and where
+/// to find them", 2019, arXiv 1903.06059, section 2.
 template <stored_scalar S, random_bits G>
 std::size_t gumbel_top_n(const S* logits, std::size_t size, std::size_t n, std::uint32_t* ids, double* keys, G& rng,
                          double temperature = 1.0, double cutoff = -std::numeric_limits<double>::infinity()) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 
 #include <cmath>
@@ -76,7 +76,7 @@ class lbfgs_history {
       y[i] = next_g[i] - g[i];
       sy += s[i] * y[i], ss += s[i] * s[i], yy += y[i] * y[i];
     }
-    if (!(sy > 1e-14 * std::sqrt(ss) * std::sqrt(yy))) return;  // the slot just written stays free
+    if (!(sy > 1e-14 * std::sqrt(ss) * std::sqrt(yy))) return;  // not entered, though a full ring has lost its oldest step
     newest_ = newest_next();
     if (count_ < capacity_) ++count_;
   }
@@ -303,29 +303,24 @@ class lbfgs_search {
 /// Sizes, finite numbers and options; bounds are checked against each other, not against the start, which is clamped.
 inline void check_lbfgs(vector_view<const double> x0, const lbfgs_options& options) {
   constexpr const char* function = "gavel::lbfgs";
+  constexpr double infinite = std::numeric_limits<double>::infinity();
   const std::size_t n = x0.size();
-  if (n == 0) invalid_argument(function, "x0.size()", n, "must be >= 1");
-  for (std::size_t i = 0; i < n; ++i) {
-    if (!std::isfinite(x0[i])) domain_error_at(function, "x0", i, x0[i], "must be finite");
-  }
-  const auto &lower = options.lower, &upper = options.upper;
-  if (!lower.empty() && lower.size() != n) invalid_argument(function, "lower.size()", lower.size(), "must be 0 or x0.size() =", n);
-  if (!upper.empty() && upper.size() != n) invalid_argument(function, "upper.size()", upper.size(), "must be 0 or x0.size() =", n);
+  check_at_least(function, "x0.size()", n, 1);
+  for (std::size_t i = 0; i < n; ++i) check_finite(function, "x0", x0[i], i);
+  const std::vector<double>&lower = options.lower, &upper = options.upper;
+  if (!lower.empty()) check_size(function, "lower.size()", lower.size(), "x0.size()", n);
+  if (!upper.empty()) check_size(function, "upper.size()", upper.size(), "x0.size()", n);
   for (std::size_t i = 0; i < lower.size(); ++i) {
-    if (std::isnan(lower[i])) domain_error_at(function, "lower", i, lower[i], "must not be NaN");
-    if (lower[i] == std::numeric_limits<double>::infinity()) invalid_argument_at(function, "lower", i, lower[i], "must be < infinity");
+    if (!(lower[i] < infinite)) refuse(function, "lower", lower[i], "must be < infinity", {}, i);
   }
   for (std::size_t i = 0; i < upper.size(); ++i) {
-    if (std::isnan(upper[i])) domain_error_at(function, "upper", i, upper[i], "must not be NaN");
-    if (upper[i] == -std::numeric_limits<double>::infinity()) invalid_argument_at(function, "upper", i, upper[i], "must be > -infinity");
-    if (!lower.empty() && lower[i] > upper[i]) invalid_argument_at(function, "lower", i, lower[i], "must be <= upper =", upper[i]);
+    if (!(upper[i] > -infinite)) refuse(function, "upper", upper[i], "must be > -infinity", {}, i);
+    if (!lower.empty()) check_at_most(function, "lower", lower[i], "upper", upper[i], i);
   }
-  if (!(options.gradient_tolerance >= 0.0)) {
-    invalid_argument(function, "gradient_tolerance", options.gradient_tolerance, "must be >= 0");
-  }
-  if (!(options.value_tolerance >= 0.0)) invalid_argument(function, "value_tolerance", options.value_tolerance, "must be >= 0");
-  if (options.max_step_trials < 1) invalid_argument(function, "max_step_trials", options.max_step_trials, "must be >= 1");
-  if (options.history < 1) invalid_argument(function, "history", options.history, "must be >= 1");
+  check_at_least(function, "gradient_tolerance", options.gradient_tolerance, 0.0);
+  check_at_least(function, "value_tolerance", options.value_tolerance, 0.0);
+  check_at_least(function, "max_step_trials", options.max_step_trials, 1);
+  check_at_least(function, "history", options.history, 1);
 }
 
 }  // namespace detail
@@ -355,13 +350,15 @@ inline void check_lbfgs(vector_view<const double> x0, const lbfgs_options& optio
 ///                           only inside the box. What it throws passes through. Minimise -f to maximise
 /// @param options            the box and when to stop
 /// @return the best point with a status; nothing about f is an exception
-/// @throws std::domain_error for NaN in @p x0 or a bound; std::invalid_argument if n is 0, the size of a bound differs from n, a lower
-///         bound exceeds its upper bound or an option is out of range
+/// @throws std::invalid_argument if n is 0, a start is infinite, the size of a bound differs from n, a lower bound exceeds its upper bound
+///         or an option is out of range
+/// @throws std::domain_error for NaN in @p x0, a bound or an option
 /// @note O(history n) per step beside the evaluations, mostly one per step; memory is allocated once, before the first of them. No draws:
 ///       the same call gives the same bits. Not usable in constant expressions.
-/// @par Source Jorge Nocedal (1980), Mathematics of Computation 35(151), the two loops; Dimitri Bertsekas (1982), SIAM J. Control and
-///             Optimization 20(2), projected steps on a box; Adrian Lewis and Michael Overton (2013), Mathematical Programming 141, the
-///             line search; William Hager and Hongchao Zhang (2005), SIAM J. Optimization 16(1), the test below the rounding of f.
+/// @par Source
+/// Jorge Nocedal (1980), Mathematics of Computation 35(151), the two loops; Dimitri Bertsekas (1982), SIAM J. Control and Optimization
+/// 20(2), projected steps on a box; Adrian Lewis and Michael Overton (2013), Mathematical Programming 141, the line search; William Hager
+/// and Hongchao Zhang (2005), SIAM J. Optimization 16(1), the test below the rounding of f.
 template <class F>
 [[nodiscard]] lbfgs_result lbfgs(vector_view<const double> x0, F&& value_and_gradient, const lbfgs_options& options = {}) {
   detail::check_lbfgs(x0, options);

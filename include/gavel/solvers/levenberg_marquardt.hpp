@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/solvers/cholesky.hpp>
 
@@ -120,16 +120,14 @@ struct quadratic_model {
 template <std::size_t N>
 void check_levenberg_marquardt(const std::array<double, N>& start, std::size_t n_residuals, const levenberg_marquardt_options<N>& options) {
   constexpr const char* function = "gavel::levenberg_marquardt";
-  if (n_residuals == 0) invalid_argument(function, "n_residuals", n_residuals, "must be >= 1");
+  check_at_least(function, "n_residuals", n_residuals, 1);
   for (std::size_t j = 0; j < N; ++j) {
-    if (std::isnan(start[j])) domain_error_at(function, "start", j, start[j], "must not be NaN");
-    if (!(options.lower[j] <= options.upper[j])) {
-      invalid_argument_at(function, "lower", j, options.lower[j], "must be <= upper =", options.upper[j]);
-    }
+    check_not_nan(function, "start", start[j], j);
+    check_at_most(function, "lower", options.lower[j], "upper", options.upper[j], j);
   }
-  if (!(options.huber_delta > 0.0)) invalid_argument(function, "huber_delta", options.huber_delta, "must be > 0");
-  if (!(options.tolerance >= 0.0)) invalid_argument(function, "tolerance", options.tolerance, "must be >= 0");
-  if (!(options.absolute_tolerance >= 0.0)) invalid_argument(function, "absolute_tolerance", options.absolute_tolerance, "must be >= 0");
+  if (!(options.huber_delta > 0.0)) refuse(function, "huber_delta", options.huber_delta, "must be > 0");
+  check_at_least(function, "tolerance", options.tolerance, 0.0);
+  check_at_least(function, "absolute_tolerance", options.absolute_tolerance, 0.0);
 }
 
 }  // namespace detail
@@ -154,8 +152,8 @@ void check_levenberg_marquardt(const std::array<double, N>& start, std::size_t n
 /// @param residuals   `void f(const std::array<double, N>& x, std::span<double> r, std::span<std::array<double, N>> slopes)`: writes the n
 ///                    residuals and, unless that span is empty, dr_i / dx_j
 /// @return the best point with a status; nothing about the fit is an exception
-/// @throws std::domain_error for NaN in @p start; std::invalid_argument for n = 0, a lower bound above its upper one or an option out of
-///         range
+/// @throws std::invalid_argument for n = 0, a lower bound above its upper one or an option out of range
+/// @throws std::domain_error for NaN in @p start, a bound or an option
 /// @note O(n N^2 + N^3) per step beside the evaluations; (N + 1) n numbers, allocated once.
 /// @par Source
 /// Marquardt, "An algorithm for least-squares estimation of nonlinear parameters" (1963). Huber, "Robust estimation of a location

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/ordering.hpp>
 #include <gavel/core/views.hpp>
 
@@ -18,10 +18,10 @@ namespace gavel {
 
 /// How a search ended. Whatever it says, the result is the best point met.
 enum class nelder_mead_status {
-  converged,         ///< the last simplex is as small and as level as asked; not a proof of a minimum (see `restarts`)
-  evaluation_limit,  ///< stopped early
-  unbounded,         ///< the objective is -infinity at `x`
-  no_finite_value    ///< the objective is NaN or infinity wherever it was tried: `x` is the start
+  converged,        ///< the last simplex is as small and as level as asked; not a proof of a minimum (see `restarts`)
+  iteration_limit,  ///< `max_evaluations` are used up
+  unbounded,        ///< the objective is -infinity at `x`
+  no_finite_value   ///< the objective is NaN or infinity wherever it was tried: `x` is the start
 };
 
 /// Where and how long `nelder_mead` looks. Tolerances are relative to values above 1 in size and absolute below; both must be met.
@@ -59,7 +59,7 @@ class simplex_search {
         corners_((n_ + 1) * n_),
         values_(n_ + 1, infinity),
         order_(n_ + 1),
-        centre_(n_),
+        center_(n_),
         reflection_(n_),
         other_(n_) {
     // One variable would shrink by 1 - 1/n = 0, onto a point: it takes the constants of two, which are the classical ones.
@@ -96,7 +96,7 @@ class simplex_search {
   [[nodiscard]] nelder_mead_status status() const noexcept {
     if (best_value() == -infinity) return nelder_mead_status::unbounded;
     if (best_value() == infinity) return nelder_mead_status::no_finite_value;
-    return exhausted_ ? nelder_mead_status::evaluation_limit : nelder_mead_status::converged;
+    return exhausted_ ? nelder_mead_status::iteration_limit : nelder_mead_status::converged;
   }
 
   // Without budget every point is infinitely bad: no move replaces the best corner, and the search ends after the one under way.
@@ -118,11 +118,11 @@ class simplex_search {
 
   // A simplex with edges along the axes at the best point so far.
   void build(double step) {
-    for (std::size_t j = 0; j < n_; ++j) centre_[j] = corner(order_[0])[j];
+    for (std::size_t j = 0; j < n_; ++j) center_[j] = corner(order_[0])[j];
     values_[0] = best_value();
     for (std::size_t i = 0; i <= n_; ++i) {
       double* const x = corner(i);
-      for (std::size_t j = 0; j < n_; ++j) x[j] = centre_[j];
+      for (std::size_t j = 0; j < n_; ++j) x[j] = center_[j];
       if (i > 0) {
         x[i - 1] += step * at_least_one(x[i - 1]);
         values_[i] = evaluate(x);
@@ -146,7 +146,7 @@ class simplex_search {
   // The value at centre + t (centre - worst), whose coordinates go to `x`.
   double probe(double t, std::vector<double>& x) {
     const double* const worst = corner(order_[n_]);
-    for (std::size_t j = 0; j < n_; ++j) x[j] = centre_[j] + t * (centre_[j] - worst[j]);
+    for (std::size_t j = 0; j < n_; ++j) x[j] = center_[j] + t * (center_[j] - worst[j]);
     return evaluate(x.data());
   }
 
@@ -169,7 +169,7 @@ class simplex_search {
     for (std::size_t j = 0; j < n_; ++j) {
       double sum = 0.0;
       for (std::size_t rank = 0; rank < n_; ++rank) sum += corner(order_[rank])[j];
-      centre_[j] = sum / static_cast<double>(n_);
+      center_[j] = sum / static_cast<double>(n_);
     }
     const double worst = values_[order_[n_]];
     const double reflected = probe(1.0, reflection_);
@@ -194,7 +194,7 @@ class simplex_search {
   std::vector<double> corners_;     // [n + 1, n]
   std::vector<double> values_;      // [n + 1]
   std::vector<std::size_t> order_;  // corners, best first
-  std::vector<double> centre_, reflection_, other_;
+  std::vector<double> center_, reflection_, other_;
   double expansion_ = 0.0, contraction_ = 0.0, shrinkage_ = 0.0;
   std::size_t evaluations_ = 0;
   bool exhausted_ = false;
@@ -217,25 +217,21 @@ class simplex_search {
 /// @param start [n], n >= 1, finite: the first corner
 /// @param options tolerances, budget and size of the first simplex
 /// @return the best point met with a status; never worse than the start
-/// @throws std::invalid_argument for an empty start or an option out of range
-/// @throws std::domain_error if a coordinate of the start is not finite
+/// @throws std::invalid_argument for an empty start, an infinite coordinate of it or an option out of range
+/// @throws std::domain_error for NaN
 /// @note O(n^2) per iteration besides one or two evaluations of f (n + 2 where it shrinks); allocates n^2 + O(n) numbers once. No draws.
-/// @par Source Nelder, Mead, The Computer Journal 7(4), 1965, with the acceptance rules of Lagarias, Reeds, Wright, Wright, SIAM Journal on
-///             Optimization 9(1), 1998, and the dimension-dependent constants of Gao, Han, Computational Optimization and Applications
-///             51(1), 2012, eq. 4.1.
+/// @par Source
+/// Nelder, Mead, The Computer Journal 7(4), 1965, with the acceptance rules of Lagarias, Reeds, Wright, Wright, SIAM Journal on Optimization
+/// 9(1), 1998, and the dimension-dependent constants of Gao, Han, Computational Optimization and Applications 51(1), 2012, eq. 4.1.
 template <class F>
 [[nodiscard]] nelder_mead_result nelder_mead(F&& f, vector_view<const double> start, const nelder_mead_options& options = {}) {
   constexpr const char* function = "gavel::nelder_mead";
-  if (start.empty()) invalid_argument(function, "start.size()", start.size(), "must be >= 1");
-  for (std::size_t i = 0; i < start.size(); ++i) {
-    if (!std::isfinite(start[i])) domain_error_at(function, "start", i, start[i], "must be finite");
-  }
-  if (options.max_evaluations == 0) invalid_argument(function, "max_evaluations", options.max_evaluations, "must be >= 1");
-  if (!(options.x_tolerance >= 0.0)) invalid_argument(function, "x_tolerance", options.x_tolerance, "must be >= 0");
-  if (!(options.f_tolerance >= 0.0)) invalid_argument(function, "f_tolerance", options.f_tolerance, "must be >= 0");
-  if (!(options.initial_step > 0.0 && std::isfinite(options.initial_step))) {
-    invalid_argument(function, "initial_step", options.initial_step, "must be finite and > 0");
-  }
+  check_at_least(function, "start.size()", start.size(), 1);
+  for (std::size_t i = 0; i < start.size(); ++i) check_finite(function, "start", start[i], i);
+  check_at_least(function, "max_evaluations", options.max_evaluations, 1);
+  check_at_least(function, "x_tolerance", options.x_tolerance, 0.0);
+  check_at_least(function, "f_tolerance", options.f_tolerance, 0.0);
+  check_positive(function, "initial_step", options.initial_step);
   return detail::simplex_search(start, f, options).run();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/solvers/optimizers.hpp>
 
@@ -51,11 +51,9 @@ class dense_layer {
   dense_layer(std::span<T> parameters, std::size_t outputs, std::size_t inputs)
       : data_(parameters.data()), outputs_(static_cast<index>(outputs)), inputs_(static_cast<index>(inputs)) {
     constexpr const char* function = "gavel::dense_layer";
-    if (outputs == 0) invalid_argument(function, "outputs", outputs, "must be >= 1");
-    if (inputs == 0) invalid_argument(function, "inputs", inputs, "must be >= 1");
-    if (parameters.size() < parameter_count(outputs, inputs)) {
-      invalid_argument(function, "parameters.size()", parameters.size(), "must be >=", parameter_count(outputs, inputs));
-    }
+    check_at_least(function, "outputs", outputs, 1);
+    check_at_least(function, "inputs", inputs, 1);
+    check_at_least(function, "parameters.size()", parameters.size(), parameter_count(outputs, inputs));
   }
 
   [[nodiscard]] mapped<matrix> weights() const noexcept { return {data_, outputs_, inputs_}; }

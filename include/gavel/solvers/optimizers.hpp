@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -11,7 +11,7 @@
 
 /// @file
 /// Gradient optimisers as values over one flat parameter vector: SGD with momentum and Adam(W), the updates of PyTorch. A learning-rate
-/// schedule is not built in; its value of the day is the last argument of `step`:
+/// schedule is not built in; the rate that it gives for the step is the last argument of `step`:
 /// `optimizer.step(parameters, gradient, schedule.rate(t))`.
 
 namespace gavel {
@@ -24,28 +24,13 @@ concept gradient_optimizer =
       optimizer.step(parameters, gradient, rate);
     };
 
-namespace detail {
-
-inline void check_size(const char* function, const char* parameter, std::size_t actual, std::size_t size) {
-  if (actual != size) invalid_argument(function, parameter, actual, "must be", size);
-}
-
-// What every optimiser refuses before it changes anything.
+/// What the `step` of an optimiser of @p size parameters refuses before it changes anything: other sizes, a rate that is not finite and
+/// >= 0. Errors as in check.hpp.
 inline void check_optimizer_step(const char* function, std::size_t parameters, std::size_t gradient, std::size_t size, double rate) {
-  check_size(function, "parameters.size()", parameters, size);
-  check_size(function, "gradient.size()", gradient, size);
-  if (!(rate >= 0.0 && std::isfinite(rate))) invalid_argument(function, "rate", rate, "must be finite and >= 0");
+  check_size(function, "parameters.size()", parameters, "size", size);
+  check_size(function, "gradient.size()", gradient, "size", size);
+  check_not_negative(function, "rate", rate);
 }
-
-inline void check_finite_not_negative(const char* function, const char* parameter, double value) {
-  if (!(value >= 0.0 && std::isfinite(value))) invalid_argument(function, parameter, value, "must be finite and >= 0");
-}
-
-inline void check_averaging_decay(const char* function, const char* parameter, double value) {
-  if (!(value >= 0.0 && value < 1.0)) invalid_argument(function, parameter, value, "must be in [0, 1)");
-}
-
-}  // namespace detail
 
 /// Settings of `sgd`.
 struct sgd_options {
@@ -72,22 +57,21 @@ struct sgd_state {
 ///
 /// The numbers of `torch.optim.SGD` with `dampening=0`: the rate multiplies the velocity and is not inside it, so a schedule acts at once.
 /// @tparam T float or double, the parameters' type; the velocity and all arithmetic are double
-/// @par Source Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013, with the
-///             rate outside the velocity, as PyTorch writes it.
+/// @par Source
+/// Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013, with the rate outside
+/// the velocity, as PyTorch writes it.
 template <std::floating_point T = double>
 class sgd {
  public:
   sgd() = default;
   /// @param size number of parameters
-  /// @throws std::invalid_argument for an option outside its range (NaN included)
+  /// @throws std::invalid_argument for an option outside its range, std::domain_error for NaN
   explicit sgd(std::size_t size, const sgd_options& options = {}) : options_(options), size_(size) {
     constexpr const char* function = "gavel::sgd";
-    detail::check_finite_not_negative(function, "learning_rate", options.learning_rate);
-    detail::check_averaging_decay(function, "momentum", options.momentum);
-    if (options.nesterov && options.momentum == 0.0) {
-      invalid_argument(function, "momentum", options.momentum, "must be > 0 for Nesterov's step");
-    }
-    detail::check_finite_not_negative(function, "weight_decay", options.weight_decay);
+    check_not_negative(function, "learning_rate", options.learning_rate);
+    check_unit_interval(function, "momentum", options.momentum, unit_ends::zero_only);
+    if (options.nesterov && options.momentum == 0.0) refuse(function, "momentum", options.momentum, "must be > 0 for Nesterov's step");
+    check_not_negative(function, "weight_decay", options.weight_decay);
     if (options.momentum > 0.0) state_.velocity.resize(size);
   }
 
@@ -98,10 +82,11 @@ class sgd {
   /// @param parameters [size], moved in place
   /// @param gradient   [size], dloss/dparameters; what is not finite spreads to the parameters
   /// @param rate       step size, finite, >= 0, usually a schedule's value; 0 still feeds the velocity
-  /// @throws std::invalid_argument if a size differs from the one given at construction, or for a rate out of range; nothing changes then
+  /// @throws std::invalid_argument if a size differs from the one given at construction, or for a rate out of range
+  /// @throws std::domain_error for a rate of NaN; nothing changes where a call throws
   /// @note O(size); no allocation.
   void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
-    detail::check_optimizer_step("gavel::sgd::step", parameters.size(), gradient.size(), size_, rate);
+    check_optimizer_step("gavel::sgd::step", parameters.size(), gradient.size(), size_, rate);
     for (std::size_t i = 0; i < size_; ++i) {
       const auto value = static_cast<double>(parameters[i]);
       const double slope = static_cast<double>(gradient[i]) + options_.weight_decay * value;
@@ -123,7 +108,7 @@ class sgd {
   /// Continues from a stored state.
   /// @throws std::invalid_argument if the velocity has another size than this optimiser's; nothing changes then
   void restore(const sgd_state& state) {
-    detail::check_size("gavel::sgd::restore", "state.velocity.size()", state.velocity.size(), state_.velocity.size());
+    check_size("gavel::sgd::restore", "state.velocity.size()", state.velocity.size(), "state().velocity.size()", state_.velocity.size());
     state_ = state;
   }
 
@@ -164,24 +149,23 @@ struct adam_state {
 /// The numbers of `torch.optim.AdamW` (whose default weight decay is 0.01, not 0), and without decay of `torch.optim.Adam` (whose own
 /// `weight_decay` is an L2 penalty on the gradient, which this class does not offer).
 /// @tparam T float or double, the parameters' type; the moments and all arithmetic are double
-/// @par Source Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2014, arXiv 1412.6980, algorithm 1; decoupled weight decay as in
-///             Loshchilov, Hutter, 2017, arXiv 1711.05101.
+/// @par Source
+/// Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2014, arXiv 1412.6980, algorithm 1; decoupled weight decay as in Loshchilov,
+/// Hutter, 2017, arXiv 1711.05101.
 template <std::floating_point T = double>
 class adam {
  public:
   adam() = default;
   /// @param size number of parameters
-  /// @throws std::invalid_argument for an option outside its range (NaN included)
+  /// @throws std::invalid_argument for an option outside its range, std::domain_error for NaN
   explicit adam(std::size_t size, const adam_options& options = {})
       : options_(options), state_{std::vector<double>(size), std::vector<double>(size)} {
     constexpr const char* function = "gavel::adam";
-    detail::check_finite_not_negative(function, "learning_rate", options.learning_rate);
-    detail::check_averaging_decay(function, "beta1", options.beta1);
-    detail::check_averaging_decay(function, "beta2", options.beta2);
-    if (!(options.epsilon > 0.0 && std::isfinite(options.epsilon))) {
-      invalid_argument(function, "epsilon", options.epsilon, "must be finite and > 0");
-    }
-    detail::check_finite_not_negative(function, "weight_decay", options.weight_decay);
+    check_not_negative(function, "learning_rate", options.learning_rate);
+    check_unit_interval(function, "beta1", options.beta1, unit_ends::zero_only);
+    check_unit_interval(function, "beta2", options.beta2, unit_ends::zero_only);
+    check_positive(function, "epsilon", options.epsilon);
+    check_not_negative(function, "weight_decay", options.weight_decay);
   }
 
   /// One step against @p gradient at `options().learning_rate`.
@@ -191,10 +175,11 @@ class adam {
   /// @param parameters [size], moved in place
   /// @param gradient   [size], dloss/dparameters; what is not finite spreads to the parameters
   /// @param rate       step size, finite, >= 0, usually a schedule's value; 0 still feeds the moments
-  /// @throws std::invalid_argument if a size differs from the one given at construction, or for a rate out of range; nothing changes then
+  /// @throws std::invalid_argument if a size differs from the one given at construction, or for a rate out of range
+  /// @throws std::domain_error for a rate of NaN; nothing changes where a call throws
   /// @note O(size); no allocation.
   void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
-    detail::check_optimizer_step("gavel::adam::step", parameters.size(), gradient.size(), state_.mean.size(), rate);
+    check_optimizer_step("gavel::adam::step", parameters.size(), gradient.size(), state_.mean.size(), rate);
     const auto time = static_cast<double>(++state_.steps);
     const double mean_correction = 1.0 - std::pow(options_.beta1, time);
     const double square_correction = 1.0 - std::pow(options_.beta2, time);
@@ -218,8 +203,8 @@ class adam {
   /// @throws std::invalid_argument if a moment has another size than this optimiser's; nothing changes then
   void restore(const adam_state& state) {
     constexpr const char* function = "gavel::adam::restore";
-    detail::check_size(function, "state.mean.size()", state.mean.size(), state_.mean.size());
-    detail::check_size(function, "state.square.size()", state.square.size(), state_.square.size());
+    check_size(function, "state.mean.size()", state.mean.size(), "size", state_.mean.size());
+    check_size(function, "state.square.size()", state.square.size(), "size", state_.square.size());
     state_ = state;
   }
 

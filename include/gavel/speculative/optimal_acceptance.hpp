@@ -140,12 +140,12 @@ class optimal_acceptance_solver {
 
  private:
   static void check_size(const char* function, const char* name, std::size_t size, const char* rule, std::size_t expected) {
-    if (size != expected) gavel::detail::report_size(function, name, size, rule, expected);
+    if (size != expected) gavel::invalid_argument(function, (std::string(name) + ".size()").c_str(), size, rule, expected);
   }
 
   template <class T>
   [[nodiscard]] static double row_sum(const char* function, const char* name, std::span<const T> row) {
-    const gavel::detail::weight_scan scan = gavel::detail::scan_weights(row.data(), row.size());
+    const gavel::weight_scan scan = gavel::scan_weights(row.data(), row.size());
     if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= detail::row_tolerance)) check_distribution(function, name, row);
     return scan.sum;
   }

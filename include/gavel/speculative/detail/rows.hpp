@@ -59,7 +59,7 @@ GAVEL_COLD inline void report_row(const char* function, const char* parameter, s
 template <class T>
 inline void check_row(const char* function, const char* parameter, matrix_view<const T> rows, std::size_t row_index) {
   const std::span<const T> row = rows.row(row_index);
-  const auto scan = gavel::detail::scan_weights(row.data(), row.size());
+  const auto scan = gavel::scan_weights(row.data(), row.size());
   if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= row_tolerance)) [[unlikely]]
     report_row(function, parameter, row_index, row);
 }

@@ -33,8 +33,8 @@ class thinned_selection {
   /// Borrows the rows; both are divided by their sums, so that a sum that is off by rounding does not bias the output.
   void begin(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows = {p, q, n};
-    p_scale_ = 1.0 / gavel::detail::scan_weights(p.data(), p.size()).sum;
-    q_scale_ = 1.0 / gavel::detail::scan_weights(q.data(), q.size()).sum;
+    p_scale_ = 1.0 / gavel::scan_weights(p.data(), p.size()).sum;
+    q_scale_ = 1.0 / gavel::scan_weights(q.data(), q.size()).sum;
   }
   /// After slots, weights and phi are set. Where rounding leaves nothing of (p - A)+ (A = p everywhere: the residual is reached with
   /// probability about 1e-16) it is p.
