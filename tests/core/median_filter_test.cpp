@@ -113,6 +113,8 @@ TEST_CASE("A running median forgets the oldest value", "[core][median_filter]") 
 TEST_CASE("The filter refuses what has no median", "[core][median_filter]") {
   const std::vector<double> x = {1.0, 2.0, 3.0};
   std::vector<double> out(3, -7.0), two(2);
+  CHECK(gavel::median_filter_options{} ==
+        gavel::median_filter_options{.width = 3, .left = gavel::edge_padding::replicate, .right = gavel::edge_padding::replicate});
   CHECK(message_of([&] { median_filter(std::vector<double>{}, {}); }) == "gavel::median_filter: values.size() = 0, must be >= 1");
   CHECK(message_of([&] { median_filter(x, two); }) == "gavel::median_filter: out.size() = 2, must equal values.size() 3");
   CHECK(message_of([&] { median_filter(x, out, {.width = 2}); }) == "gavel::median_filter: width = 2, must be odd");

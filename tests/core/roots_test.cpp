@@ -82,6 +82,10 @@ TEST_CASE("Brackets are checked", "[core][roots]") {
   CHECK(message_of([&] { (void)gavel::bisect(f, 2.0, 1.0); }) == "gavel::bisect: low = 2, must be <= high 1");
   CHECK(message_of([&] { (void)gavel::brent(f, -infinite, 1.0); }) == "gavel::brent: low = -inf, must be finite");
   CHECK(message_of([&] { (void)gavel::brent(f, 0.0, not_a_number); }) == "domain: gavel::brent: high = nan, must be finite");
+  const gavel::root_options defaults;
+  CHECK(defaults.x_tolerance == 0.0);
+  CHECK(defaults.value_tolerance == 0.0);
+  CHECK(defaults.max_iterations == 200);
 }
 
 TEST_CASE("An inverse table inverts over many orders of magnitude", "[core][roots]") {

@@ -15,6 +15,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 using gavel::testing::message_of;
@@ -31,6 +32,24 @@ std::vector<double> random_row(gavel::philox4x32& rng, std::size_t n) {
 }
 
 }  // namespace
+
+TEMPLATE_TEST_CASE("scan_weights: the sum, and suspicion of every sign bit wherever it stands", "[core][simplex]", float, double) {
+  using T = TestType;
+  for (std::size_t n = 0; n <= 40; ++n) {
+    std::vector<T> row(n);
+    for (std::size_t i = 0; i < n; ++i) row[i] = static_cast<T>(i + 1);
+    const gavel::weight_scan clean = gavel::scan_weights(row.data(), n);
+    CHECK(clean.sum == 0.5 * static_cast<double>(n * (n + 1)));
+    CHECK_FALSE(clean.suspect);
+    for (std::size_t i = 0; i < n; ++i) {
+      const T kept = std::exchange(row[i], T(-0.0));
+      CHECK(gavel::scan_weights(row.data(), n).suspect);
+      row[i] = std::numeric_limits<T>::quiet_NaN();
+      CHECK(std::isnan(gavel::scan_weights(row.data(), n).sum));
+      row[i] = kept;
+    }
+  }
+}
 
 TEMPLATE_TEST_CASE("check_distribution: what passes", "[core][simplex]", float, double) {
   using T = TestType;

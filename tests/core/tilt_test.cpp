@@ -177,5 +177,7 @@ TEST_CASE("tilt: errors leave the output alone", "[core][tilt]") {
         "gavel::tilt_to_budget: options.relative_tolerance = 0, must be in (0, 1)");
   CHECK(message_of([&] { (void)gavel::tilt_to_budget(p, reward, 1.0, q, {.max_iterations = 0}); }) ==
         "gavel::tilt_to_budget: options.max_iterations = 0, must be >= 1");
+  CHECK(gavel::tilt_to_budget_options{}.relative_tolerance == 1e-10);
+  CHECK(gavel::tilt_to_budget_options{}.max_iterations == 200);
   CHECK(q == row{7.0, 7.0});
 }

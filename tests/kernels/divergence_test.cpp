@@ -81,3 +81,22 @@ TEMPLATE_TEST_CASE("the KL divergence of logits is finite where q is too small t
   REQUIRE(std::isnan(kernels::kl_divergence_of_logits(none.data(), x.data(), 3)));
   REQUIRE(std::isnan(kernels::kl_divergence_of_logits(x.data(), none.data(), 3)));
 }
+
+TEST_CASE("below the smallest normal number a probability is 0, from it on it counts", "[kernels][divergence]") {
+  const double inf = std::numeric_limits<double>::infinity();
+  const double least = std::numeric_limits<double>::min();  // its logarithm is -708.4
+  const double none = 0.5 * least;
+  const auto entropy = [](double p) { return kernels::entropy(&p, 1); };
+  const auto kl = [](double p, double q) { return kernels::kl_divergence(&p, &q, 1); };
+  CHECK(entropy(least) == Approx(-least * std::log(least)).epsilon(1e-12));
+  CHECK(entropy(none) == 0.0);
+  CHECK(kl(least, 1.0) == Approx(least * std::log(least)).epsilon(1e-12));
+  CHECK(kl(none, 1.0) == 0.0);
+  CHECK(kl(1.0, least) == Approx(-std::log(least)).epsilon(1e-14));
+  CHECK(kl(least, least) == 0.0);
+  CHECK(kl(1.0, none) == inf);
+  CHECK(kl(least, none) == inf);
+  CHECK(kl(least, 0.0) == inf);
+  CHECK(kl(none, 0.0) == 0.0);
+  CHECK(kl(none, least) == 0.0);
+}

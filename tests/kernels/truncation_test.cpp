@@ -66,6 +66,7 @@ TEMPLATE_TEST_CASE("the cutoff keeps what sorting keeps", "[kernels][truncation]
 }
 
 TEST_CASE("no rule keeps all, masked tokens do not come back", "[kernels][truncation]") {
+  CHECK(kernels::truncation{} == kernels::truncation{.top_k = 0, .top_p = 1.0, .min_p = 0.0});
   constexpr float inf = std::numeric_limits<float>::infinity();
   const std::vector<float> x = {1.0f, -inf, 0.0f, -inf};
   REQUIRE(kernels::truncation_cutoff(x.data(), 4, 1.0, {}) == -static_cast<double>(inf));
