@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <stdexcept>
 
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 namespace {
 [[noreturn]] void never_called(const char*) { std::abort(); }
 }  // namespace
@@ -37,7 +39,6 @@ TEST_CASE("error: numbers print whole, short and never as -nan", "[core][error]"
   CHECK(printed_number(0.1).text() == "0.1");
   CHECK(printed_number(1e-6).text() == "1e-06");
   CHECK(printed_number(123456789.25).text() == "123456789");
-  const double not_a_number = std::numeric_limits<double>::quiet_NaN();
   CHECK(printed_number(not_a_number).text() == "nan");
   CHECK(printed_number(-not_a_number).text() == "nan");
   CHECK(printed_number(-std::numeric_limits<float>::infinity()).text() == "-inf");

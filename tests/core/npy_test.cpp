@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +14,7 @@
 #include <vector>
 
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 namespace {
 
 using gavel::npy_scalar;
@@ -266,7 +268,7 @@ TEST_CASE("npy: logits may be -inf and nothing else that is not finite", "[core]
     gavel::check_npy_logits(gavel::parse_npy(bytes, "t.npy"), "t.npy");
   };
   CHECK_NOTHROW(check({1.0, -inf, 2.0, 0.0, -inf, -inf}));
-  CHECK_THROWS_WITH(check({1.0, 0.0, 2.0, 0.0, -inf, std::nan("")}),
+  CHECK_THROWS_WITH(check({1.0, 0.0, 2.0, 0.0, -inf, not_a_number}),
                     "gavel::check_npy_logits: t.npy: row 1, column 2 = nan, must be finite or -inf");
   CHECK(message_of([&] { check({1.0, inf, 2.0, 0.0}); }) ==
         "domain: gavel::check_npy_logits: t.npy: row 0, column 1 = inf, must be finite or -inf");

@@ -66,8 +66,7 @@ TEST_CASE("What is not bracketed, and what is cut short, is a status", "[core][r
     CHECK(r.x == -1.0);
     CHECK(r.iterations == 0);
   }
-  CHECK(gavel::brent([](double) { return std::numeric_limits<double>::quiet_NaN(); }, 0.0, 1.0).status ==
-        gavel::root_status::not_bracketed);
+  CHECK(gavel::brent([](double) { return not_a_number; }, 0.0, 1.0).status == gavel::root_status::not_bracketed);
   const gavel::root_result cut = gavel::bisect([](double x) { return x - 0.3; }, 0.0, 1.0, {.max_iterations = 4});
   CHECK(cut.status == gavel::root_status::iteration_limit);
   CHECK(cut.iterations == 4);

@@ -5,6 +5,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -13,6 +14,7 @@
 
 using gavel::philox4x32;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 static_assert(gavel::random_bits<philox4x32>);
 static_assert(gavel::random_bits<std::mt19937>);
@@ -166,9 +168,8 @@ TEST_CASE("bernoulli: distribution, edges, errors", "[core][uniform]") {
   int hits[2] = {};
   for (int i = 0; i < 100000; ++i) ++hits[gavel::bernoulli(rng, 0.3) ? 1 : 0];
   CHECK(gavel::g_test(std::vector{hits[0], hits[1]}, std::vector{0.7, 0.3}).p_value > 1e-6);
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK(message_of([&] { (void)gavel::bernoulli(rng, 1.5); }) == "gavel::bernoulli: p = 1.5, must be in [0, 1]");
   CHECK(message_of([&] { (void)gavel::bernoulli(rng, -0.25); }) == "gavel::bernoulli: p = -0.25, must be in [0, 1]");
-  CHECK(message_of([&] { (void)gavel::bernoulli(rng, nan); }) == "domain: gavel::bernoulli: p = nan, must be in [0, 1]");
-  CHECK(message_of([&] { (void)gavel::bernoulli(rng, -nan); }) == "domain: gavel::bernoulli: p = nan, must be in [0, 1]");
+  CHECK(message_of([&] { (void)gavel::bernoulli(rng, not_a_number); }) == "domain: gavel::bernoulli: p = nan, must be in [0, 1]");
+  CHECK(message_of([&] { (void)gavel::bernoulli(rng, -not_a_number); }) == "domain: gavel::bernoulli: p = nan, must be in [0, 1]");
 }

@@ -2,6 +2,7 @@
 #include <gavel/solvers/cholesky.hpp>
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/random.hpp>
 
@@ -9,6 +10,8 @@
 #include <cstddef>
 #include <span>
 #include <vector>
+
+using gavel::testing::not_a_number;
 
 namespace {
 
@@ -71,9 +74,12 @@ TEST_CASE("cholesky: the factor times its transpose is the matrix, and the solut
 }
 
 TEST_CASE("cholesky: a matrix that is not positive definite is refused and b stays", "[solvers][cholesky]") {
-  const double nan = std::nan("");
-  for (const std::vector<double>& bad :
-       {std::vector<double>{0.0}, {-1.0}, {nan}, {1.0, poison, 2.0, 4.0}, {1.0, poison, 2.0, 3.0}, {1.0, poison, nan, 3.0}}) {
+  for (const std::vector<double>& bad : {std::vector<double>{0.0},
+                                         {-1.0},
+                                         {not_a_number},
+                                         {1.0, poison, 2.0, 4.0},
+                                         {1.0, poison, 2.0, 3.0},
+                                         {1.0, poison, not_a_number, 3.0}}) {
     std::vector<double> matrix = bad, b(bad.size() == 1 ? 1 : 2, 7.0);
     const std::vector<double> before = b;
     CHECK_FALSE(gavel::cholesky_solve(matrix, b.size(), b));

@@ -242,6 +242,21 @@ TEST_CASE("The line search goes step by step as written", "[solvers][lbfgs]") {
   CHECK(steep.evaluations == 3);
 }
 
+TEST_CASE("Variables that lean on a bound follow the plain gradient", "[solvers][lbfgs]") {
+  for (const double side : {1.0, -1.0}) {  // the bound below, the bound above; the gradient is so small that the bound is not reached
+    std::vector<double> tried;
+    const auto f = [&](std::span<const double> x, std::span<double> g) {
+      tried.push_back(x[1]);
+      g[0] = x[0], g[1] = side * 1e-9;
+      return 0.5 * x[0] * x[0] + side * 1e-9 * x[1];
+    };
+    const std::vector<double> bounds{-side * infinite, 0.0}, none;
+    (void)lbfgs(std::array{1.0, side * 5e-9}, f, {.lower = side > 0.0 ? bounds : none, .upper = side > 0.0 ? none : bounds});
+    REQUIRE(tried.size() >= 2);
+    CHECK(side * tried[1] == Approx(4e-9).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("A step that lowers f by no more than the tolerance is the last", "[solvers][lbfgs]") {
   for (const double shift : {0.0, -1.0}) {  // the step from 1 to 0.5 lowers f by 0.1875
     const auto f = [=](std::span<const double> x, std::span<double> g) { return g[0] = 0.5 * x[0], 0.25 * x[0] * x[0] + shift; };

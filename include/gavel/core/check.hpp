@@ -45,7 +45,7 @@ template <class T>
 
 [[noreturn]] GAVEL_COLD inline void refuse_relation(const char* function, const char* parameter, printed_number value, const char* relation,
                                                     const char* name, printed_number bound, std::size_t index) {
-  refuse(function, parameter, value, (std::string("must be ") + relation + " " + name).c_str(), bound, index);
+  refuse(function, parameter, value, (std::string(relation) + " " + name).c_str(), bound, index);
 }
 
 }  // namespace detail
@@ -92,7 +92,7 @@ constexpr void check_unit_interval(const char* function, const char* parameter, 
 template <class T>
 constexpr void check_at_least(const char* function, const char* parameter, T value, const char* name, std::type_identity_t<T> bound,
                               std::size_t index = no_index) {
-  if (!(value >= bound)) detail::refuse_relation(function, parameter, value, ">=", name, bound, index);
+  if (!(value >= bound)) detail::refuse_relation(function, parameter, value, "must be >=", name, bound, index);
 }
 template <class T>
 constexpr void check_at_least(const char* function, const char* parameter, T value, std::type_identity_t<T> bound,
@@ -104,7 +104,7 @@ constexpr void check_at_least(const char* function, const char* parameter, T val
 template <class T>
 constexpr void check_at_most(const char* function, const char* parameter, T value, const char* name, std::type_identity_t<T> bound,
                              std::size_t index = no_index) {
-  if (!(value <= bound)) detail::refuse_relation(function, parameter, value, "<=", name, bound, index);
+  if (!(value <= bound)) detail::refuse_relation(function, parameter, value, "must be <=", name, bound, index);
 }
 template <class T>
 constexpr void check_at_most(const char* function, const char* parameter, T value, std::type_identity_t<T> bound,
@@ -115,12 +115,12 @@ constexpr void check_at_most(const char* function, const char* parameter, T valu
 /// value < size: token ids, nodes, rows. @p name says what the size is.
 constexpr void check_index(const char* function, const char* parameter, std::size_t value, const char* name, std::size_t size,
                            std::size_t index = no_index) {
-  if (value >= size) detail::refuse_relation(function, parameter, value, "<", name, size, index);
+  if (value >= size) detail::refuse_relation(function, parameter, value, "must be <", name, size, index);
 }
 
 /// size == expected; @p parameter and @p name are written out, as "out.size()" and "q.size()", "draft.cols()" and "vocabulary size".
 constexpr void check_size(const char* function, const char* parameter, std::size_t size, const char* name, std::size_t expected) {
-  if (size != expected) refuse(function, parameter, size, (std::string("must equal ") + name).c_str(), expected);
+  if (size != expected) detail::refuse_relation(function, parameter, size, "must equal", name, expected, no_index);
 }
 
 /// Each element greater than the one before it. @p values: anything with `size()` and `[]`.

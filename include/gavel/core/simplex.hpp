@@ -85,7 +85,7 @@ namespace detail {
   return rest;
 }
 
-/// Finds and names what is wrong; returns if nothing is (a -0 raised the alarm).
+/// Finds and names what is wrong; returns if nothing is (the suspicion was a -0).
 template <std::floating_point T>
 GAVEL_COLD inline void report_bad_weights(const char* function, const char* parameter, const T* weights, std::size_t n) {
   check_at_least(function, (std::string(parameter) + ".size()").c_str(), n, 1);
@@ -121,13 +121,13 @@ inline double checked_weight_sum(const char* function, const char* parameter, co
 /// @throws std::invalid_argument if the row is empty: `f: q.size() = 0, must be >= 1`
 /// @throws std::domain_error for the first element that is NaN, infinite or negative (`f: q[3] = nan, must be finite and >= 0`), else if
 ///         the sum is off (`f: sum of q = 0.99, must be 1 within 1e-06`). -0 is accepted.
-/// @note One streaming pass without a comparison per element; a second and third one, to make sure and to name the culprit, only if
+/// @note One streaming pass without a comparison per element; a second and third one, to check again and to name the bad element, only if
 ///       something looks wrong.
 template <std::floating_point T>
 inline void check_distribution(const char* function, const char* parameter, std::span<const T> probs, double tolerance = 1e-6) {
   if constexpr (std::same_as<T, float>) {
     const weight_scan rough = detail::scan_weights_roughly(probs.data(), probs.size());
-    // Only what is beyond doubt is accepted here: the outcome is that of the exact pass.
+    // Only what is certain is accepted here: the outcome is that of the exact pass.
     if (!rough.suspect && !probs.empty() && std::fabs(rough.sum - 1.0) <= tolerance - 1.4e-7) return;
   }
   const weight_scan scan = scan_weights(probs.data(), probs.size());

@@ -202,7 +202,7 @@ class simplex_search {
 
 }  // namespace detail
 
-/// Minimises f by moving a simplex of n + 1 points downhill: for a handful of variables, where no gradient is at hand or f has kinks. The
+/// Minimises f by moving a simplex of n + 1 points downhill: for a handful of variables, where no gradient is known or f has kinks. The
 /// simplex reflects by 1, expands by 1 + 2/n, contracts by 3/4 - 1/(2n) and shrinks by 1 - 1/n, which keeps it from collapsing as n grows
 /// (n = 1 takes the constants of n = 2).
 ///
