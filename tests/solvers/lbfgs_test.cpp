@@ -243,17 +243,18 @@ TEST_CASE("The line search goes step by step as written", "[solvers][lbfgs]") {
 }
 
 TEST_CASE("Variables that lean on a bound follow the plain gradient", "[solvers][lbfgs]") {
-  for (const double side : {1.0, -1.0}) {  // the bound below, the bound above; the gradient is so small that the bound is not reached
-    std::vector<double> tried;
+  for (const double side : {1.0, -1.0}) {  // a bound below, a bound above, 2.5e-8 away: too far for the small gradient, near beside 3
+    std::vector<double> moved;             // of the second variable, towards its bound
     const auto f = [&](std::span<const double> x, std::span<double> g) {
-      tried.push_back(x[1]);
-      g[0] = x[0], g[1] = side * 1e-9;
-      return 0.5 * x[0] * x[0] + side * 1e-9 * x[1];
+      moved.push_back(3.0 - side * x[1]);
+      g[0] = 0.5 * x[0], g[1] = side * 1e-9;
+      return 0.25 * x[0] * x[0] + side * 1e-9 * x[1];
     };
-    const std::vector<double> bounds{-side * infinite, 0.0}, none;
-    (void)lbfgs(std::array{1.0, side * 5e-9}, f, {.lower = side > 0.0 ? bounds : none, .upper = side > 0.0 ? none : bounds});
-    REQUIRE(tried.size() >= 2);
-    CHECK(side * tried[1] == Approx(4e-9).epsilon(1e-9));
+    const std::vector<double> bounds{-side * infinite, side * (3.0 - 2.5e-8)}, none;
+    (void)lbfgs(std::array{1.0, side * 3.0}, f, {.lower = side > 0.0 ? bounds : none, .upper = side > 0.0 ? none : bounds});
+    REQUIRE(moved.size() == 3);
+    CHECK(moved[1] == Approx(1e-9).epsilon(1e-5));
+    CHECK(moved[2] == Approx(3e-9).epsilon(1e-5));  // the first step has shown the scale 2; a free variable would go to 4e-9
   }
 }
 

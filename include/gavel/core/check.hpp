@@ -4,6 +4,8 @@
 #include <gavel/core/error.hpp>
 
 #include <cstddef>
+#include <stdexcept>
+#include <string>
 #include <type_traits>
 
 /// @file

@@ -5,7 +5,6 @@
 #include <gavel/core/ordering.hpp>
 #include <gavel/core/views.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <span>
 #include <utility>
