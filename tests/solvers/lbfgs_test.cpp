@@ -234,6 +234,16 @@ TEST_CASE("The line search goes step by step as written", "[solvers][lbfgs]") {
   CHECK(tried[1] == 1.0);
   CHECK(tried[2] == 4.0);
   CHECK(tried[3] == Approx(1.0 + 9.0 / 28.0).epsilon(1e-15));
+  // What is low enough and flat enough, to the last digit: f lower by 1e-4 of the promise, a tenth of the slope lost.
+  const auto after_one_step = [&](double value, double slope) {
+    const auto f = [=](double x, double& g) { return g = x == 0.0 ? -1.0 : slope, x == 0.0 ? 0.0 : value; };
+    (void)trace(0.0, f, {.max_iterations = 1, .max_step_trials = 2});
+    return tried;
+  };
+  CHECK(after_one_step(-1e-4, 0.0) == std::vector{0.0, 1.0});
+  CHECK(after_one_step(-0.99e-4, 0.0)[2] == Approx(0.5 / (1.0 - 0.99e-4)).epsilon(1e-14));
+  CHECK(after_one_step(-1.0, -0.9) == std::vector{0.0, 1.0});
+  CHECK(after_one_step(-1.0, -0.91)[2] == 4.0);
   // Without trials left the steep point is taken if it is lower.
   const lbfgs_result steep = trace(0.0, wall, {.max_iterations = 1, .max_step_trials = 1});
   CHECK(steep.x[0] == 1.0);
