@@ -124,8 +124,9 @@ TEST_CASE("check: the interval of check_unit_interval is closed unless told othe
 TEST_CASE("check: counts, indices and sizes", "[core][check]") {
   const std::size_t huge = std::numeric_limits<std::size_t>::max();
   CHECK(message_of([] { check_at_least("gavel::f", "n", std::size_t{0}, 1); }) == "gavel::f: n = 0, must be >= 1");
-  CHECK(message_of([] { check_at_least("gavel::f", "n", -2, 0, std::size_t{4}); }) == "gavel::f: n[4] = -2, must be >= 0");
+  CHECK(message_of([] { check_at_least("gavel::f", "n", -2, 0, 4); }) == "gavel::f: n[4] = -2, must be >= 0");
   CHECK(message_of([] { check_at_least("gavel::f", "n", std::size_t{1}, 1); }) == "no exception");
+  CHECK(message_of([] { check_at_least("gavel::f", "n", std::size_t{0}, 0, std::size_t{1}); }) == "no exception");
   CHECK(message_of([&] { check_at_most("gavel::f", "n", huge, "trials", huge - 1); }) ==
         "gavel::f: n = 18446744073709551615, must be <= trials 18446744073709551614");
   CHECK(message_of([&] { check_at_most("gavel::f", "n", std::uint8_t{8}, 7); }) == "gavel::f: n = 8, must be <= 7");

@@ -54,6 +54,13 @@ TEMPLATE_TEST_CASE("of logits, with temperature", "[kernels][divergence]", float
   }
 }
 
+TEST_CASE("the temperature is 1 unless given", "[kernels][divergence]") {
+  const std::vector<double> x = {0.0, std::log(3.0)};  // 1/4, 3/4
+  const std::vector<double> even = {0.0, 0.0};
+  REQUIRE(kernels::entropy_of_logits(x.data(), 2) == Approx(0.25 * std::log(4.0) + 0.75 * std::log(4.0 / 3.0)));
+  REQUIRE(kernels::kl_divergence_of_logits(even.data(), x.data(), 2) == Approx(0.5 * std::log(2.0) + 0.5 * std::log(2.0 / 3.0)));
+}
+
 TEST_CASE("zeros: 0 log 0 is 0, mass where q has none is infinite", "[kernels][divergence]") {
   const std::vector<double> p = {0.5, 0.0, 0.5};
   const std::vector<double> q = {0.25, 0.5, 0.25};

@@ -27,6 +27,16 @@ TEMPLATE_TEST_CASE("log_prob_at picks the entries of the log-softmax", "[kernels
   }
 }
 
+TEST_CASE("the temperature is 1 unless given", "[kernels][log_prob_at]") {
+  const std::vector<double> x = {0.0, std::log(3.0)};
+  const std::vector<std::uint32_t> tokens = {1, 0};
+  std::vector<double> log_probs(2);
+  kernels::log_prob_at(x.data(), 2, tokens.data(), 2, log_probs.data());
+  REQUIRE(log_probs[0] == Approx(std::log(0.75)));
+  REQUIRE(log_probs[1] == Approx(std::log(0.25)));
+  REQUIRE(kernels::log_prob_at(x.data(), 2, std::size_t{1}) == log_probs[0]);
+}
+
 TEST_CASE("a masked token has log-probability -inf", "[kernels][log_prob_at]") {
   const std::vector<float> x = {0.0f, -std::numeric_limits<float>::infinity()};
   REQUIRE(kernels::log_prob_at(x.data(), 2, std::size_t{1}) == -std::numeric_limits<double>::infinity());

@@ -109,6 +109,14 @@ TEMPLATE_TEST_CASE("no temperature makes NaN of a good row", "[kernels][log_sum_
   }
 }
 
+TEST_CASE("the temperature is 1 unless given", "[kernels][log_sum_exp]") {
+  const std::vector<double> x = {0.0, std::log(3.0)};
+  const auto row = kernels::summarize(x.data(), 2);
+  REQUIRE(row.sum == Approx(4.0 / 3.0));
+  REQUIRE(row.log_normalizer == Approx(std::log(4.0)));
+  REQUIRE(kernels::log_sum_exp(x.data(), 2) == Approx(std::log(4.0)));
+}
+
 TEST_CASE("a summary reports the maximum, the sum and nothing below a cutoff", "[kernels][log_sum_exp]") {
   // The maximum of each chunk differs: the join must rescale, and a chunk under the cutoff must add nothing.
   std::vector<double> x(3 * 1024, -3.0);

@@ -30,6 +30,13 @@ TEMPLATE_TEST_CASE("overlap agrees with its scalar twin", "[kernels][overlap]", 
   }
 }
 
+TEST_CASE("q counts once unless told otherwise", "[kernels][overlap]") {
+  const std::vector<double> p = {0.5, 0.5};
+  const std::vector<double> q = {0.25, 0.75};
+  REQUIRE(kernels::overlap(p.data(), q.data(), 2) == 0.75);
+  REQUIRE(kernels::overlap(kernels::weights_row<double>{p.data()}, kernels::weights_row<double>{q.data()}, 2) == 0.75);
+}
+
 TEST_CASE("overlap of logits reads softmax rows without writing them", "[kernels][overlap]") {
   const std::size_t n = 5001;
   const auto x = random_logits<float>(n, 1);

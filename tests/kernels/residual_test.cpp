@@ -57,6 +57,17 @@ TEST_CASE("a residual of zero everywhere says so", "[kernels][residual]") {
   REQUIRE(kernels::residual_sample(p.data(), p.data(), p.size(), 0.5) == kernels::not_found);
 }
 
+TEST_CASE("q counts once and nothing is kept unless told otherwise", "[kernels][residual]") {
+  const std::vector<double> p = {0.75, 0.25};
+  const std::vector<double> q = {0.375, 0.625};
+  REQUIRE(kernels::residual_sum(p.data(), q.data(), 2) == 0.375);
+  const auto row = kernels::make_residual(kernels::weights_row<double>{p.data()}, kernels::weights_row<double>{q.data()});
+  REQUIRE(kernels::row_sum(row, 2) == 0.375);
+  const std::vector<double> half = {0.375, 0.0};  // leaves 3/8 and 1/4
+  REQUIRE(kernels::residual_sample(p.data(), half.data(), 2, 0.59) == 0);
+  REQUIRE(kernels::residual_sample(p.data(), half.data(), 2, 0.61) == 1);
+}
+
 TEST_CASE("residual of two rows of logits, and of logits and probabilities", "[kernels][residual]") {
   const std::size_t n = 4099;
   const auto x = random_logits<float>(n, 1, 2.0);

@@ -112,6 +112,12 @@ TEST_CASE("a uniform on a boundary between equal logits belongs to the next inde
   }
 }
 
+TEST_CASE("the temperature is 1 unless given", "[kernels][sample]") {
+  const std::vector<double> x = {0.0, std::log(3.0)};  // 1/4, 3/4
+  REQUIRE(kernels::sample_logits(x.data(), 2, 0.24) == 0);
+  REQUIRE(kernels::sample_logits(x.data(), 2, 0.26) == 1);
+}
+
 TEST_CASE("the last uniform does not run into masked chunks", "[kernels][sample]") {
   std::vector<float> x(5 * 2048, -std::numeric_limits<float>::infinity());
   for (std::size_t i = 2000; i < 2200; ++i) x[i] = 0.1f * static_cast<float>(i % 7);

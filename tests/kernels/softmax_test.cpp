@@ -61,6 +61,13 @@ TEST_CASE("float logits write double probabilities", "[kernels][softmax]") {
   for (std::size_t i = 0; i < 1000; ++i) REQUIRE(broad[i] == Approx(static_cast<double>(narrow[i])).epsilon(1e-6));
 }
 
+TEST_CASE("a softmax row has temperature 1 unless given", "[kernels][softmax]") {
+  const std::vector<double> x = {0.0, std::log(3.0)};
+  double probs[2];
+  kernels::write_row(kernels::softmax_row(x.data(), kernels::summarize(x.data(), 2)), 2, probs);
+  REQUIRE(probs[0] == Approx(0.25));
+}
+
 TEST_CASE("masked logits get probability zero and log-probability -inf", "[kernels][softmax]") {
   constexpr float inf = std::numeric_limits<float>::infinity();
   std::vector<float> x = {1.0f, -inf, 2.0f, -inf};
@@ -70,6 +77,7 @@ TEST_CASE("masked logits get probability zero and log-probability -inf", "[kerne
   REQUIRE(static_cast<double>(out[2]) == Approx(1.0 / (1.0 + std::exp(-1.0))));
   kernels::log_softmax(x.data(), 4, out.data());
   REQUIRE(out[3] == -inf);
+  REQUIRE(static_cast<double>(out[2]) == Approx(-std::log(1.0 + std::exp(-1.0))));
   x[0] = std::numeric_limits<float>::quiet_NaN();
   kernels::softmax(x.data(), 4, out.data());
   for (const std::size_t i : {0u, 2u}) REQUIRE(std::isnan(out[i]));

@@ -3,6 +3,7 @@
 
 #include <gavel/core/error.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <stdexcept>
 #include <string>
@@ -90,9 +91,10 @@ constexpr void check_unit_interval(const char* function, const char* parameter, 
   refuse(function, parameter, value, rules[(zero ? 2 : 0) + (one ? 1 : 0)], {}, index);
 }
 
-/// value >= bound, for counts and real numbers alike; @p name, if given, says what the bound is: "must be >= cols 7".
-template <class T>
-constexpr void check_at_least(const char* function, const char* parameter, T value, const char* name, std::type_identity_t<T> bound,
+/// value >= bound, for counts and real numbers alike; @p name, if given, says what the bound is: "must be >= cols 7". (Its type
+/// is deduced, so that a literal 0 is a bound and not a name.)
+template <class T, std::convertible_to<const char*> Name>
+constexpr void check_at_least(const char* function, const char* parameter, T value, Name name, std::type_identity_t<T> bound,
                               std::size_t index = no_index) {
   if (!(value >= bound)) detail::refuse_relation(function, parameter, value, "must be >=", name, bound, index);
 }
@@ -103,8 +105,8 @@ constexpr void check_at_least(const char* function, const char* parameter, T val
 }
 
 /// value <= bound; @p name, if given, says what the bound is: "must be <= trials 7".
-template <class T>
-constexpr void check_at_most(const char* function, const char* parameter, T value, const char* name, std::type_identity_t<T> bound,
+template <class T, std::convertible_to<const char*> Name>
+constexpr void check_at_most(const char* function, const char* parameter, T value, Name name, std::type_identity_t<T> bound,
                              std::size_t index = no_index) {
   if (!(value <= bound)) detail::refuse_relation(function, parameter, value, "must be <=", name, bound, index);
 }
