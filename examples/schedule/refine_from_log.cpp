@@ -147,7 +147,7 @@ std::vector<candidate> candidates(const schedule::refined_schedule& refined, con
   }
   const bool positive = std::all_of(norms.begin(), norms.end(), [](double norm) { return norm > 0.0; });
   if (positive && refined.floored_norms == 0 && steps >= 2 && steps <= 5000) {
-    result.push_back({"numerical minimum of the bound", schedule::minimise_last_iterate_bound(norms, distance).rates, {}});
+    result.push_back({"numerical minimum of the bound", schedule::minimize_last_iterate_bound(norms, distance).rates, {}});
   }
   for (candidate& one : result) {
     const double largest = *std::max_element(one.rates.begin(), one.rates.end());
@@ -187,7 +187,7 @@ void print_table(const log_of_norms& log, const arguments& args, const schedule:
   std::printf("; next run: %zu steps\n%s\n", refined.steps(), status_text(refined).c_str());
   if (refined.status == refinement_status::refined || refined.status == refinement_status::floored_zero_norms) {
     const schedule::warmup_power_fit shape = schedule::fit_warmup_power(refined.rates);
-    if (shape.status == schedule::warmup_power_status::fitted) {
+    if (shape.status == schedule::warmup_power_fit_status::fitted) {
       std::printf("in two numbers: linear warm-up over %.1f %% of the run, then (1 - z)^%.2f; rms error %.1f %% of the peak\n",
                   100.0 * shape.warmup, shape.power, 100.0 * shape.rms_error);
     }

@@ -255,8 +255,8 @@ void check_annealing_law(byte_reader& input) {
   }
   const schedule::annealing_law any{.loss_floor = input.next_number(),
                                     .amplitude = input.next_number(),
-                                    .alpha = input.next_number(),
                                     .annealing = input.next_number(),
+                                    .alpha = input.next_number(),
                                     .decay_factor = input.next_number()};
   check_prediction(any, rates, warmup);
 }
@@ -282,15 +282,15 @@ void check_multi_power_law(byte_reader& input) {
       require(error >= 0.0, "relative error of a parameter", error);
     }
     const auto& law = fit.law;
-    for (const double x : {law.loss_floor, law.amplitude, law.alpha, law.annealing, law.scale, law.beta, law.gamma, law.warmup_area}) {
+    for (const double x : {law.loss_floor, law.amplitude, law.annealing, law.alpha, law.scale, law.beta, law.gamma, law.warmup_area}) {
       require(x >= 0.0 && x <= largest, "fitted parameter", x);
     }
     check_prediction(law, rates, warmup);
   });
   const schedule::multi_power_law any{.loss_floor = input.next_number(),
                                       .amplitude = input.next_number(),
-                                      .alpha = input.next_number(),
                                       .annealing = input.next_number(),
+                                      .alpha = input.next_number(),
                                       .scale = input.next_number(),
                                       .beta = input.next_number(),
                                       .gamma = input.next_number(),

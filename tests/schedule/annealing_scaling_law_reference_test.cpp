@@ -89,7 +89,7 @@ void check_prediction_and_objective(const json& inputs, const json& expected, co
   require_keys(tolerance, {"rel"});
   const json& params = inputs.at("params");
   const annealing_law law{
-      .loss_floor = params.at("L0"), .amplitude = params.at("A"), .alpha = params.at("alpha"), .annealing = params.at("C")};
+      .loss_floor = params.at("L0"), .amplitude = params.at("A"), .annealing = params.at("C"), .alpha = params.at("alpha")};
   const std::vector<double> s1 = inputs.at("S1"), s2 = inputs.at("S2"), observed = inputs.at("observed"),
                             predicted = expected.at("predicted");
   REQUIRE(predicted.size() == s1.size());
@@ -111,8 +111,8 @@ void check_multi_power_law(const json& inputs, const json& expected, const json&
   const json& params = inputs.at("params");
   const multi_power_law law{.loss_floor = params.at("L0"),
                             .amplitude = params.at("A"),
-                            .alpha = params.at("alpha"),
                             .annealing = params.at("B"),
+                            .alpha = params.at("alpha"),
                             .scale = params.at("C"),
                             .beta = params.at("beta"),
                             .gamma = params.at("gamma"),

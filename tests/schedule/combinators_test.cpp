@@ -273,13 +273,13 @@ TEST_CASE("Combinators compare by their parts", "[schedule][combinators]") {
 TEST_CASE("Shares outside their range are refused", "[schedule][combinators]") {
   CHECK(message_of([] { (void)delayed(1.0, linear{}); }) == "gavel::schedule::delayed: delay = 1, must be in [0, 1)");
   CHECK(message_of([] { (void)delayed(-0.1, linear{}); }) == "gavel::schedule::delayed: delay = -0.1, must be in [0, 1)");
-  CHECK(message_of([] { (void)delayed(not_a_number, linear{}); }) == "gavel::schedule::delayed: delay = nan, must be in [0, 1)");
+  CHECK(message_of([] { (void)delayed(not_a_number, linear{}); }) == "domain: gavel::schedule::delayed: delay = nan, must be in [0, 1)");
   CHECK(message_of([] { (void)warmup(1.0, linear{}); }) == "gavel::schedule::warmup: share = 1, must be in [0, 1)");
   CHECK(message_of([] { (void)concat(linear{}, 0.0, linear{}); }) == "gavel::schedule::concat: at = 0, must be in (0, 1)");
   CHECK(message_of([] { (void)concat(linear{}, 1.0, linear{}); }) == "gavel::schedule::concat: at = 1, must be in (0, 1)");
   CHECK(message_of([] { (void)gavel::schedule::floor(1.1, linear{}); }) == "gavel::schedule::floor: minimum = 1.1, must be in [0, 1]");
   CHECK(message_of([] { (void)gavel::schedule::floor(not_a_number, linear{}); }) ==
-        "gavel::schedule::floor: minimum = nan, must be in [0, 1]");
+        "domain: gavel::schedule::floor: minimum = nan, must be in [0, 1]");
   CHECK(message_of([] { (void)restart(0.5, linear{}); }) == "gavel::schedule::restart: cycles = 0.5, must be in [1, 1e15)");
   CHECK(message_of([] { (void)restart(1e15, linear{}); }) == "gavel::schedule::restart: cycles = 1e+15, must be in [1, 1e15)");
   CHECK(message_of([] { (void)restart(2.0, linear{}, 0.0); }) == "gavel::schedule::restart: amplitude = 0, must be in (0, 1]");
@@ -293,5 +293,5 @@ TEST_CASE("Shares outside their range are refused", "[schedule][combinators]") {
   CHECK(message_of([] { (void)knee({.warmup = 0.5, .explore = 0.75}); }) ==
         "gavel::schedule::knee: explore = 0.75, must be in [0, 1 - warmup], and warmup is 0.5");
   CHECK(message_of([] { (void)knee({.explore = not_a_number}); }) ==
-        "gavel::schedule::knee: explore = nan, must be in [0, 1 - warmup], and warmup is 0");
+        "domain: gavel::schedule::knee: explore = nan, must be in [0, 1 - warmup], and warmup is 0");
 }

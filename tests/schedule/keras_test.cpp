@@ -141,15 +141,15 @@ TEST_CASE("Keras' presets say what they refuse", "[schedule][keras]") {
     return message_of([&] { static_cast<void>(keras::piecewise_constant_decay(o)); });
   };
   REQUIRE(piecewise({.boundaries = {5}, .values = {1.0}}) ==
-          "gavel::schedule::keras::piecewise_constant_decay: values.size() = 1, must be one more than boundaries.size(), 1");
+          "gavel::schedule::keras::piecewise_constant_decay: values.size() = 1, must equal boundaries.size() + 1 = 2");
   REQUIRE(piecewise({.boundaries = {5, 5}, .values = {1.0, 0.5, 0.1}}) ==
           "gavel::schedule::keras::piecewise_constant_decay: boundaries[1] = 5, must be > the one before, 5");
   REQUIRE(piecewise({.boundaries = {~std::uint64_t{0}}, .values = {1.0, 0.5}}) ==
-          "gavel::schedule::keras::piecewise_constant_decay: boundaries[0] = 18446744073709551615, must be <= 2^53");
+          "gavel::schedule::keras::piecewise_constant_decay: boundaries[0] = 18446744073709551615, must be <= 9007199254740992");
   REQUIRE(piecewise({.boundaries = {5}, .values = {1.0, -0.5}}) ==
           "gavel::schedule::keras::piecewise_constant_decay: values[1] = -0.5, must be finite and >= 0");
   REQUIRE(piecewise({.boundaries = {5}, .values = {1.0, not_a_number}}) ==
-          "domain: gavel::schedule::keras::piecewise_constant_decay: values[1] = nan, must be a number");
+          "domain: gavel::schedule::keras::piecewise_constant_decay: values[1] = nan, must be finite and >= 0");
   REQUIRE(refused(keras::polynomial_decay, keras::polynomial_decay_options{}) ==
           "gavel::schedule::keras::polynomial_decay: decay_steps = 0, must be >= 1");
   REQUIRE(refused(keras::polynomial_decay, keras::polynomial_decay_options{.initial_learning_rate = 1e-5, .decay_steps = 5}) ==
@@ -167,7 +167,7 @@ TEST_CASE("Keras' presets say what they refuse", "[schedule][keras]") {
   REQUIRE(refused(keras::cosine_decay_restarts, keras::cosine_decay_restarts_options{}) ==
           "gavel::schedule::keras::cosine_decay_restarts: first_decay_steps = 0, must be >= 1");
   REQUIRE(refused(keras::cosine_decay_restarts, keras::cosine_decay_restarts_options{.first_decay_steps = 5, .t_mul = 0.5}) ==
-          "gavel::schedule::keras::cosine_decay_restarts: t_mul = 0.5, must be finite and >= 1");
+          "gavel::schedule::keras::cosine_decay_restarts: t_mul = 0.5, must be >= 1");
   REQUIRE(refused(keras::cosine_decay_restarts, keras::cosine_decay_restarts_options{.first_decay_steps = 5, .m_mul = 0.0}) ==
           "gavel::schedule::keras::cosine_decay_restarts: m_mul = 0, must be finite and > 0");
 }

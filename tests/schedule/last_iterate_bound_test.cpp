@@ -205,7 +205,7 @@ TEST_CASE("The optimum for equal norms is linear decay in all but its ends", "[s
   for (const row& expected : {row{20, 1.933, 2.095}, row{60, 1.994, 2.051}, row{200, 2.004, 2.022}}) {
     const std::size_t n = expected.steps;
     const double root = std::sqrt(static_cast<double>(n));
-    const bound_minimum m = minimise_last_iterate_bound(doubles(n, 1.0), 1.0);
+    const bound_minimum m = minimize_last_iterate_bound(doubles(n, 1.0), 1.0);
     CHECK(m.status == gavel::lbfgs_status::converged);
     CHECK(m.iterations < 25);
     CHECK(m.bound * root == Approx(expected.optimum).margin(6e-4));
@@ -227,7 +227,7 @@ TEST_CASE("No schedule beats the minimum, in any unit", "[schedule][last_iterate
   gavel::philox4x32 rng(6);
   for (std::size_t n = 1; n <= 40; n += 3) {
     const doubles norms = random_positive(n, 0.8, rng);
-    const bound_minimum m = minimise_last_iterate_bound(norms, 2.5);
+    const bound_minimum m = minimize_last_iterate_bound(norms, 2.5);
     CHECK(m.status == gavel::lbfgs_status::converged);
     CHECK(m.iterations < 200);
     doubles closed(n), gradient(n);
@@ -244,18 +244,18 @@ TEST_CASE("No schedule beats the minimum, in any unit", "[schedule][last_iterate
     }
     doubles scaled = norms;
     for (double& norm : scaled) norm *= 1e180;
-    CHECK(minimise_last_iterate_bound(scaled, 2.5).bound / 1e180 == Approx(m.bound).epsilon(1e-7));
+    CHECK(minimize_last_iterate_bound(scaled, 2.5).bound / 1e180 == Approx(m.bound).epsilon(1e-7));
   }
-  const bound_minimum one = minimise_last_iterate_bound(doubles{4.0}, 2.0);
+  const bound_minimum one = minimize_last_iterate_bound(doubles{4.0}, 2.0);
   CHECK(one.rates[0] == Approx(0.5));
   CHECK(one.bound == Approx(8.0));
   for (const double span : {1e100, 1e150, 1e300}) {  // whatever doubles can do, and never NaN
-    const bound_minimum m = minimise_last_iterate_bound(doubles{1.0 / span, span, 1.0}, 1.0);
+    const bound_minimum m = minimize_last_iterate_bound(doubles{1.0 / span, span, 1.0}, 1.0);
     CHECK(m.bound > 0.0);
     CHECK((m.status != gavel::lbfgs_status::converged || std::isfinite(m.bound)));
     for (const double rate : m.rates) CHECK(rate >= 0.0);
   }
-  const bound_minimum cut = minimise_last_iterate_bound(doubles(100, 1.0), 1.0, {.max_iterations = 2});
+  const bound_minimum cut = minimize_last_iterate_bound(doubles(100, 1.0), 1.0, {.max_iterations = 2});
   CHECK(cut.status == gavel::lbfgs_status::iteration_limit);
   CHECK(cut.bound < best(doubles(100, 1.0)));
 }
@@ -280,7 +280,7 @@ TEST_CASE("A gradient of 0 adds nothing, however large the units", "[schedule][l
 TEST_CASE("What the bound refuses", "[schedule][last_iterate_bound]") {
   const doubles good = {1.0, 2.0}, three = {1.0, 1.0, 1.0};
   CHECK(message_of([&] { (void)last_iterate_bound(three, good, 1.0); }) ==
-        "gavel::schedule::last_iterate_bound: rates.size() = 3, must be gradient_norms.size() = 2");
+        "gavel::schedule::last_iterate_bound: rates.size() = 3, must equal gradient_norms.size() 2");
   CHECK(message_of([&] { (void)last_iterate_bound(doubles{}, doubles{}, 1.0); }) ==
         "gavel::schedule::last_iterate_bound: gradient_norms.size() = 0, must be >= 1");
   CHECK(message_of([&] { (void)last_iterate_bound(good, good, 0.0); }) ==
@@ -288,12 +288,12 @@ TEST_CASE("What the bound refuses", "[schedule][last_iterate_bound]") {
   CHECK(message_of([&] { (void)last_iterate_bound(good, good, not_a_number); }) ==
         "domain: gavel::schedule::last_iterate_bound: distance = nan, must be finite and > 0");
   CHECK(message_of([&] { (void)last_iterate_bound(doubles{1.0, -1.0}, good, 1.0); }) ==
-        "domain: gavel::schedule::last_iterate_bound: rates[1] = -1, must be finite and >= 0");
+        "gavel::schedule::last_iterate_bound: rates[1] = -1, must be finite and >= 0");
   CHECK(message_of([&] { (void)last_iterate_bound(good, doubles{1.0, infinite}, 1.0); }) ==
-        "domain: gavel::schedule::last_iterate_bound: gradient_norms[1] = inf, must be finite and >= 0");
+        "gavel::schedule::last_iterate_bound: gradient_norms[1] = inf, must be finite and >= 0");
   doubles gradient(2, -7.0), short_gradient(1);
   CHECK(message_of([&] { (void)last_iterate_bound(good, good, 1.0, short_gradient); }) ==
-        "gavel::schedule::last_iterate_bound: gradient.size() = 1, must be rates.size() = 2");
+        "gavel::schedule::last_iterate_bound: gradient.size() = 1, must equal rates.size() 2");
   CHECK(message_of([&] { (void)last_iterate_bound(doubles{1.0, 0.0}, good, 1.0, gradient); }) ==
         "gavel::schedule::last_iterate_bound: rates[1] = 0, must be > 1e-12 of the largest where a gradient is asked for");
   CHECK(message_of([&] {
@@ -301,19 +301,19 @@ TEST_CASE("What the bound refuses", "[schedule][last_iterate_bound]") {
         }) == "gavel::schedule::last_iterate_bound: rates[1] = 6e-17, must be > 1e-12 of the largest where a gradient is asked for");
   CHECK(gradient == doubles(2, -7.0));
   CHECK(message_of([&] { (void)best_base_rate(three, good, 1.0); }) ==
-        "gavel::schedule::best_base_rate: rates.size() = 3, must be gradient_norms.size() = 2");
+        "gavel::schedule::best_base_rate: rates.size() = 3, must equal gradient_norms.size() 2");
   CHECK(message_of([&] { (void)best_base_rate(listed{{1.0, not_a_number}}, good, 1.0); }) ==
         "domain: gavel::schedule::best_base_rate: rate[1] = nan, must be finite and >= 0");
   CHECK(message_of([&] { (void)bound(listed{{1.0, -2.0}}, good, 1.0); }) ==
-        "domain: gavel::schedule::bound: rate[1] = -2, must be finite and >= 0");
-  CHECK(message_of([&] { (void)minimise_last_iterate_bound(doubles{}, 1.0); }) ==
-        "gavel::schedule::minimise_last_iterate_bound: gradient_norms.size() = 0, must be >= 1");
-  CHECK(message_of([&] { (void)minimise_last_iterate_bound(doubles{1.0, 0.0}, 1.0); }) ==
-        "domain: gavel::schedule::minimise_last_iterate_bound: gradient_norms[1] = 0, must be finite and > 0");
-  CHECK(message_of([&] { (void)minimise_last_iterate_bound(good, infinite); }) ==
-        "gavel::schedule::minimise_last_iterate_bound: distance = inf, must be finite and > 0");
-  CHECK(message_of([&] { (void)minimise_last_iterate_bound(good, 1.0, {.tolerance = 0.0}); }) ==
-        "gavel::schedule::minimise_last_iterate_bound: tolerance = 0, must be > 0");
-  CHECK(message_of([&] { (void)minimise_last_iterate_bound(good, 1.0, {.history = 0}); }) ==
-        "gavel::schedule::minimise_last_iterate_bound: history = 0, must be >= 1");
+        "gavel::schedule::bound: rate[1] = -2, must be finite and >= 0");
+  CHECK(message_of([&] { (void)minimize_last_iterate_bound(doubles{}, 1.0); }) ==
+        "gavel::schedule::minimize_last_iterate_bound: gradient_norms.size() = 0, must be >= 1");
+  CHECK(message_of([&] { (void)minimize_last_iterate_bound(doubles{1.0, 0.0}, 1.0); }) ==
+        "gavel::schedule::minimize_last_iterate_bound: gradient_norms[1] = 0, must be finite and > 0");
+  CHECK(message_of([&] { (void)minimize_last_iterate_bound(good, infinite); }) ==
+        "gavel::schedule::minimize_last_iterate_bound: distance = inf, must be finite and > 0");
+  CHECK(message_of([&] { (void)minimize_last_iterate_bound(good, 1.0, {.tolerance = 0.0}); }) ==
+        "gavel::schedule::minimize_last_iterate_bound: tolerance = 0, must be > 0");
+  CHECK(message_of([&] { (void)minimize_last_iterate_bound(good, 1.0, {.history = 0}); }) ==
+        "gavel::schedule::minimize_last_iterate_bound: history = 0, must be >= 1");
 }

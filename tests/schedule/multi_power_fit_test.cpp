@@ -32,7 +32,7 @@ namespace {
 constexpr double pi = 3.14159265358979323846;
 
 const multi_power_law truth{
-    .loss_floor = 3.04, .amplitude = 0.525, .alpha = 0.508, .annealing = 363.8, .scale = 2.066, .beta = 0.583, .gamma = 0.641};
+    .loss_floor = 3.04, .amplitude = 0.525, .annealing = 363.8, .alpha = 0.508, .scale = 2.066, .beta = 0.583, .gamma = 0.641};
 
 template <class Rate>
 std::vector<double> table(std::size_t last, Rate&& rate) {
@@ -210,7 +210,7 @@ TEST_CASE("multi-power fit: slopes of log losses", "[schedule][multi_power]") {
     CHECK(predictions[i] == Approx(multi_power_loss(law, rates, point.step)).epsilon(1e-8));
   }
   std::vector<multi_power_vector> natural = slopes;
-  problem.naturalise(start.point, natural);
+  problem.naturalize(start.point, natural);
   const double h = 1e-4;
   for (std::size_t j = 0; j < n_multi_power; ++j) {
     multi_power_vector up = start.point, down = start.point;
@@ -408,7 +408,7 @@ TEST_CASE("multi-power fit: rates at the ends of the range of doubles", "[schedu
   multi_power_observations observations;
   const std::vector<double> huge(6, largest);
   CHECK(message_of([&] { observations.add_curve(huge, steps, losses); }) ==
-        "domain: gavel::schedule::multi_power_observations::add_curve: S_1 + warmup_area = inf, must be finite at step 5");
+        "gavel::schedule::multi_power_observations::add_curve: S_1 + warmup_area = inf, must be finite");
   CHECK(observations.size() == 0);
 
   observations.add_curve(std::vector<double>{6e-320, 6e-320, 5e-320, 4e-320, 2e-320, 1e-320}, steps, losses);
@@ -427,14 +427,14 @@ TEST_CASE("multi-power fit: what is refused", "[schedule][multi_power]") {
   const std::string name = "gavel::schedule::multi_power_observations::add_curve: ";
   const std::vector<double> rates = {1e-3, 1e-3, 5e-4};
   CHECK(add({}, {0}, {3.0}) == name + "rates.size() = 0, must be >= 1");
-  CHECK(add(rates, {0, 1}, {3.0}) == name + "losses.size() = 1, must equal steps.size() = 2");
-  CHECK(add({1e-3, -1.0}, {1}, {3.0}) == "domain: " + name + "rates[1] = -1, must be finite and >= 0");
+  CHECK(add(rates, {0, 1}, {3.0}) == name + "losses.size() = 1, must equal steps.size() 2");
+  CHECK(add({1e-3, -1.0}, {1}, {3.0}) == name + "rates[1] = -1, must be finite and >= 0");
   CHECK(add({not_a_number}, {0}, {3.0}) == "domain: " + name + "rates[0] = nan, must be finite and >= 0");
-  CHECK(add(rates, {1, 0}, {3.0, 3.0}) == name + "steps[1] = 0, must be > its predecessor 1");
+  CHECK(add(rates, {1, 0}, {3.0, 3.0}) == name + "steps[1] = 0, must be > the one before, 1");
   CHECK(add(rates, {1, 3}, {3.0, 3.0}) == name + "steps[1] = 3, must be <= the last step of the rates, 2");
-  CHECK(add(rates, {1, 2}, {3.0, 0.0}) == "domain: " + name + "losses[1] = 0, must be finite and > 0");
+  CHECK(add(rates, {1, 2}, {3.0, 0.0}) == name + "losses[1] = 0, must be finite and > 0");
   CHECK(add(rates, {1, 2}, {not_a_number, 3.0}) == "domain: " + name + "losses[0] = nan, must be finite and > 0");
-  CHECK(add({0.0, 1e-3}, {0, 1}, {3.0, 3.0}) == "domain: " + name + "S_1 + warmup_area = 0, must be > 0 at step 0");
+  CHECK(add({0.0, 1e-3}, {0, 1}, {3.0, 3.0}) == name + "S_1 + warmup_area = 0, must be > 0 at step 0");
   CHECK(observations.size() == 0);
   CHECK(observations.curves().empty());
   CHECK(add(rates, {}, {}) == "no exception");
@@ -445,9 +445,9 @@ TEST_CASE("multi-power fit: what is refused", "[schedule][multi_power]") {
   const std::vector<double> two = {1e-3, 1e-3};
   CHECK(message_of([&] {
           observations.add_curve(gavel::schedule::rate_log{unsorted, two}, std::vector<std::uint64_t>{1}, std::vector<double>{3.0});
-        }) == name + "rates.steps[1] = 2, must be > its predecessor 5");
+        }) == name + "rates.steps[1] = 2, must be > the one before, 5");
   CHECK(message_of([] { (void)multi_power_observations(-1.0); }) ==
-        "domain: gavel::schedule::multi_power_observations: warmup_area = -1, must be finite and >= 0");
+        "gavel::schedule::multi_power_observations: warmup_area = -1, must be finite and >= 0");
   const std::string fit = "gavel::schedule::fit_multi_power_law: ";
   auto fitted = [&](const gavel::schedule::multi_power_fit_options& options) {
     return message_of([&] { (void)fit_multi_power_law(observations, options); });
@@ -455,6 +455,6 @@ TEST_CASE("multi-power fit: what is refused", "[schedule][multi_power]") {
   CHECK(fitted({.huber_delta = 0.0}) == fit + "huber_delta = 0, must be finite and > 0");
   CHECK(fitted({.relative_error = 0.0}) == fit + "relative_error = 0, must be in (0, 1)");
   CHECK(fitted({.max_iterations = 0}) == fit + "max_iterations = 0, must be >= 1");
-  CHECK(fitted({.starts = 0}) == fit + "starts = 0, must be in [1, 36]");
-  CHECK(fitted({.starts = 37}) == fit + "starts = 37, must be in [1, 36]");
+  CHECK(fitted({.starts = 0}) == fit + "starts = 0, must be >= 1");
+  CHECK(fitted({.starts = 37}) == fit + "starts = 37, must be <= 36");
 }

@@ -206,7 +206,7 @@ TEST_CASE("optax's presets say what they refuse", "[schedule][optax]") {
   REQUIRE(refused(optax::polynomial_schedule, optax::polynomial_schedule_options{.power = 0.0, .transition_steps = 4}) ==
           "gavel::schedule::optax::polynomial_schedule: power = 0, must be finite and > 0");
   REQUIRE(refused(optax::linear_schedule, optax::linear_schedule_options{.end_value = not_a_number, .transition_steps = 4}) ==
-          "domain: gavel::schedule::optax::linear_schedule: end_value = nan, must be a number");
+          "domain: gavel::schedule::optax::linear_schedule: end_value = nan, must be finite and >= 0");
   REQUIRE(refused(optax::linear_schedule, optax::linear_schedule_options{}) ==
           "gavel::schedule::optax::linear_schedule: transition_steps = 0, must be >= 1");
   REQUIRE(refused(optax::cosine_decay_schedule, optax::cosine_decay_schedule_options{}) ==
@@ -226,18 +226,18 @@ TEST_CASE("optax's presets say what they refuse", "[schedule][optax]") {
           "gavel::schedule::optax::piecewise_constant_schedule: scales[1] = -0.1, must be finite and >= 0");
   const std::uint64_t far = ~std::uint64_t{0};
   REQUIRE(refused(optax::polynomial_schedule, optax::polynomial_schedule_options{.transition_steps = 4, .transition_begin = far}) ==
-          "gavel::schedule::optax::polynomial_schedule: transition_begin = 18446744073709551615, must be <= 2^53");
+          "gavel::schedule::optax::polynomial_schedule: transition_begin = 18446744073709551615, must be <= 9007199254740992");
   REQUIRE(refused(optax::linear_schedule, optax::linear_schedule_options{.transition_steps = 4, .transition_begin = far}) ==
-          "gavel::schedule::optax::linear_schedule: transition_begin = 18446744073709551615, must be <= 2^53");
+          "gavel::schedule::optax::linear_schedule: transition_begin = 18446744073709551615, must be <= 9007199254740992");
   REQUIRE(refused(optax::exponential_decay,
                   optax::exponential_decay_options{.transition_steps = 4, .decay_rate = 0.5, .transition_begin = far}) ==
-          "gavel::schedule::optax::exponential_decay: transition_begin = 18446744073709551615, must be <= 2^53");
+          "gavel::schedule::optax::exponential_decay: transition_begin = 18446744073709551615, must be <= 9007199254740992");
   REQUIRE(refused(optax::piecewise_interpolate_schedule,
                   optax::piecewise_interpolate_schedule_options{.boundaries_and_scales = {{6, 0.5}, {far, 0.5}}}) ==
-          "gavel::schedule::optax::piecewise_interpolate_schedule: boundaries[1] = 18446744073709551615, must be <= 2^53");
+          "gavel::schedule::optax::piecewise_interpolate_schedule: boundaries[1] = 18446744073709551615, must be <= 9007199254740992");
   REQUIRE(refused(optax::piecewise_interpolate_schedule,
                   optax::piecewise_interpolate_schedule_options{.boundaries_and_scales = {{6, not_a_number}}}) ==
-          "domain: gavel::schedule::optax::piecewise_interpolate_schedule: scales[0] = nan, must be a number");
+          "domain: gavel::schedule::optax::piecewise_interpolate_schedule: scales[0] = nan, must be finite and >= 0");
   const auto linear = [](const optax::linear_onecycle_schedule_options& o) {
     return message_of([&] { static_cast<void>(optax::linear_onecycle_schedule(o)); });
   };
@@ -264,7 +264,7 @@ TEST_CASE("optax's presets say what they refuse", "[schedule][optax]") {
           "gavel::schedule::optax::warmup_cosine_decay_schedule: end_value = 2, must be <= peak_value 1");
   REQUIRE(refused(optax::warmup_exponential_decay_schedule,
                   optax::warmup_exponential_decay_schedule_options{.warmup_steps = ~std::uint64_t{0}}) ==
-          "gavel::schedule::optax::warmup_exponential_decay_schedule: warmup_steps = 18446744073709551615, must be <= 2^53");
+          "gavel::schedule::optax::warmup_exponential_decay_schedule: warmup_steps = 18446744073709551615, must be <= 9007199254740992");
   REQUIRE(refused(optax::sgdr_schedule, optax::sgdr_cycles{}) == "gavel::schedule::optax::sgdr_schedule: cycles.size() = 0, must be >= 1");
   REQUIRE(refused(optax::sgdr_schedule, optax::sgdr_cycles{{.decay_steps = 10}, {}}) ==
           "gavel::schedule::optax::warmup_cosine_decay_schedule: decay_steps = 0, must be >= 1");

@@ -64,8 +64,8 @@ TEST_CASE("Thresholds: relative and absolute, minimising and maximising", "[sche
   CHECK(halvings({.patience = 0, .threshold = 0.25}, {4, 3, 2.9, 2.25, 2.17}) == counts{0, 1, 1, 2, 2});
   CHECK(halvings({.patience = 0, .threshold = 0.5, .threshold_mode = plateau_threshold::absolute}, {4, 3.5, 3.4, 2.9, 2.8}) ==
         counts{0, 1, 1, 2, 2});
-  CHECK(halvings({.goal = plateau_goal::maximise, .patience = 0, .threshold = 0.25}, {4, 5, 5.1, 6.3, 6.4}) == counts{0, 1, 1, 2, 2});
-  CHECK(halvings({.goal = plateau_goal::maximise, .patience = 0, .threshold = 0.5, .threshold_mode = plateau_threshold::absolute},
+  CHECK(halvings({.goal = plateau_goal::maximize, .patience = 0, .threshold = 0.25}, {4, 5, 5.1, 6.3, 6.4}) == counts{0, 1, 1, 2, 2});
+  CHECK(halvings({.goal = plateau_goal::maximize, .patience = 0, .threshold = 0.5, .threshold_mode = plateau_threshold::absolute},
                  {4, 4.5, 4.6, 5.0, 5.2}) == counts{0, 1, 1, 2, 2});
   // A relative threshold of a negative metric accepts what is slightly worse, as upstream.
   CHECK(halvings({.patience = 0, .threshold = 0.25}, {-4, -3.5, -2}) == counts{0, 0, 1});
@@ -109,7 +109,7 @@ TEST_CASE("The rate stops at its minimum and skips changes too small", "[schedul
 TEST_CASE("Infinite metrics are numbers", "[schedule][plateau]") {
   CHECK(halvings({.patience = 0}, {infinite, infinite, 5, infinite, 4}) == counts{1, 2, 2, 3, 3});
   CHECK(halvings({.patience = 0}, {-infinite, -infinite, -1e300}) == counts{0, 1, 2});
-  CHECK(halvings({.goal = plateau_goal::maximise, .patience = 0}, {-infinite, 1, infinite, infinite}) == counts{1, 1, 1, 2});
+  CHECK(halvings({.goal = plateau_goal::maximize, .patience = 0}, {-infinite, 1, infinite, infinite}) == counts{1, 1, 1, 2});
 }
 
 TEST_CASE("A plateau is a schedule whose rate does not depend on the step", "[schedule][plateau]") {
@@ -136,7 +136,7 @@ TEST_CASE("A plateau resumes from its state", "[schedule][plateau]") {
     }
   }
   CHECK(plateau(0.1).state() == plateau_state{0.1, infinite, 0, 0});
-  CHECK(plateau(0.1, {.goal = plateau_goal::maximise}).state() == plateau_state{0.1, -infinite, 0, 0});
+  CHECK(plateau(0.1, {.goal = plateau_goal::maximize}).state() == plateau_state{0.1, -infinite, 0, 0});
 }
 
 TEST_CASE("A plateau checks its arguments", "[schedule][plateau][errors]") {
@@ -145,29 +145,29 @@ TEST_CASE("A plateau checks its arguments", "[schedule][plateau][errors]") {
   };
   CHECK(message(-1.0) == "gavel::schedule::plateau: base_rate = -1, must be finite and >= 0");
   CHECK(message(infinite) == "gavel::schedule::plateau: base_rate = inf, must be finite and >= 0");
-  CHECK(message(not_a_number) == "domain: gavel::schedule::plateau: base_rate = nan, must be a number");
+  CHECK(message(not_a_number) == "domain: gavel::schedule::plateau: base_rate = nan, must be finite and >= 0");
   CHECK(message(1.0, {.factor = 1.0}) == "gavel::schedule::plateau: factor = 1, must be in [0, 1)");
   CHECK(message(1.0, {.factor = -0.1}) == "gavel::schedule::plateau: factor = -0.1, must be in [0, 1)");
-  CHECK(message(1.0, {.factor = not_a_number}) == "gavel::schedule::plateau: factor = nan, must be in [0, 1)");
+  CHECK(message(1.0, {.factor = not_a_number}) == "domain: gavel::schedule::plateau: factor = nan, must be in [0, 1)");
   CHECK(message(1.0, {.threshold = -1.0}) == "gavel::schedule::plateau: threshold = -1, must be finite and >= 0");
   CHECK(message(1.0, {.threshold = 1.0}) == "gavel::schedule::plateau: threshold = 1, must be < 1 relative to a minimum");
   CHECK(message(1.0, {.threshold = 1.0, .threshold_mode = plateau_threshold::absolute}) == "no exception");
-  CHECK(message(1.0, {.goal = plateau_goal::maximise, .threshold = 1.0}) == "no exception");
+  CHECK(message(1.0, {.goal = plateau_goal::maximize, .threshold = 1.0}) == "no exception");
   CHECK(message(1.0, {.minimum_rate = -1.0}) == "gavel::schedule::plateau: minimum_rate = -1, must be finite and >= 0");
-  CHECK(message(1.0, {.minimum_rate = not_a_number}) == "domain: gavel::schedule::plateau: minimum_rate = nan, must be a number");
+  CHECK(message(1.0, {.minimum_rate = not_a_number}) == "domain: gavel::schedule::plateau: minimum_rate = nan, must be finite and >= 0");
   CHECK(message(1.0, {.minimum_rate = 2.0}) == "gavel::schedule::plateau: minimum_rate = 2, must be <= base_rate 1");
-  CHECK(message(1.0, {.threshold = not_a_number}) == "domain: gavel::schedule::plateau: threshold = nan, must be a number");
+  CHECK(message(1.0, {.threshold = not_a_number}) == "domain: gavel::schedule::plateau: threshold = nan, must be finite and >= 0");
   CHECK(message(1.0, {.least_change = infinite}) == "gavel::schedule::plateau: least_change = inf, must be finite and >= 0");
   plateau rule(1.0);
   rule.update(3.0);
   const plateau before = rule;
-  CHECK(message_of([&] { rule.update(not_a_number); }) == "domain: gavel::schedule::plateau::update: metric = nan, must be a number");
+  CHECK(message_of([&] { rule.update(not_a_number); }) == "domain: gavel::schedule::plateau::update: metric = nan, must not be NaN");
   CHECK(message_of([&] { rule.restore({.rate = -1.0}); }) == "gavel::schedule::plateau::restore: state.rate = -1, must be finite and >= 0");
   CHECK(message_of([&] { rule.restore({.rate = infinite}); }) ==
         "gavel::schedule::plateau::restore: state.rate = inf, must be finite and >= 0");
   CHECK(message_of([&] { rule.restore({.rate = not_a_number}); }) ==
-        "domain: gavel::schedule::plateau::restore: state.rate = nan, must be a number");
+        "domain: gavel::schedule::plateau::restore: state.rate = nan, must be finite and >= 0");
   CHECK(message_of([&] { rule.restore({.rate = 1.0, .best = not_a_number}); }) ==
-        "domain: gavel::schedule::plateau::restore: state.best = nan, must be a number");
+        "domain: gavel::schedule::plateau::restore: state.best = nan, must not be NaN");
   CHECK(rule == before);
 }

@@ -295,32 +295,32 @@ TEST_CASE("A lambda is a profile, with captures too", "[schedule][profile]") {
 TEST_CASE("Parameters outside their range are refused", "[schedule][profile]") {
   CHECK(message_of([] { (void)rex(1.0); }) == "gavel::schedule::rex: beta = 1, must be finite and < 1");
   CHECK(message_of([] { (void)rex(-infinity); }) == "gavel::schedule::rex: beta = -inf, must be finite and < 1");
-  CHECK(message_of([] { (void)rex(not_a_number); }) == "gavel::schedule::rex: beta = nan, must be finite and < 1");
+  CHECK(message_of([] { (void)rex(not_a_number); }) == "domain: gavel::schedule::rex: beta = nan, must be finite and < 1");
   CHECK(message_of([] { (void)rex(-1e300); }) == "no exception");
-  CHECK(message_of([] { (void)cosine(0.0); }) == "gavel::schedule::cosine: waves = 0, must be in (0, 1e6]");
-  CHECK(message_of([] { (void)cosine(1.1e6); }) == "gavel::schedule::cosine: waves = 1100000, must be in (0, 1e6]");
-  CHECK(message_of([] { (void)cosine(not_a_number); }) == "gavel::schedule::cosine: waves = nan, must be in (0, 1e6]");
+  CHECK(message_of([] { (void)cosine(0.0); }) == "gavel::schedule::cosine: waves = 0, must be finite and > 0");
+  CHECK(message_of([] { (void)cosine(1.1e6); }) == "gavel::schedule::cosine: waves = 1100000, must be <= 1000000");
+  CHECK(message_of([] { (void)cosine(not_a_number); }) == "domain: gavel::schedule::cosine: waves = nan, must be finite and > 0");
   CHECK(message_of([] { (void)polynomial(0.0); }) == "gavel::schedule::polynomial: power = 0, must be finite and > 0");
   CHECK(message_of([] { (void)polynomial(infinity); }) == "gavel::schedule::polynomial: power = inf, must be finite and > 0");
   CHECK(message_of([] { (void)exponential(-1.0); }) == "gavel::schedule::exponential: decay = -1, must be finite and > 0");
-  CHECK(message_of([] { (void)exponential_to_zero(0.0); }) == "gavel::schedule::exponential_to_zero: decay = 0, must be in (0, 700]");
-  CHECK(message_of([] { (void)exponential_to_zero(701.0); }) == "gavel::schedule::exponential_to_zero: decay = 701, must be in (0, 700]");
+  CHECK(message_of([] { (void)exponential_to_zero(0.0); }) == "gavel::schedule::exponential_to_zero: decay = 0, must be finite and > 0");
+  CHECK(message_of([] { (void)exponential_to_zero(701.0); }) == "gavel::schedule::exponential_to_zero: decay = 701, must be <= 700");
   CHECK(message_of([] { (void)reflected_exponential(not_a_number); }) ==
-        "gavel::schedule::reflected_exponential: decay = nan, must be in (0, 700]");
+        "domain: gavel::schedule::reflected_exponential: decay = nan, must be finite and > 0");
   CHECK(message_of([] { (void)geometric(0.0); }) == "gavel::schedule::geometric: end = 0, must be in (0, 1]");
   CHECK(message_of([] { (void)geometric(1.5); }) == "gavel::schedule::geometric: end = 1.5, must be in (0, 1]");
   CHECK(message_of([] { (void)inverse_linear(0.0); }) == "gavel::schedule::inverse_linear: slope = 0, must be finite and > 0");
   CHECK(message_of([] { (void)hyperbolic_tangent(-infinity, 3.0); }) ==
         "gavel::schedule::hyperbolic_tangent: lower = -inf, must be finite");
-  CHECK(message_of([] { (void)hyperbolic_tangent(3.0, 3.0); }) ==
-        "gavel::schedule::hyperbolic_tangent: upper = 3, must be finite and > lower 3");
+  CHECK(message_of([] { (void)hyperbolic_tangent(3.0, 3.0); }) == "gavel::schedule::hyperbolic_tangent: upper = 3, must be > lower 3");
   CHECK(message_of([] { (void)hyperbolic_tangent(3.0, not_a_number); }) ==
-        "gavel::schedule::hyperbolic_tangent: upper = nan, must be finite and > lower 3");
+        "domain: gavel::schedule::hyperbolic_tangent: upper = nan, must be finite");
   CHECK(message_of([] { (void)step_decay(0.0, {0.5}); }) == "gavel::schedule::step_decay: factor = 0, must be in (0, 1]");
   CHECK(message_of([] { (void)step_decay(1.1, {0.5}); }) == "gavel::schedule::step_decay: factor = 1.1, must be in (0, 1]");
   CHECK(message_of([] { (void)step_decay(0.5, {0.2, 1.5}); }) == "gavel::schedule::step_decay: milestones[1] = 1.5, must be in [0, 1]");
   CHECK(message_of([] { (void)step_decay(0.5, {-0.1}); }) == "gavel::schedule::step_decay: milestones[0] = -0.1, must be in [0, 1]");
-  CHECK(message_of([] { (void)step_decay(0.5, {not_a_number}); }) == "gavel::schedule::step_decay: milestones[0] = nan, must be in [0, 1]");
+  CHECK(message_of([] { (void)step_decay(0.5, {not_a_number}); }) ==
+        "domain: gavel::schedule::step_decay: milestones[0] = nan, must be in [0, 1]");
   CHECK(message_of([] { (void)step_decay(0.5, {0.5, 0.4}); }) ==
         "gavel::schedule::step_decay: milestones[1] = 0.4, must be >= the one before, 0.5");
   CHECK(message_of([] { (void)step_decay(0.5, std::vector<double>(33, 0.5)); }) == "gavel::fixed_list: size = 33, must be <= capacity 32");
@@ -329,10 +329,11 @@ TEST_CASE("Parameters outside their range are refused", "[schedule][profile]") {
 TEST_CASE("One cycle refuses what would divide by zero or turn round", "[schedule][profile]") {
   CHECK(message_of([] { (void)one_cycle({.peak_at = 0.0}); }) == "gavel::schedule::one_cycle: peak_at = 0, must be in (0, 1)");
   CHECK(message_of([] { (void)one_cycle({.peak_at = 1.0}); }) == "gavel::schedule::one_cycle: peak_at = 1, must be in (0, 1)");
-  CHECK(message_of([] { (void)one_cycle({.peak_at = not_a_number}); }) == "gavel::schedule::one_cycle: peak_at = nan, must be in (0, 1)");
+  CHECK(message_of([] { (void)one_cycle({.peak_at = not_a_number}); }) ==
+        "domain: gavel::schedule::one_cycle: peak_at = nan, must be in (0, 1)");
   CHECK(message_of([] { (void)one_cycle({.start_divisor = 0.5}); }) == "gavel::schedule::one_cycle: start_divisor = 0.5, must be >= 1");
   CHECK(message_of([] { (void)one_cycle({.final_divisor = not_a_number}); }) ==
-        "gavel::schedule::one_cycle: final_divisor = nan, must be >= 1");
+        "domain: gavel::schedule::one_cycle: final_divisor = nan, must be >= 1");
   CHECK(message_of([] { (void)one_cycle({.peak_at = 0.5, .three_phase = true}); }) ==
         "gavel::schedule::one_cycle: back_at = 1, must be in (peak_at, 1)");
   CHECK(message_of([] { (void)one_cycle({.peak_at = 0.4, .three_phase = true, .back_at = 0.4}); }) ==

@@ -83,7 +83,8 @@ TEST_CASE("The steps of a log can be counted", "[schedule][rate_source]") {
   const gavel::schedule::detail::source_reader<rate_log> reader("f", rate_log{steps, rates}, 0);
   CHECK(reader.last_step() == ~std::uint64_t{0} - 1);
   ++steps[1];  // the number of steps up to this one is 2^64
-  CHECK(message_of([&] { read(rate_log{steps, rates}, 0, 1); }) == "f: rates.steps[1] = 18446744073709551615, must be < 2^64 - 1");
+  CHECK(message_of([&] { read(rate_log{steps, rates}, 0, 1); }) ==
+        "f: rates.steps[1] = 18446744073709551615, must be <= 2^64 - 2 = 18446744073709551614");
 }
 
 TEST_CASE("Bad sources are named", "[schedule][rate_source]") {
@@ -93,9 +94,9 @@ TEST_CASE("Bad sources are named", "[schedule][rate_source]") {
     return message_of([&] { (void)read(source, warmup, n); });
   };
   CHECK(refuse(rate_log{{}, {}}, 0, 1) == "f: rates.steps.size() = 0, must be >= 1");
-  CHECK(refuse(rate_log{ascending, {rates.data(), 2}}, 0, 1) == "f: rates.rates.size() = 2, must equal rates.steps.size() = 3");
-  CHECK(refuse(rate_log{duplicated, rates}, 0, 1) == "f: rates.steps[2] = 5, must be > its predecessor 5");
-  CHECK(refuse(rate_log{unsorted, rates}, 0, 1) == "f: rates.steps[1] = 0, must be > its predecessor 5");
+  CHECK(refuse(rate_log{ascending, {rates.data(), 2}}, 0, 1) == "f: rates.rates.size() = 2, must equal rates.steps.size() 3");
+  CHECK(refuse(rate_log{duplicated, rates}, 0, 1) == "f: rates.steps[2] = 5, must be > the one before, 5");
+  CHECK(refuse(rate_log{unsorted, rates}, 0, 1) == "f: rates.steps[1] = 0, must be > the one before, 5");
   CHECK(refuse(rate_log{ascending, bad}, 0, 1) == "domain: f: rates.rates[1] = nan, must be finite and >= 0");
   CHECK(refuse(rate_log{ascending, rates}, 10, 1) == "f: warmup_steps = 10, must be <= the last step of the rates, 9");
   CHECK(refuse(none, 0, 1) == "f: rates.size() = 0, must be >= 1");
@@ -105,7 +106,7 @@ TEST_CASE("Bad sources are named", "[schedule][rate_source]") {
   CHECK(refuse(bad, 1, 1) == "domain: f: rates[1] = nan, must be finite and >= 0");
   CHECK(refuse(bad, 2, 3) == "no exception");  // the warm-up counts with its peak
   const std::vector<std::uint64_t> same = {1, 1}, late = {1, 3};
-  CHECK(message_of([&] { gavel::schedule::detail::check_steps("f", same, 2); }) == "f: steps[1] = 1, must be > its predecessor 1");
+  CHECK(message_of([&] { gavel::schedule::detail::check_steps("f", same, 2); }) == "f: steps[1] = 1, must be > the one before, 1");
   CHECK(message_of([&] { gavel::schedule::detail::check_steps("f", late, 2); }) ==
         "f: steps[1] = 3, must be <= the last step of the rates, 2");
 }

@@ -23,7 +23,7 @@ inline void check_plateau(const json& inputs, const json& expected, const json& 
   REQUIRE((mode == "min" || mode == "max"));
   REQUIRE((threshold_mode == "rel" || threshold_mode == "abs"));
   const schedule::plateau_options options{
-      .goal = mode == "min" ? schedule::plateau_goal::minimise : schedule::plateau_goal::maximise,
+      .goal = mode == "min" ? schedule::plateau_goal::minimize : schedule::plateau_goal::maximize,
       .factor = inputs.at("factor").get<double>(),
       .patience = inputs.at("patience").get<std::uint64_t>(),
       .threshold = inputs.at("threshold").get<double>(),

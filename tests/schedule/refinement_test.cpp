@@ -436,26 +436,26 @@ TEST_CASE("What refinement refuses", "[schedule][refinement]") {
   CHECK(message_of([&] { last_iterate_factors(doubles{}, {}); }) ==
         "gavel::schedule::last_iterate_factors: weights.size() = 0, must be >= 1");
   CHECK(message_of([&] { last_iterate_factors(good, two); }) ==
-        "gavel::schedule::last_iterate_factors: out.size() = 2, must be weights.size() = 3");
+        "gavel::schedule::last_iterate_factors: out.size() = 2, must equal weights.size() 3");
   CHECK(message_of([&] { last_iterate_factors(doubles{1.0, -1.0, 1.0}, out); }) ==
-        "domain: gavel::schedule::last_iterate_factors: weights[1] = -1, must be finite and >= 0");
+        "gavel::schedule::last_iterate_factors: weights[1] = -1, must be finite and >= 0");
   CHECK(message_of([&] { last_iterate_factors(doubles{1.0, 1.0, infinite}, out); }) ==
-        "domain: gavel::schedule::last_iterate_factors: weights[2] = inf, must be finite and >= 0");
+        "gavel::schedule::last_iterate_factors: weights[2] = inf, must be finite and >= 0");
   CHECK(message_of([&] { last_iterate_factors(doubles(3, 0.0), out); }) ==
-        "gavel::schedule::last_iterate_factors: sum of weights = 0, must be > 0 and finite");
+        "gavel::schedule::last_iterate_factors: sum of weights = 0, must be finite and > 0");
   CHECK(message_of([&] { last_iterate_factors(doubles(3, 1e308), out); }) ==
-        "gavel::schedule::last_iterate_factors: sum of weights = inf, must be > 0 and finite");
+        "gavel::schedule::last_iterate_factors: sum of weights = inf, must be finite and > 0");
 
   CHECK(message_of([&] { (void)refined_rates(doubles{}, {}); }) ==
         "gavel::schedule::refined_rates: gradient_norms.size() = 0, must be >= 1");
   CHECK(message_of([&] { (void)refined_rates(good, two); }) ==
-        "gavel::schedule::refined_rates: out.size() = 2, must be gradient_norms.size() = 3");
+        "gavel::schedule::refined_rates: out.size() = 2, must equal gradient_norms.size() 3");
   CHECK(message_of([&] { (void)refined_rates(doubles{1.0, 0.0, 1.0}, out); }) ==
-        "domain: gavel::schedule::refined_rates: gradient_norms[1] = 0, must be finite and > 0");
+        "gavel::schedule::refined_rates: gradient_norms[1] = 0, must be finite and > 0");
   CHECK(message_of([&] { (void)refined_rates(doubles{1.0, 1.0, not_a_number}, out); }) ==
         "domain: gavel::schedule::refined_rates: gradient_norms[2] = nan, must be finite and > 0");
   CHECK(message_of([&] { (void)refined_rates(doubles{1e-200, 2.0, 3.0}, out); }) ==
-        "domain: gavel::schedule::refined_rates: gradient_norms[0] = 1e-200, must be >= 1e-150 of their median, 2");
+        "gavel::schedule::refined_rates: gradient_norms[0] = 1e-200, must be >= 1e-150 of their median, 2");
   CHECK(message_of([&] { (void)refined_rates(good, out, {.distance = -1.0}); }) ==
         "gavel::schedule::refined_rates: distance = -1, must be finite and >= 0");
   CHECK(message_of([&] { (void)refined_rates(good, out, {.distance = not_a_number}); }) ==
@@ -467,13 +467,13 @@ TEST_CASE("What refinement refuses", "[schedule][refinement]") {
 
   CHECK(message_of([&] { (void)refine(doubles{}); }) == "gavel::schedule::refine: gradient_norms.size() = 0, must be >= 1");
   CHECK(message_of([&] { (void)refine(doubles{1.0, 1.0, -1.0}); }) ==
-        "domain: gavel::schedule::refine: gradient_norms[2] = -1, must be >= 0");
+        "gavel::schedule::refine: gradient_norms[2] = -1, must be finite and >= 0");
   CHECK(message_of([&] { (void)refine(doubles{1.0, -infinite}, {.drop_non_finite = true}); }) ==
-        "domain: gavel::schedule::refine: gradient_norms[1] = -inf, must be >= 0");
+        "gavel::schedule::refine: gradient_norms[1] = -inf, must be finite and >= 0");
   CHECK(message_of([&] { (void)refine(doubles{1.0, not_a_number}); }) ==
-        "domain: gavel::schedule::refine: gradient_norms[1] = nan, must be finite (or dropped by drop_non_finite)");
+        "domain: gavel::schedule::refine: gradient_norms[1] = nan, must be finite and >= 0");
   CHECK(message_of([&] { (void)refine(doubles{infinite}); }) ==
-        "domain: gavel::schedule::refine: gradient_norms[0] = inf, must be finite (or dropped by drop_non_finite)");
+        "gavel::schedule::refine: gradient_norms[0] = inf, must be finite and >= 0");
   CHECK(message_of([&] { (void)refine(doubles{infinite, not_a_number}, {.drop_non_finite = true}); }) ==
         "gavel::schedule::refine: finite gradient_norms = 0, must be >= 1");
   CHECK(message_of([&] { (void)refine(good, {.base_rate = 0.0}); }) == "gavel::schedule::refine: base_rate = 0, must be finite and > 0");
@@ -483,8 +483,8 @@ TEST_CASE("What refinement refuses", "[schedule][refinement]") {
   CHECK(message_of([&] { (void)refine(good, {.smoothing_width = 4}); }) ==
         "gavel::schedule::refine: smoothing_width = 4, must be odd, or 0 for the width that smoothing gives");
   CHECK(message_of([&] { (void)refine(good, {.drop_ends = 2}); }) ==
-        "gavel::schedule::refine: drop_ends = 2, leaves no sample of gradient_norms.size() = 3");
+        "gavel::schedule::refine: drop_ends = 2, must leave a sample of gradient_norms.size() 3");
   CHECK(refine(good, {.drop_ends = 1}).dropped_norms == 2);
   CHECK(message_of([&] { (void)refine(doubles{1.0, 2.0}, {.drop_ends = 1}); }) ==
-        "gavel::schedule::refine: drop_ends = 1, leaves no sample of gradient_norms.size() = 2");
+        "gavel::schedule::refine: drop_ends = 1, must leave a sample of gradient_norms.size() 2");
 }

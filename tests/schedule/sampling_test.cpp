@@ -183,7 +183,8 @@ TEST_CASE("Periods of 0 and disordered milestones are refused", "[schedule][samp
   CHECK(message_of([] { (void)every(0); }) == "gavel::schedule::every: period = 0, must be >= 1");
   CHECK(message_of([] { (void)milestones{0.5, 1.5}; }) == "gavel::schedule::milestones: milestones[1] = 1.5, must be in [0, 1]");
   CHECK(message_of([] { (void)milestones{-0.5}; }) == "gavel::schedule::milestones: milestones[0] = -0.5, must be in [0, 1]");
-  CHECK(message_of([] { (void)milestones{not_a_number}; }) == "gavel::schedule::milestones: milestones[0] = nan, must be in [0, 1]");
+  CHECK(message_of([] { (void)milestones{not_a_number}; }) ==
+        "domain: gavel::schedule::milestones: milestones[0] = nan, must be in [0, 1]");
   CHECK(message_of([] { (void)milestones{0.75, 0.5}; }) ==
         "gavel::schedule::milestones: milestones[1] = 0.5, must be >= the one before, 0.75");
   CHECK(message_of([] { (void)milestones(std::vector<double>(33, 0.5)); }) == "gavel::fixed_list: size = 33, must be <= capacity 32");

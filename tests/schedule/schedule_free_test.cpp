@@ -2,6 +2,8 @@
 #include <gavel/schedule/rate_schedule.hpp>
 #include <gavel/schedule/schedule_free.hpp>
 
+#include <gavel/solvers/optimizers.hpp>
+
 #include "support/allocation_counter.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
@@ -291,14 +293,17 @@ TEST_CASE("Schedule-free optimisers resume from their stored state", "[schedule]
   const auto refused = [&](auto& optimizer, const gavel::schedule::schedule_free_state& state) {
     return message_of([&] { optimizer.restore(state); });
   };
-  CHECK(refused(sgd, {.base = {1.0}, .average = start}) == "gavel::schedule::schedule_free_sgd::restore: state.base.size() = 1, must be 3");
-  CHECK(refused(sgd, {.base = start}) == "gavel::schedule::schedule_free_sgd::restore: state.average.size() = 0, must be 3");
-  CHECK(refused(sgd, adamw.state()) == "gavel::schedule::schedule_free_sgd::restore: state.square.size() = 3, must be 0");
-  CHECK(refused(adamw, sgd.state()) == "gavel::schedule::schedule_free_adamw::restore: state.square.size() = 0, must be 3");
+  CHECK(refused(sgd, {.base = {1.0}, .average = start}) ==
+        "gavel::schedule::schedule_free_sgd::restore: state.base.size() = 1, must equal the size of the start, 3");
+  CHECK(refused(sgd, {.base = start}) ==
+        "gavel::schedule::schedule_free_sgd::restore: state.average.size() = 0, must equal the size of the start, 3");
+  CHECK(refused(sgd, adamw.state()) == "gavel::schedule::schedule_free_sgd::restore: state.square.size() = 3, must equal that of SGD, 0");
+  CHECK(refused(adamw, sgd.state()) ==
+        "gavel::schedule::schedule_free_adamw::restore: state.square.size() = 0, must equal the size of the start, 3");
   CHECK(refused(sgd, {.base = start, .average = start, .weight = {.largest_rate = -1.0}}) ==
         "gavel::schedule::averaging_weight::restore: state.largest_rate = -1, must be finite and >= 0");
   CHECK(refused(adamw, {.base = start, .average = start, .square = start, .weight = {.sum = not_a_number}}) ==
-        "gavel::schedule::averaging_weight::restore: state.sum = nan, must be finite and >= 0");
+        "domain: gavel::schedule::averaging_weight::restore: state.sum = nan, must be finite and >= 0");
   CHECK(sgd == sgd_before);
   CHECK(adamw == adamw_before);
 }
@@ -337,20 +342,20 @@ TEST_CASE("Schedule-free optimisers: bad options are named", "[schedule][schedul
   };
   CHECK(sgd({.learning_rate = -1.0}) == "gavel::schedule::schedule_free_sgd: learning_rate = -1, must be finite and >= 0");
   CHECK(sgd({.beta = 1.5}) == "gavel::schedule::schedule_free_sgd: beta = 1.5, must be in [0, 1]");
-  CHECK(sgd({.beta = not_a_number}) == "gavel::schedule::schedule_free_sgd: beta = nan, must be in [0, 1]");
+  CHECK(sgd({.beta = not_a_number}) == "domain: gavel::schedule::schedule_free_sgd: beta = nan, must be in [0, 1]");
   CHECK(sgd({.weight_decay = -0.5}) == "gavel::schedule::schedule_free_sgd: weight_decay = -0.5, must be finite and >= 0");
   CHECK(sgd({.averaging = {.step_power = -1.0}}) == "gavel::schedule::averaging_weight: step_power = -1, must be finite and >= 0");
   CHECK(sgd({.averaging = {.rate_power = infinite}}) == "gavel::schedule::averaging_weight: rate_power = inf, must be finite and >= 0");
-  CHECK(adamw({.learning_rate = not_a_number}) == "gavel::schedule::schedule_free_adamw: learning_rate = nan, must be finite and >= 0");
+  CHECK(adamw({.learning_rate = not_a_number}) ==
+        "domain: gavel::schedule::schedule_free_adamw: learning_rate = nan, must be finite and >= 0");
   CHECK(adamw({.beta1 = -0.5}) == "gavel::schedule::schedule_free_adamw: beta1 = -0.5, must be in [0, 1]");
   CHECK(adamw({.beta2 = 1.0}) == "gavel::schedule::schedule_free_adamw: beta2 = 1, must be in [0, 1)");
   CHECK(adamw({.epsilon = 0.0}) == "gavel::schedule::schedule_free_adamw: epsilon = 0, must be finite and > 0");
   CHECK(adamw({.weight_decay = infinite}) == "gavel::schedule::schedule_free_adamw: weight_decay = inf, must be finite and >= 0");
   const std::vector<double> bad{1.0, infinite};
-  CHECK(message_of([&] { (void)schedule_free_sgd<double>(bad); }) ==
-        "domain: gavel::schedule::schedule_free_sgd: start[1] = inf, must be finite");
+  CHECK(message_of([&] { (void)schedule_free_sgd<double>(bad); }) == "gavel::schedule::schedule_free_sgd: start[1] = inf, must be finite");
   CHECK(message_of([&] { (void)schedule_free_adamw<double>(bad); }) ==
-        "domain: gavel::schedule::schedule_free_adamw: start[1] = inf, must be finite");
+        "gavel::schedule::schedule_free_adamw: start[1] = inf, must be finite");
   averaging_weight weight;
   weight.update(0.5);
   const averaging_weight before = weight;
@@ -363,11 +368,12 @@ TEST_CASE("Schedule-free optimisers: a call that throws changes nothing", "[sche
     const auto before = optimizer;
     std::vector<double> two(2, 1.0);
     std::vector<double> one(1, 3.0);
-    CHECK(message_of([&] { optimizer.step(one, two); }) == name + "::step: parameters.size() = 1, must be 2");
-    CHECK(message_of([&] { optimizer.step(two, one); }) == name + "::step: gradient.size() = 1, must be 2");
+    CHECK(message_of([&] { optimizer.step(one, two); }) == name + "::step: parameters.size() = 1, must equal the size of the start, 2");
+    CHECK(message_of([&] { optimizer.step(two, one); }) == name + "::step: gradient.size() = 1, must equal the size of the start, 2");
     CHECK(message_of([&] { optimizer.step(two, two, -1.0); }) == name + "::step: rate = -1, must be finite and >= 0");
-    CHECK(message_of([&] { optimizer.step(two, two, not_a_number); }) == name + "::step: rate = nan, must be finite and >= 0");
-    CHECK(message_of([&] { optimizer.evaluation_point(one); }) == name + "::evaluation_point: out.size() = 1, must be 2");
+    CHECK(message_of([&] { optimizer.step(two, two, not_a_number); }) == "domain: " + name + "::step: rate = nan, must be finite and >= 0");
+    CHECK(message_of([&] { optimizer.evaluation_point(one); }) ==
+          name + "::evaluation_point: out.size() = 1, must equal the size of the start, 2");
     CHECK(optimizer == before);
     CHECK(two == std::vector<double>{1.0, 1.0});
     CHECK(one == std::vector<double>{3.0});

@@ -108,7 +108,7 @@ void check_optimum(const json& inputs, const json& expected, const json& toleran
   require_keys(inputs, {"grad_norms", "D"});
   require_keys(expected, {"optimum", "step_sizes"});
   require_keys(tolerance, {"optimum_rel", "step_sizes_rel"});
-  const auto best = schedule::minimise_last_iterate_bound(inputs.at("grad_norms").get<doubles>(), inputs.at("D"));
+  const auto best = schedule::minimize_last_iterate_bound(inputs.at("grad_norms").get<doubles>(), inputs.at("D"));
   CHECK(best.status == gavel::lbfgs_status::converged);
   check_close(best.bound, expected.at("optimum"), {{"rel", tolerance.at("optimum_rel")}}, "optimum");
   check_close(best.rates, expected.at("step_sizes"), {{"rel", tolerance.at("step_sizes_rel")}}, "step_sizes");

@@ -35,7 +35,7 @@ TEST_CASE("The numbers that made a schedule come back", "[schedule][warmup_power
       for (const std::size_t n : {std::size_t{401}, std::size_t{5000}}) {
         const warmup_power_fit fit = fit_warmup_power(shape(n, warmup, power, 3e-4));
         INFO("warmup " << warmup << " power " << power << " n " << n);
-        CHECK(fit.status == warmup_power_status::fitted);
+        CHECK(fit.status == warmup_power_fit_status::fitted);
         CHECK(fit.warmup == Approx(warmup).margin(2e-3));
         CHECK(fit.power == Approx(power).epsilon(0.01));
         CHECK(fit.peak == Approx(3e-4).epsilon(0.01));
@@ -68,10 +68,10 @@ TEST_CASE("Refined schedules decay early or late as their norms rise or fall", "
 }
 
 TEST_CASE("What no such shape describes is said", "[schedule][warmup_power_fit]") {
-  CHECK(fit_warmup_power(std::vector<double>{}).status == warmup_power_status::undefined);
-  CHECK(fit_warmup_power(std::vector<double>{1.0, 0.0}).status == warmup_power_status::undefined);
-  CHECK(fit_warmup_power(std::vector<double>(10, 0.0)).status == warmup_power_status::undefined);
-  CHECK(fit_warmup_power(std::vector<double>(100, 1.0)).status == warmup_power_status::power_limit);
+  CHECK(fit_warmup_power(std::vector<double>{}).status == warmup_power_fit_status::undefined);
+  CHECK(fit_warmup_power(std::vector<double>{1.0, 0.0}).status == warmup_power_fit_status::undefined);
+  CHECK(fit_warmup_power(std::vector<double>(10, 0.0)).status == warmup_power_fit_status::undefined);
+  CHECK(fit_warmup_power(std::vector<double>(100, 1.0)).status == warmup_power_fit_status::power_limit);
   // Noise shows in the error and moves the numbers little.
   gavel::philox4x32 rng(3);
   std::vector<double> noisy = shape(1000, 0.1, 1.5, 1.0);
@@ -80,7 +80,7 @@ TEST_CASE("What no such shape describes is said", "[schedule][warmup_power_fit]"
   CHECK(fit.rms_error == Approx(0.05).margin(0.03));
   CHECK(fit.power == Approx(1.5).epsilon(0.1));
   CHECK(message_of([] { (void)fit_warmup_power(std::vector<double>{1.0, -1.0, 0.0}); }) ==
-        "domain: gavel::schedule::fit_warmup_power: rates[1] = -1, must be finite and >= 0");
+        "gavel::schedule::fit_warmup_power: rates[1] = -1, must be finite and >= 0");
   CHECK(message_of([] { (void)fit_warmup_power(std::vector<double>{1.0, 1.0, std::numeric_limits<double>::quiet_NaN()}); }) ==
         "domain: gavel::schedule::fit_warmup_power: rates[2] = nan, must be finite and >= 0");
 }

@@ -120,9 +120,9 @@ inline void print_fits(const curves& data, const fits& fitted, bool fixed_decay_
   print_decay_factors(fitted, data.published, fixed_decay_factor);
   const schedule::multi_power_fit& mpl = fitted.multi_power;
   std::printf(
-      "\nMulti-power law\n\n   L_0 %.5f, A %.5g, alpha %.4g, B %.5g, C %.4g, beta %.4g, gamma %.4g; R^2 %s\n"
+      "\nMulti-power law\n\n   L_0 %.5f, A %.5g, B %.5g, alpha %.4g, C %.4g, beta %.4g, gamma %.4g; R^2 %s\n"
       "   relative error %.3f %% mean, %.3f %% max; %.2f ms; %s\n",
-      mpl.law.loss_floor, mpl.law.amplitude, mpl.law.alpha, mpl.law.annealing, mpl.law.scale, mpl.law.beta, mpl.law.gamma,
+      mpl.law.loss_floor, mpl.law.amplitude, mpl.law.annealing, mpl.law.alpha, mpl.law.scale, mpl.law.beta, mpl.law.gamma,
       r_squared_text(mpl.r_squared).c_str(), 100.0 * mpl.mean_relative_error, 100.0 * mpl.max_relative_error, fitted.multi_power_ms,
       status_text(mpl.status));
 }

@@ -3,7 +3,7 @@
 
 #include <gavel/schedule/rate_source.hpp>
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/views.hpp>
 
@@ -27,10 +27,6 @@
 namespace gavel::schedule {
 
 namespace detail {
-
-inline void check_decay_factor(const char* function, double decay_factor, const char* name = "decay_factor") {
-  if (!(decay_factor >= 0.0 && decay_factor <= 1.0)) invalid_argument(function, name, decay_factor, "must be in [0, 1]");
-}
 
 /// What n steps do to a momentum: lambda^n, sum_{i < n} lambda^i, and the sum of the latter sums for 1..n.
 struct geometric_sums {
@@ -68,16 +64,16 @@ class annealing_areas {
   /// Nothing seen, lambda = 0.999.
   annealing_areas() = default;
   /// @param decay_factor lambda in [0, 1]. 0.99 to 0.9999 is the useful range; 0 makes S_2 the total fall of the rate; 1 never forgets
-  /// @throws std::invalid_argument if it is outside
+  /// @throws std::invalid_argument if it is outside, std::domain_error if it is NaN
   explicit annealing_areas(double decay_factor) : decay_factor_(decay_factor) {
-    detail::check_decay_factor("gavel::schedule::annealing_areas", decay_factor);
+    check_unit_interval("gavel::schedule::annealing_areas", "decay_factor", decay_factor);
   }
 
   /// Enters one step.
   /// @param rate eta of that step, finite, >= 0
-  /// @throws std::domain_error if it is not (nothing is changed then)
+  /// @throws std::invalid_argument if it is not, std::domain_error if it is NaN; nothing is changed then
   void update(double rate) {
-    if (!detail::is_rate(rate)) domain_error("gavel::schedule::annealing_areas::update", "rate", rate, "must be finite and >= 0");
+    check_not_negative("gavel::schedule::annealing_areas::update", "rate", rate);
     if (steps_ == 0) first_rate_ = last_rate_ = rate;
     set_momentum(decay_factor_ * momentum_ + (last_rate_ - rate), rate);
     forward_ += rate;
@@ -90,7 +86,7 @@ class annealing_areas {
   /// @throws as `update`
   /// @note O(log steps).
   void hold(double rate, std::uint64_t steps) {
-    if (!detail::is_rate(rate)) domain_error("gavel::schedule::annealing_areas::hold", "rate", rate, "must be finite and >= 0");
+    check_not_negative("gavel::schedule::annealing_areas::hold", "rate", rate);
     if (steps == 0) return;
     update(rate);
     straight(rate, detail::sum_powers(decay_factor_, steps - 1), steps - 1);
@@ -101,7 +97,7 @@ class annealing_areas {
   /// @throws as `update`
   /// @note O(log steps).
   void ramp(double rate, std::uint64_t steps) {
-    if (!detail::is_rate(rate)) domain_error("gavel::schedule::annealing_areas::ramp", "rate", rate, "must be finite and >= 0");
+    check_not_negative("gavel::schedule::annealing_areas::ramp", "rate", rate);
     if (steps_ == 0) return hold(rate, steps);
     straight(rate, detail::sum_powers(decay_factor_, steps), steps);
   }
@@ -159,7 +155,7 @@ class areas_walk {
  public:
   areas_walk(const char* function, const R& source, const annealing_areas_options& options)
       : rates_(function, source, options.warmup_steps) {
-    check_decay_factor(function, options.decay_factor);
+    check_unit_interval(function, "decay_factor", options.decay_factor);
     areas_ = annealing_areas(options.decay_factor);
   }
 
@@ -204,13 +200,13 @@ class areas_walk {
 /// @param rates a `rate_source`
 /// @param step  s >= 0: rates of steps 0..s are in
 /// @throws std::invalid_argument if the source is empty or a log with unsorted or duplicated steps, ends before @p step or before the
-///         warm-up, or an option is out of range; std::domain_error for a rate that is negative, infinite or NaN
+///         warm-up, or a rate or an option is out of range; std::domain_error for NaN
 /// @note O(step), one evaluation of the schedule per step; O(lines log gap) for a log. No allocation.
 template <rate_source R>
 [[nodiscard]] annealing_areas areas_at(const R& rates, std::uint64_t step, const annealing_areas_options& options = {}) {
   constexpr const char* function = "gavel::schedule::areas_at";
   detail::areas_walk<R> walk(function, rates, options);
-  if (step > walk.last_step()) invalid_argument(function, "step", step, "must be <= the last step of the rates,", walk.last_step());
+  check_at_most(function, "step", step, "the last step of the rates,", walk.last_step());
   return walk.advance_to(step);
 }
 
@@ -223,11 +219,8 @@ template <rate_source R>
 void areas_at(const R& rates, vector_view<const std::uint64_t> steps, std::span<double> forward, std::span<double> annealing,
               const annealing_areas_options& options = {}) {
   constexpr const char* function = "gavel::schedule::areas_at";
-  if (forward.size() != steps.size())
-    invalid_argument(function, "forward.size()", forward.size(), "must equal steps.size() =", steps.size());
-  if (annealing.size() != steps.size()) {
-    invalid_argument(function, "annealing.size()", annealing.size(), "must equal steps.size() =", steps.size());
-  }
+  check_size(function, "forward.size()", forward.size(), "steps.size()", steps.size());
+  check_size(function, "annealing.size()", annealing.size(), "steps.size()", steps.size());
   detail::areas_walk<R> walk(function, rates, options);
   detail::check_steps(function, steps, walk.last_step());
   if (steps.empty()) return;
@@ -246,14 +239,10 @@ void areas_at(const R& rates, vector_view<const std::uint64_t> steps, std::span<
 template <rate_source R>
 void fill_areas(const R& rates, std::span<double> forward, std::span<double> annealing, const annealing_areas_options& options = {}) {
   constexpr const char* function = "gavel::schedule::fill_areas";
-  if (annealing.size() != forward.size()) {
-    invalid_argument(function, "annealing.size()", annealing.size(), "must equal forward.size() =", forward.size());
-  }
+  check_size(function, "annealing.size()", annealing.size(), "forward.size()", forward.size());
   detail::areas_walk<R> walk(function, rates, options);
+  check_at_most(function, "forward.size()", forward.size(), "the steps of the rates,", walk.last_step() + 1);
   if (forward.empty()) return;
-  if (forward.size() - 1 > walk.last_step()) {
-    invalid_argument(function, "forward.size()", forward.size(), "must be <= the steps of the rates,", walk.last_step() + 1);
-  }
   walk.check_rates(forward.size() - 1);
   for (std::size_t i = 0; i < forward.size(); ++i) {
     const annealing_areas& areas = walk.advance_to(i);

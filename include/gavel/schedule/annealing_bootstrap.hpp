@@ -6,7 +6,7 @@
 #include <gavel/schedule/annealing_law.hpp>
 #include <gavel/schedule/detail/annealing_problem.hpp>
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/intervals.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/ordering.hpp>
@@ -48,17 +48,12 @@ inline void check_bootstrap(const char* function, const annealing_observations& 
   const std::size_t n = observations.size();
   check_observations(function, observations);
   check_fit_options(function, options.fit);
-  if (n < 5) invalid_argument(function, "observations.size()", n, "must be >= 5");
-  if (options.replicates < 2) invalid_argument(function, "replicates", options.replicates, "must be >= 2");
-  if (!(options.confidence > 0.0 && options.confidence < 1.0))
-    invalid_argument(function, "confidence", options.confidence, "must be in (0, 1)");
-  std::size_t last = 0;
-  for (std::size_t c = 0; c < observations.curve_ends.size(); ++c) {
-    const std::size_t end = observations.curve_ends[c];
-    if (end < last) invalid_argument_at(function, "observations.curve_ends", c, end, "must be >= its predecessor", last);
-    last = end;
-  }
-  if (last != n) invalid_argument(function, "observations.curve_ends.back()", last, "must be observations.size() =", n);
+  check_at_least(function, "observations.size()", n, 5);
+  check_at_least(function, "replicates", options.replicates, 2);
+  check_unit_interval(function, "confidence", options.confidence, unit_ends::open);
+  check_not_descending(function, "observations.curve_ends", observations.curve_ends);
+  const std::size_t last = observations.curve_ends.empty() ? 0 : observations.curve_ends.back();
+  check_size(function, "observations.curve_ends.back()", last, "observations.size()", n);
 }
 
 // The fitted curves with residuals from other places of the same curve, block by block.
@@ -94,8 +89,8 @@ void resample_losses(const std::vector<std::size_t>& curve_ends, const std::vect
 /// @param out          `[m]` receives the intervals: percentiles of the replicates' predictions
 /// @param rng          draws, per replicate and curve: one `uniform_index` per block; then, with `measurement_noise`, one per prediction
 /// @return how many refits converged; all replicates count all the same
-/// @throws std::invalid_argument for sizes, fewer than five points, `curve_ends` that do not ascend to n, or options; std::domain_error for
-///         values out of their domain
+/// @throws std::invalid_argument for sizes, fewer than five points, `curve_ends` that do not ascend to n, or values out of range;
+///         std::domain_error for NaN
 /// @note `replicates` descents from the fitted parameters, some ten steps each. Allocates n doubles a few times and replicates x m doubles.
 /// @par Source
 /// Politis, Romano, "A circular block-resampling procedure for stationary data" (1992).
@@ -107,12 +102,11 @@ std::size_t bootstrap_intervals(const annealing_fit& fit, const annealing_observ
   const std::size_t n = observations.size(), n_predictions = forward.size(), replicates = options.replicates;
   fit.law.check(function);
   detail::check_bootstrap(function, observations, options);
-  if (annealing.size() != n_predictions)
-    invalid_argument(function, "annealing.size()", annealing.size(), "must equal forward.size() =", n_predictions);
-  if (out.size() != n_predictions) invalid_argument(function, "out.size()", out.size(), "must equal forward.size() =", n_predictions);
+  check_size(function, "annealing.size()", annealing.size(), "forward.size()", n_predictions);
+  check_size(function, "out.size()", out.size(), "forward.size()", n_predictions);
   for (std::size_t i = 0; i < n_predictions; ++i) {
-    if (!(forward[i] > 0.0 && std::isfinite(forward[i]))) domain_error_at(function, "forward", i, forward[i], "must be finite and > 0");
-    if (!std::isfinite(annealing[i])) domain_error_at(function, "annealing", i, annealing[i], "must be finite");
+    check_positive(function, "forward", forward[i], i);
+    check_finite(function, "annealing", annealing[i], i);
   }
 
   std::vector<double> fitted(n), residuals(n), losses(n), predictions(replicates * n_predictions);
@@ -168,7 +162,7 @@ std::size_t bootstrap_intervals(const annealing_fit& fit, const annealing_observ
                                 vector_view<const std::uint64_t> steps, std::span<interval> out, G& rng,
                                 const annealing_bootstrap_options& options = {}, const prediction_options& prediction = {}) {
   constexpr const char* function = "gavel::schedule::bootstrap_intervals";
-  if (out.size() != steps.size()) invalid_argument(function, "out.size()", out.size(), "must equal steps.size() =", steps.size());
+  check_size(function, "out.size()", out.size(), "steps.size()", steps.size());
   std::vector<double> forward(steps.size()), annealing(steps.size());
   areas_at(rates, steps, forward, annealing, {.decay_factor = fit.law.decay_factor, .warmup_steps = prediction.warmup_steps});
   return bootstrap_intervals(fit, observations, forward, annealing, out, rng, options);

@@ -6,7 +6,7 @@
 #include <gavel/schedule/detail/annealing_problem.hpp>
 #include <gavel/schedule/detail/law_fit.hpp>
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/solvers/levenberg_marquardt.hpp>
@@ -17,7 +17,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 /// @file
@@ -48,44 +47,36 @@ struct annealing_observations {
   /// @param steps  `[n]` at which the loss was measured, strictly ascending
   /// @param losses `[n]` finite, > 0
   /// @param warmup_steps W, as in `annealing_areas_options`
-  /// @throws as `areas_at`; std::invalid_argument if the sizes differ; std::domain_error for a loss that is not finite and > 0 or a forward
-  ///         area of 0. Nothing is appended then.
+  /// @throws as `areas_at`; std::invalid_argument if the sizes differ, a loss is not finite and > 0 or a forward area is 0. Nothing is
+  ///         appended then.
   template <rate_source R>
   void add_curve(const R& rates, vector_view<const std::uint64_t> steps, vector_view<const double> losses, std::uint64_t warmup_steps = 0) {
-    check_losses("steps.size() =", steps.size(), losses);
+    check_losses("steps.size()", steps.size(), losses);
     std::vector<double> s1(steps.size()), s2(steps.size());
     areas_at(rates, steps, std::span<double>(s1), std::span<double>(s2), {.decay_factor = decay_factor, .warmup_steps = warmup_steps});
     append(s1, s2, losses);
   }
   /// Appends a curve whose areas are known.
-  /// @throws std::invalid_argument if the sizes differ; std::domain_error for a value that is out of range. Nothing is appended then.
+  /// @throws std::invalid_argument if the sizes differ or a value is out of range; std::domain_error for NaN. Nothing is appended then.
   void add_curve(vector_view<const double> forward_areas, vector_view<const double> annealing_areas, vector_view<const double> losses) {
-    constexpr const char* function = "gavel::schedule::annealing_observations::add_curve";
-    check_losses("forward_areas.size() =", forward_areas.size(), losses);
-    if (annealing_areas.size() != losses.size()) {
-      invalid_argument(function, "annealing_areas.size()", annealing_areas.size(), "must equal losses.size() =", losses.size());
-    }
+    check_losses("forward_areas.size()", forward_areas.size(), losses);
+    check_size(add_name, "annealing_areas.size()", annealing_areas.size(), "losses.size()", losses.size());
     append(forward_areas, annealing_areas, losses);
   }
 
   [[nodiscard]] friend bool operator==(const annealing_observations&, const annealing_observations&) = default;
 
  private:
+  static constexpr const char* add_name = "gavel::schedule::annealing_observations::add_curve";
+
   static void check_losses(const char* other, std::size_t size, vector_view<const double> losses) {
-    constexpr const char* function = "gavel::schedule::annealing_observations::add_curve";
-    if (losses.size() != size) {
-      const std::string rule = std::string("must equal ") + other;
-      invalid_argument(function, "losses.size()", losses.size(), rule.c_str(), size);
-    }
-    for (std::size_t i = 0; i < losses.size(); ++i) {
-      if (!(losses[i] > 0.0 && std::isfinite(losses[i]))) domain_error_at(function, "losses", i, losses[i], "must be finite and > 0");
-    }
+    check_size(add_name, "losses.size()", losses.size(), other, size);
+    for (std::size_t i = 0; i < losses.size(); ++i) check_positive(add_name, "losses", losses[i], i);
   }
   void append(vector_view<const double> s1, vector_view<const double> s2, vector_view<const double> losses) {
-    constexpr const char* function = "gavel::schedule::annealing_observations::add_curve";
     for (std::size_t i = 0; i < s1.size(); ++i) {
-      if (!(s1[i] > 0.0 && std::isfinite(s1[i]))) domain_error_at(function, "forward_areas", i, s1[i], "must be finite and > 0");
-      if (!std::isfinite(s2[i])) domain_error_at(function, "annealing_areas", i, s2[i], "must be finite");
+      check_positive(add_name, "forward_areas", s1[i], i);
+      check_finite(add_name, "annealing_areas", s2[i], i);
     }
     forward.insert(forward.end(), s1.begin(), s1.end());
     annealing.insert(annealing.end(), s2.begin(), s2.end());
@@ -108,18 +99,13 @@ namespace detail {
 
 inline void check_observations(const char* function, const annealing_observations& observations) {
   const std::size_t n = observations.size();
-  check_decay_factor(function, observations.decay_factor, "observations.decay_factor");
-  if (observations.forward.size() != n) {
-    invalid_argument(function, "observations.forward.size()", observations.forward.size(), "must equal observations.loss.size() =", n);
-  }
-  if (observations.annealing.size() != n) {
-    invalid_argument(function, "observations.annealing.size()", observations.annealing.size(), "must equal observations.loss.size() =", n);
-  }
+  check_unit_interval(function, "observations.decay_factor", observations.decay_factor);
+  check_size(function, "observations.forward.size()", observations.forward.size(), "observations.loss.size()", n);
+  check_size(function, "observations.annealing.size()", observations.annealing.size(), "observations.loss.size()", n);
   for (std::size_t i = 0; i < n; ++i) {
-    const double s1 = observations.forward[i], s2 = observations.annealing[i], loss = observations.loss[i];
-    if (!(s1 > 0.0 && std::isfinite(s1))) domain_error_at(function, "observations.forward", i, s1, "must be finite and > 0");
-    if (!std::isfinite(s2)) domain_error_at(function, "observations.annealing", i, s2, "must be finite");
-    if (!(loss > 0.0 && std::isfinite(loss))) domain_error_at(function, "observations.loss", i, loss, "must be finite and > 0");
+    check_positive(function, "observations.forward", observations.forward[i], i);
+    check_finite(function, "observations.annealing", observations.annealing[i], i);
+    check_positive(function, "observations.loss", observations.loss[i], i);
   }
 }
 
@@ -134,14 +120,14 @@ struct huber_value {
 /// sum_i Huber_delta(r_i), r_i = log L_obs,i - log L_pred,i, with Huber_delta(r) = r^2 / 2 for |r| < delta, else delta |r| - delta^2 / 2:
 /// what the paper's fit minimises. Predictions are clamped from below at `annealing_law::smallest_loss`.
 /// @param delta > 0
-/// @throws std::domain_error if a parameter of the law or an observation is out of its domain; std::invalid_argument for sizes or @p delta
+/// @throws std::invalid_argument if a parameter of the law, an observation, a size or @p delta is out of range; std::domain_error for NaN
 /// @note O(n), no allocation.
 [[nodiscard]] inline huber_value huber_objective(const annealing_law& law, const annealing_observations& observations,
                                                  double delta = 1e-3) {
   constexpr const char* function = "gavel::schedule::huber_objective";
   law.check(function);
   detail::check_observations(function, observations);
-  if (!(delta > 0.0 && std::isfinite(delta))) invalid_argument(function, "delta", delta, "must be finite and > 0");
+  check_positive(function, "delta", delta);
   huber_value result;
   for (std::size_t i = 0; i < observations.size(); ++i) {
     const double s1 = observations.forward[i], s2 = observations.annealing[i];
@@ -214,15 +200,11 @@ struct annealing_fit {
 namespace detail {
 
 inline void check_fit_options(const char* function, const annealing_fit_options& options) {
-  if (!(options.huber_delta > 0.0 && std::isfinite(options.huber_delta))) {
-    invalid_argument(function, "huber_delta", options.huber_delta, "must be finite and > 0");
-  }
-  if (!(options.min_alpha > 0.0)) invalid_argument(function, "min_alpha", options.min_alpha, "must be > 0");
-  if (!(options.max_alpha > options.min_alpha)) {
-    invalid_argument(function, "max_alpha", options.max_alpha, "must be > min_alpha =", options.min_alpha);
-  }
-  if (!(options.max_alpha <= 100.0)) invalid_argument(function, "max_alpha", options.max_alpha, "must be <= 100");
-  if (options.max_iterations < 1) invalid_argument(function, "max_iterations", options.max_iterations, "must be >= 1");
+  check_positive(function, "huber_delta", options.huber_delta);
+  check_positive(function, "min_alpha", options.min_alpha);
+  if (!(options.max_alpha > options.min_alpha)) refuse(function, "max_alpha", options.max_alpha, "must be > min_alpha", options.min_alpha);
+  check_at_most(function, "max_alpha", options.max_alpha, 100.0);
+  check_at_least(function, "max_iterations", options.max_iterations, 1);
 }
 
 [[nodiscard]] inline annealing_problem make_problem(const annealing_observations& observations, const annealing_fit_options& options,
@@ -272,7 +254,7 @@ inline void check_fit_options(const char* function, const annealing_fit_options&
     for (const double amplitude : {1.0, 11.5, 22.0}) {
       for (const double annealing : {1.0, 11.5, 22.0}) {
         for (const double alpha : {0.0, 0.4, 0.8}) {
-          try_start(problem.point({.loss_floor = loss_floor, .amplitude = amplitude, .alpha = alpha, .annealing = annealing}));
+          try_start(problem.point({.loss_floor = loss_floor, .amplitude = amplitude, .annealing = annealing, .alpha = alpha}));
         }
       }
     }
@@ -298,7 +280,7 @@ inline void describe_parameters(const annealing_problem& problem, const annealin
   std::vector<double> residuals(problem.size());
   std::vector<annealing_vector> slopes(problem.size());
   problem(p, residuals, slopes);
-  problem.naturalise(p, slopes);
+  problem.naturalize(p, slopes);
   const double variance = noise_variance(residuals, problem.huber_delta(), n_free);
   const auto norms = parameter_norms(slopes, held);
   for (std::size_t j = 0; j < n_annealing; ++j) {
@@ -319,8 +301,8 @@ inline void describe_parameters(const annealing_problem& problem, const annealin
 /// curves with several (0.99, 0.999, 0.9995) and compare `objective`.
 /// @param observations at least four points; a constant and a decaying curve of 20 points each are enough
 /// @return the law with errors and status; data that cannot tell something are a status, never an exception
-/// @throws std::domain_error for a loss or forward area that is not finite and > 0, or an annealing area that is not finite;
-///         std::invalid_argument for sizes and options
+/// @throws std::invalid_argument for sizes, options, a loss or forward area that is not finite and > 0, or an annealing area that is not
+///         finite; std::domain_error for NaN
 /// @note Least squares: about 60 linear problems of n rows and some ten steps after them. Huber: 55 descents of some twenty steps. A step
 ///       costs two exponentials (Huber: and two logarithms) per point. A few allocations of n doubles.
 [[nodiscard]] inline annealing_fit fit_annealing_law(const annealing_observations& observations,
@@ -329,7 +311,7 @@ inline void describe_parameters(const annealing_problem& problem, const annealin
   detail::check_observations(function, observations);
   detail::check_fit_options(function, options);
   annealing_fit result;
-  result.law = {.loss_floor = 0.0, .amplitude = 0.0, .alpha = 0.0, .annealing = 0.0, .decay_factor = observations.decay_factor};
+  result.law = {.loss_floor = 0.0, .amplitude = 0.0, .annealing = 0.0, .alpha = 0.0, .decay_factor = observations.decay_factor};
   if (observations.size() < 4) {
     result.standard_errors = {infinity, infinity, infinity, infinity};
     result.status = annealing_fit_status::too_few_points;

@@ -11,8 +11,8 @@
 /// `floor(0.1, warmup(0.05, ...))`, from a tenth of the peak.
 ///
 /// Parts are given as shares of the run and scale with its length; for parts counted in steps see sequence.hpp.
-/// @note Evaluation costs the inner profile and a few operations more, allocates nothing and clamps z to [0, 1]. NaN is never a valid
-///       argument of a constructor: `std::invalid_argument`, as for any other value outside the range.
+/// @note Evaluation costs the inner profile and a few operations more, allocates nothing and clamps z to [0, 1].
+///       Constructors throw std::domain_error for NaN, std::invalid_argument for any other number outside the range.
 
 namespace gavel::schedule {
 
@@ -39,7 +39,7 @@ class delayed {
  public:
   /// @throws std::invalid_argument unless delay is in [0, 1)
   constexpr delayed(double delay, P inner) : delay_(delay), inner_(inner) {
-    detail::check_share("gavel::schedule::delayed", "delay", delay);
+    check_unit_interval("gavel::schedule::delayed", "delay", delay, unit_ends::zero_only);
   }
   [[nodiscard]] constexpr double operator()(double z) const {
     const double progress = detail::unit(z);
@@ -61,7 +61,7 @@ class warmup {
  public:
   /// @throws std::invalid_argument unless share is in [0, 1)
   constexpr warmup(double share, P inner, Rise rise = Rise{}) : share_(share), inner_(inner), rise_(rise) {
-    detail::check_share("gavel::schedule::warmup", "share", share);
+    check_unit_interval("gavel::schedule::warmup", "share", share, unit_ends::zero_only);
   }
   [[nodiscard]] constexpr double operator()(double z) const {
     const double progress = detail::unit(z);
@@ -83,7 +83,7 @@ class concat {
  public:
   /// @throws std::invalid_argument unless at is in (0, 1)
   constexpr concat(First first, double at, Second second) : at_(at), first_(first), second_(second) {
-    if (!(at > 0.0 && at < 1.0)) invalid_argument("gavel::schedule::concat", "at", at, "must be in (0, 1)");
+    check_unit_interval("gavel::schedule::concat", "at", at, unit_ends::open);
   }
   [[nodiscard]] constexpr double operator()(double z) const {
     const double progress = detail::unit(z);
@@ -106,7 +106,7 @@ class floor {
  public:
   /// @throws std::invalid_argument unless minimum is in [0, 1]
   constexpr floor(double minimum, P inner) : minimum_(minimum), inner_(inner) {
-    if (!(minimum >= 0.0 && minimum <= 1.0)) invalid_argument("gavel::schedule::floor", "minimum", minimum, "must be in [0, 1]");
+    check_unit_interval("gavel::schedule::floor", "minimum", minimum);
   }
   [[nodiscard]] constexpr double operator()(double z) const { return minimum_ + (1.0 - minimum_) * inner_(z); }
   friend bool operator==(const floor&, const floor&) = default;
@@ -128,8 +128,8 @@ class restart {
   /// @throws std::invalid_argument unless cycles is in [1, 1e15) and amplitude in (0, 1]
   constexpr restart(double cycles, P inner, double amplitude = 1.0) : cycles_(cycles), inner_(inner), amplitude_(amplitude) {
     constexpr const char* function = "gavel::schedule::restart";
-    if (!(cycles >= 1.0 && cycles < 1e15)) invalid_argument(function, "cycles", cycles, "must be in [1, 1e15)");
-    if (!(amplitude > 0.0 && amplitude <= 1.0)) invalid_argument(function, "amplitude", amplitude, "must be in (0, 1]");
+    if (!(cycles >= 1.0 && cycles < 1e15)) refuse(function, "cycles", cycles, "must be in [1, 1e15)");
+    check_unit_interval(function, "amplitude", amplitude, unit_ends::one_only);
   }
   [[nodiscard]] constexpr double operator()(double z) const {
     const double position = cycles_ * detail::unit(z);
@@ -153,7 +153,7 @@ class powered {
  public:
   /// @throws std::invalid_argument unless exponent is finite and > 0
   constexpr powered(double exponent, P inner) : exponent_(exponent), inner_(inner) {
-    detail::check_positive("gavel::schedule::powered", "exponent", exponent);
+    check_positive("gavel::schedule::powered", "exponent", exponent);
   }
   [[nodiscard]] constexpr double operator()(double z) const { return elementary::pow(inner_(z), exponent_); }
   friend bool operator==(const powered&, const powered&) = default;
@@ -170,7 +170,7 @@ class bent {
  public:
   /// @throws std::invalid_argument unless exponent is finite and > 0
   constexpr bent(double exponent, P inner) : exponent_(exponent), inner_(inner) {
-    detail::check_positive("gavel::schedule::bent", "exponent", exponent);
+    check_positive("gavel::schedule::bent", "exponent", exponent);
   }
   [[nodiscard]] constexpr double operator()(double z) const { return inner_(elementary::pow(detail::unit(z), exponent_)); }
   friend bool operator==(const bent&, const bent&) = default;
@@ -197,11 +197,9 @@ class wsd {
   constexpr explicit wsd(const wsd_options& options = {}, Cooldown cooldown = Cooldown{}, Rise rise = Rise{})
       : warmup_(options.warmup), decay_at_(1.0 - options.decay), decay_(1.0 - decay_at_), cooldown_(cooldown), rise_(rise) {
     constexpr const char* function = "gavel::schedule::wsd";
-    detail::check_share(function, "warmup", options.warmup);
-    if (!(options.decay >= 0.0 && options.decay <= 1.0)) invalid_argument(function, "decay", options.decay, "must be in [0, 1]");
-    if (options.warmup + options.decay > 1.0 + detail::share_tolerance) {
-      invalid_argument(function, "warmup + decay", options.warmup + options.decay, "must be <= 1");
-    }
+    check_unit_interval(function, "warmup", options.warmup, unit_ends::zero_only);
+    check_unit_interval(function, "decay", options.decay);
+    check_at_most(function, "warmup + decay", options.warmup + options.decay, 1.0 + detail::share_tolerance);
   }
   [[nodiscard]] constexpr double operator()(double z) const {
     const double progress = detail::unit(z);
@@ -233,9 +231,9 @@ struct knee_options {
 /// @par Source Iyer et al., "Wide-minima Density Hypothesis and the Explore-Exploit Learning Rate Schedule", 2020, arXiv 2003.03977.
 [[nodiscard]] constexpr wsd<> knee(const knee_options& options) {
   constexpr const char* function = "gavel::schedule::knee";
-  detail::check_share(function, "warmup", options.warmup);
+  check_unit_interval(function, "warmup", options.warmup, unit_ends::zero_only);
   if (!(options.explore >= 0.0 && options.warmup + options.explore <= 1.0 + detail::share_tolerance)) {
-    invalid_argument(function, "explore", options.explore, "must be in [0, 1 - warmup], and warmup is", options.warmup);
+    refuse(function, "explore", options.explore, "must be in [0, 1 - warmup], and warmup is", options.warmup);
   }
   const double left = 1.0 - options.warmup - options.explore;
   return wsd<>({.warmup = options.warmup, .decay = left > detail::share_tolerance ? left : 0.0});

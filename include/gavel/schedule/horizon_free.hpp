@@ -26,7 +26,7 @@ struct decay_options {
 namespace detail {
 
 constexpr void check_decay(const char* function, const decay_options& options) {
-  check_rate(function, "base_rate", options.base_rate);
+  check_not_negative(function, "base_rate", options.base_rate);
   check_positive(function, "factor", options.factor);
   check_positive(function, "period", options.period);
 }
@@ -92,10 +92,10 @@ class inverse_sqrt {
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
   constexpr explicit inverse_sqrt(const inverse_sqrt_options& options) : options_(options) {
     constexpr const char* function = "gavel::schedule::inverse_sqrt";
-    detail::check_rate(function, "base_rate", options.base_rate);
+    check_not_negative(function, "base_rate", options.base_rate);
     detail::check_count(function, "warmup_steps", options.warmup_steps);
     if (options_.timescale == 0.0) options_.timescale = options.warmup_steps > 0 ? detail::real(options.warmup_steps) : 10000.0;
-    detail::check_positive(function, "timescale", options_.timescale);
+    check_positive(function, "timescale", options_.timescale);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
     if (step < options_.warmup_steps) return options_.base_rate * (detail::real(step) / detail::real(options_.warmup_steps));
@@ -125,7 +125,7 @@ class transformer {
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
   constexpr explicit transformer(const transformer_options& options = {}) : options_(options) {
     constexpr const char* function = "gavel::schedule::transformer";
-    detail::check_rate(function, "scale", options.scale);
+    check_not_negative(function, "scale", options.scale);
     detail::check_steps(function, "model_width", options.model_width);
     detail::check_steps(function, "warmup_steps", options.warmup_steps);
   }
@@ -152,18 +152,9 @@ class piecewise_constant {
   /// @throws std::invalid_argument, std::domain_error otherwise, or for more than `max_milestones` boundaries
   constexpr piecewise_constant(const step_list& boundaries, const rate_list& rates) : boundaries_(boundaries), rates_(rates) {
     constexpr const char* function = "gavel::schedule::piecewise_constant";
-    if (rates.size() != boundaries.size() + 1) {
-      invalid_argument(function, "rates.size()", rates.size(), "must be one more than boundaries.size(),", boundaries.size());
-    }
-    for (std::size_t i = 1; i < boundaries.size(); ++i) {
-      if (boundaries[i] <= boundaries[i - 1]) {
-        invalid_argument_at(function, "boundaries", i, boundaries[i], "must be > the one before,", boundaries[i - 1]);
-      }
-    }
-    for (std::size_t i = 0; i < rates.size(); ++i) {
-      if (rates[i] != rates[i]) domain_error_at(function, "rates", i, rates[i], "must be a number");
-      if (!(rates[i] >= 0.0 && rates[i] < infinity)) invalid_argument_at(function, "rates", i, rates[i], "must be finite and >= 0");
-    }
+    check_size(function, "rates.size()", rates.size(), "boundaries.size() + 1 =", boundaries.size() + 1);
+    check_ascending(function, "boundaries", boundaries);
+    for (std::size_t i = 0; i < rates.size(); ++i) check_not_negative(function, "rates", rates[i], i);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
     std::size_t piece = 0;
@@ -193,9 +184,9 @@ class cosine_wave {
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
   constexpr explicit cosine_wave(const cosine_wave_options& options) : options_(options) {
     constexpr const char* function = "gavel::schedule::cosine_wave";
-    detail::check_rate(function, "base_rate", options.base_rate);
-    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", options.base_rate);
-    detail::check_positive(function, "half_wave", options.half_wave);
+    check_not_negative(function, "base_rate", options.base_rate);
+    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "base_rate", options.base_rate);
+    check_positive(function, "half_wave", options.half_wave);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
     constexpr double largest = (std::numeric_limits<double>::max)();  // an infinite phase has no cosine
@@ -233,14 +224,11 @@ class cyclic {
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
   constexpr explicit cyclic(const cyclic_options& options) : options_(options) {
     constexpr const char* function = "gavel::schedule::cyclic";
-    detail::check_rate(function, "base_rate", options.base_rate);
-    detail::check_rate(function, "peak_rate", options.peak_rate);
-    if (options.peak_rate < options.base_rate) {
-      invalid_argument(function, "peak_rate", options.peak_rate, "must be >= base_rate", options.base_rate);
-    }
+    check_not_negative(function, "peak_rate", options.peak_rate);
+    detail::check_minimum(function, "base_rate", options.base_rate, "peak_rate", options.peak_rate);
     detail::check_steps(function, "rising_steps", options.rising_steps);
     detail::check_steps(function, "falling_steps", options.falling_steps);
-    detail::check_positive(function, "gamma", options.gamma);
+    check_positive(function, "gamma", options.gamma);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
     const std::uint64_t length = options_.rising_steps + options_.falling_steps;
@@ -294,15 +282,13 @@ class warm_restarts {
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
   constexpr explicit warm_restarts(const warm_restarts_options& options, P shape = P{}) : options_(options), shape_(shape) {
     constexpr const char* function = "gavel::schedule::warm_restarts";
-    detail::check_rate(function, "base_rate", options.base_rate);
-    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", options.base_rate);
-    if (!(options.first_steps >= 1.0 && options.first_steps < infinity)) {
-      invalid_argument(function, "first_steps", options.first_steps, "must be finite and >= 1");
-    }
-    if (!(options.length_ratio >= 1.0 && options.length_ratio < infinity)) {
-      invalid_argument(function, "length_ratio", options.length_ratio, "must be finite and >= 1");
-    }
-    detail::check_positive(function, "height_ratio", options.height_ratio);
+    check_not_negative(function, "base_rate", options.base_rate);
+    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "base_rate", options.base_rate);
+    check_finite(function, "first_steps", options.first_steps);
+    check_at_least(function, "first_steps", options.first_steps, 1.0);
+    check_finite(function, "length_ratio", options.length_ratio);
+    check_at_least(function, "length_ratio", options.length_ratio, 1.0);
+    check_positive(function, "height_ratio", options.height_ratio);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     const position now = locate(step);

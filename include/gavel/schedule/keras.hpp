@@ -38,9 +38,9 @@ using inverse_time_decay_options = decay_options;
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr schedule::exponential_decay exponential_decay(const exponential_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::exponential_decay";
-  detail::check_rate(function, "initial_learning_rate", options.initial_learning_rate);
-  detail::check_positive(function, "decay_steps", options.decay_steps);
-  detail::check_positive(function, "decay_rate", options.decay_rate);
+  check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
+  check_positive(function, "decay_steps", options.decay_steps);
+  check_positive(function, "decay_rate", options.decay_rate);
   return schedule::exponential_decay({.base_rate = options.initial_learning_rate,
                                       .factor = options.decay_rate,
                                       .period = options.decay_steps,
@@ -51,9 +51,9 @@ using inverse_time_decay_options = decay_options;
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr inverse_time inverse_time_decay(const inverse_time_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::inverse_time_decay";
-  detail::check_rate(function, "initial_learning_rate", options.initial_learning_rate);
-  detail::check_positive(function, "decay_steps", options.decay_steps);
-  detail::check_positive(function, "decay_rate", options.decay_rate);
+  check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
+  check_positive(function, "decay_steps", options.decay_steps);
+  check_positive(function, "decay_rate", options.decay_rate);
   return inverse_time({.base_rate = options.initial_learning_rate,
                        .factor = options.decay_rate,
                        .period = options.decay_steps,
@@ -74,23 +74,14 @@ struct piecewise_constant_decay_options {
 [[nodiscard]] constexpr piecewise_constant piecewise_constant_decay(const piecewise_constant_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::piecewise_constant_decay";
   const std::size_t count = options.boundaries.size();
-  if (options.values.size() != count + 1) {
-    invalid_argument(function, "values.size()", options.values.size(), "must be one more than boundaries.size(),", count);
-  }
+  check_size(function, "values.size()", options.values.size(), "boundaries.size() + 1 =", count + 1);
+  check_ascending(function, "boundaries", options.boundaries);
   std::uint64_t firsts[max_milestones] = {};
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint64_t boundary = options.boundaries[i];
-    if (i > 0 && boundary <= options.boundaries[i - 1]) {
-      invalid_argument_at(function, "boundaries", i, boundary, "must be > the one before,", options.boundaries[i - 1]);
-    }
-    if (boundary > max_steps) invalid_argument_at(function, "boundaries", i, boundary, "must be <= 2^53");
-    firsts[i] = boundary + 1;
+    detail::check_count(function, "boundaries", options.boundaries[i], i);
+    firsts[i] = options.boundaries[i] + 1;
   }
-  for (std::size_t i = 0; i <= count; ++i) {
-    const double value = options.values[i];
-    if (value != value) domain_error_at(function, "values", i, value, "must be a number");
-    if (!(value >= 0.0 && value < infinity)) invalid_argument_at(function, "values", i, value, "must be finite and >= 0");
-  }
+  for (std::size_t i = 0; i <= count; ++i) check_not_negative(function, "values", options.values[i], i);
   return {vector_view<const std::uint64_t>(firsts, count), options.values};
 }
 
@@ -128,11 +119,10 @@ class stretching_decay {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr stretching_decay polynomial_decay(const polynomial_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::polynomial_decay";
-  detail::check_rate(function, "initial_learning_rate", options.initial_learning_rate);
+  check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
   detail::check_steps(function, "decay_steps", options.decay_steps);
-  detail::check_minimum(function, "end_learning_rate", options.end_learning_rate, "must be <= initial_learning_rate",
-                        options.initial_learning_rate);
-  detail::check_positive(function, "power", options.power);
+  detail::check_minimum(function, "end_learning_rate", options.end_learning_rate, "initial_learning_rate", options.initial_learning_rate);
+  check_positive(function, "power", options.power);
   return {{.from = options.initial_learning_rate, .to = options.end_learning_rate, .steps = options.decay_steps, .power = options.power},
           options.cycle};
 }
@@ -153,12 +143,12 @@ struct cosine_decay_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<cosine>> cosine_decay(const cosine_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::cosine_decay";
-  detail::check_rate(function, "initial_learning_rate", options.initial_learning_rate);
+  check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
   detail::check_steps(function, "decay_steps", options.decay_steps);
-  detail::check_fraction(function, "alpha", options.alpha);
-  if (options.warmup_target) detail::check_rate(function, "warmup_target", *options.warmup_target);
+  check_unit_interval(function, "alpha", options.alpha);
+  if (options.warmup_target) check_not_negative(function, "warmup_target", *options.warmup_target);
   if (!options.warmup_target && options.warmup_steps > 0) {
-    invalid_argument(function, "warmup_steps", options.warmup_steps, "must be 0 without a warmup_target");
+    refuse(function, "warmup_steps", options.warmup_steps, "must be 0 without a warmup_target");
   }
   detail::check_count(function, "warmup_steps", options.warmup_steps);
   const double top = options.warmup_target ? *options.warmup_target : options.initial_learning_rate;
@@ -182,11 +172,12 @@ struct cosine_decay_restarts_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr detail::raised<warm_restarts<cosine>> cosine_decay_restarts(const cosine_decay_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::keras::cosine_decay_restarts";
-  detail::check_rate(function, "initial_learning_rate", options.initial_learning_rate);
+  check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
   detail::check_steps(function, "first_decay_steps", options.first_decay_steps);
-  if (!(options.t_mul >= 1.0 && options.t_mul < infinity)) invalid_argument(function, "t_mul", options.t_mul, "must be finite and >= 1");
-  detail::check_positive(function, "m_mul", options.m_mul);
-  detail::check_fraction(function, "alpha", options.alpha);
+  check_finite(function, "t_mul", options.t_mul);
+  check_at_least(function, "t_mul", options.t_mul, 1.0);
+  check_positive(function, "m_mul", options.m_mul);
+  check_unit_interval(function, "alpha", options.alpha);
   const warm_restarts<cosine> waves({.base_rate = options.initial_learning_rate * (1.0 - options.alpha),
                                      .first_steps = detail::real(options.first_decay_steps),
                                      .length_ratio = options.t_mul,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
 #include <gavel/solvers/lbfgs.hpp>
@@ -37,17 +37,12 @@ struct bound_terms {
   double slope = 0.0;
 };
 
-inline void check_distance(const char* function, double distance) {
-  if (std::isnan(distance)) domain_error(function, "distance", distance, "must be finite and > 0");
-  if (!(distance > 0.0) || std::isinf(distance)) invalid_argument(function, "distance", distance, "must be finite and > 0");
-}
-
 /// The largest norm: dividing by it keeps squares in range.
 inline double checked_norm_scale(const char* function, vector_view<const double> norms) {
-  if (norms.empty()) invalid_argument(function, "gradient_norms.size()", norms.size(), "must be >= 1");
+  check_at_least(function, "gradient_norms.size()", norms.size(), 1);
   double largest = 0.0;
   for (std::size_t t = 0; t < norms.size(); ++t) {
-    if (!(norms[t] >= 0.0) || std::isinf(norms[t])) domain_error_at(function, "gradient_norms", t, norms[t], "must be finite and >= 0");
+    check_not_negative(function, "gradient_norms", norms[t], t);
     if (norms[t] > largest) largest = norms[t];
   }
   return largest;
@@ -64,7 +59,7 @@ used_rates used_steps(const char* function, const char* parameter, std::size_t s
   double largest = 0.0;
   for (std::size_t t = 0; t < steps; ++t) {
     const double rate = rate_of(t);
-    if (!(rate >= 0.0) || std::isinf(rate)) domain_error_at(function, parameter, t, rate, "must be finite and >= 0");
+    check_not_negative(function, parameter, rate, t);
     if (rate > largest) largest = rate;
   }
   while (steps > 0 && !(rate_of(steps - 1) > 1e-12 * largest)) --steps;
@@ -87,15 +82,9 @@ inline auto rate_reader(vector_view<const double> rates) {
   return [rates](std::size_t t) { return rates[t]; };
 }
 
-inline void check_sizes(const char* function, vector_view<const double> rates, vector_view<const double> norms) {
-  if (rates.size() != norms.size()) {
-    invalid_argument(function, "rates.size()", rates.size(), "must be gradient_norms.size() =", norms.size());
-  }
-}
-
 template <class Rate>
 double bound_value(const char* function, const char* parameter, const Rate& rate_of, vector_view<const double> norms, double distance) {
-  check_distance(function, distance);
+  check_positive(function, "distance", distance);
   const double scale = checked_norm_scale(function, norms);
   const used_rates used = used_steps(function, parameter, norms.size(), rate_of);
   if (used.steps == 0) return std::numeric_limits<double>::infinity();
@@ -111,11 +100,11 @@ double bound_value(const char* function, const char* parameter, const Rate& rate
 /// @param gradient_norms |g_t|, [T], T >= 1, finite, >= 0: a log, or one constant
 /// @param distance       D > 0, a bound on |x_1 - x*|
 /// @return the bound, in units of f; infinity if no rate is positive
-/// @throws std::domain_error for a rate or norm out of its domain, std::invalid_argument for sizes that differ or a bad distance
+/// @throws std::invalid_argument for sizes that differ or a rate, norm or distance out of range, std::domain_error for NaN
 /// @note O(T), no allocation.
 [[nodiscard]] inline double last_iterate_bound(vector_view<const double> rates, vector_view<const double> gradient_norms, double distance) {
   constexpr const char* function = "gavel::schedule::last_iterate_bound";
-  detail::check_sizes(function, rates, gradient_norms);
+  check_size(function, "rates.size()", rates.size(), "gradient_norms.size()", gradient_norms.size());
   return detail::bound_value(function, "rates", detail::rate_reader(rates), gradient_norms, distance);
 }
 
@@ -138,7 +127,7 @@ namespace detail {
 template <class Rate>
 base_rate_result best_scale(const char* function, const char* parameter, const Rate& rate_of, vector_view<const double> norms,
                             double distance) {
-  check_distance(function, distance);
+  check_positive(function, "distance", distance);
   const double scale = checked_norm_scale(function, norms);
   const used_rates used = used_steps(function, parameter, norms.size(), rate_of);
   if (used.steps == 0) return {0.0, std::numeric_limits<double>::infinity(), base_rate_status::no_positive_rate};
@@ -160,7 +149,7 @@ base_rate_result best_scale(const char* function, const char* parameter, const R
 [[nodiscard]] inline base_rate_result best_base_rate(vector_view<const double> rates, vector_view<const double> gradient_norms,
                                                      double distance) {
   constexpr const char* function = "gavel::schedule::best_base_rate";
-  detail::check_sizes(function, rates, gradient_norms);
+  check_size(function, "rates.size()", rates.size(), "gradient_norms.size()", gradient_norms.size());
   return detail::best_scale(function, "rates", detail::rate_reader(rates), gradient_norms, distance);
 }
 
@@ -232,21 +221,20 @@ inline double bound_with_gradient(std::span<const double> rates, vector_view<con
 inline double last_iterate_bound(vector_view<const double> rates, vector_view<const double> gradient_norms, double distance,
                                  std::span<double> gradient) {
   constexpr const char* function = "gavel::schedule::last_iterate_bound";
-  detail::check_sizes(function, rates, gradient_norms);
-  if (gradient.size() != rates.size())
-    invalid_argument(function, "gradient.size()", gradient.size(), "must be rates.size() =", rates.size());
-  detail::check_distance(function, distance);
+  check_size(function, "rates.size()", rates.size(), "gradient_norms.size()", gradient_norms.size());
+  check_size(function, "gradient.size()", gradient.size(), "rates.size()", rates.size());
+  check_positive(function, "distance", distance);
   (void)detail::checked_norm_scale(function, gradient_norms);
   const detail::used_rates used = detail::used_steps(function, "rates", rates.size(), detail::rate_reader(rates));
   if (used.steps < rates.size()) {
     const std::size_t last = rates.size() - 1;
-    invalid_argument_at(function, "rates", last, rates[last], "must be > 1e-12 of the largest where a gradient is asked for");
+    refuse(function, "rates", rates[last], "must be > 1e-12 of the largest where a gradient is asked for", {}, last);
   }
   std::vector<double> suffix(rates.size());
   return detail::bound_with_gradient({rates.data(), rates.size()}, gradient_norms, distance, suffix, gradient);
 }
 
-/// How far `minimise_last_iterate_bound` goes.
+/// How far `minimize_last_iterate_bound` goes.
 struct bound_minimum_options {
   double tolerance = 1e-6;           ///< stop when no rate's logarithm has a slope above this times B / T; > 0
   std::size_t max_iterations = 500;  ///< quasi-Newton steps at most
@@ -269,23 +257,22 @@ struct bound_minimum {
 /// @param gradient_norms |g_t|, [T], T >= 1, finite, > 0 (a gradient of 0 would call for an infinite rate)
 /// @param distance       D > 0
 /// @return rates and bound with the status of the search; the rates are the best met in any case
-/// @throws std::domain_error for a norm that is not finite and > 0; std::invalid_argument if T is 0, for a bad distance or option
+/// @throws std::invalid_argument if T is 0, for a norm that is not finite and > 0, a bad distance or option; std::domain_error for NaN
 /// @note O(history T) per step beside one exponential per rate.
 /// @par Source arXiv 2310.07831, the numerically optimised schedule.
-[[nodiscard]] inline bound_minimum minimise_last_iterate_bound(vector_view<const double> gradient_norms, double distance,
+[[nodiscard]] inline bound_minimum minimize_last_iterate_bound(vector_view<const double> gradient_norms, double distance,
                                                                const bound_minimum_options& options = {}) {
-  constexpr const char* function = "gavel::schedule::minimise_last_iterate_bound";
+  constexpr const char* function = "gavel::schedule::minimize_last_iterate_bound";
   const std::size_t n = gradient_norms.size();
-  if (n == 0) invalid_argument(function, "gradient_norms.size()", n, "must be >= 1");
+  check_at_least(function, "gradient_norms.size()", n, 1);
   double log_scale = 0.0;
   for (std::size_t t = 0; t < n; ++t) {
-    const double norm = gradient_norms[t];
-    if (!(norm > 0.0) || std::isinf(norm)) domain_error_at(function, "gradient_norms", t, norm, "must be finite and > 0");
-    log_scale += std::log(norm) / static_cast<double>(n);
+    check_positive(function, "gradient_norms", gradient_norms[t], t);
+    log_scale += std::log(gradient_norms[t]) / static_cast<double>(n);
   }
-  detail::check_distance(function, distance);
-  if (!(options.tolerance > 0.0)) invalid_argument(function, "tolerance", options.tolerance, "must be > 0");
-  if (options.history < 1) invalid_argument(function, "history", options.history, "must be >= 1");
+  check_positive(function, "distance", distance);
+  if (!(options.tolerance > 0.0)) refuse(function, "tolerance", options.tolerance, "must be > 0");
+  check_at_least(function, "history", options.history, 1);
 
   // In units where D = 1 and the geometric mean of the norms is 1.
   const double scale = std::exp(log_scale);

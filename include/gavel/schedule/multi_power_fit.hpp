@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/ordering.hpp>
 #include <gavel/core/views.hpp>
@@ -33,11 +33,9 @@ class multi_power_observations {
  public:
   multi_power_observations() = default;
   /// @param warmup_area S_W of all runs: rates summed over warm-up steps that the tables of rates leave out; finite, >= 0
-  /// @throws std::domain_error if it is not
+  /// @throws std::invalid_argument if it is not, std::domain_error if it is NaN
   explicit multi_power_observations(double warmup_area) : warmup_area_(warmup_area) {
-    if (!detail::is_rate(warmup_area)) {
-      domain_error("gavel::schedule::multi_power_observations", "warmup_area", warmup_area, "must be finite and >= 0");
-    }
+    check_not_negative("gavel::schedule::multi_power_observations", "warmup_area", warmup_area);
   }
 
   /// Appends a run. A rising warm-up would count as negative annealing: leave it out, or say how long it is.
@@ -46,24 +44,20 @@ class multi_power_observations {
   /// @param steps  `[n]` at which losses were measured, strictly ascending
   /// @param losses `[n]` finite, > 0
   /// @param warmup_steps W: steps 0..W count with the rate of step W, as in `prediction_options`
-  /// @throws std::invalid_argument for sizes and steps, and a source that is empty, not in order or too short; std::domain_error for a rate
-  ///         or loss out of its domain and if S_1 + S_W is 0 at the first step or infinite at the last. Nothing is appended then.
+  /// @throws std::invalid_argument for sizes and steps, a source that is empty, not in order or too short, a rate or loss out of range, and
+  ///         if S_1 + S_W is 0 at the first step or infinite at the last; std::domain_error for NaN. Nothing is appended then.
   /// @note O(last step). Keeps 8 bytes per step and about 120 per change of the rate.
   template <rate_source R>
   void add_curve(const R& rates, vector_view<const std::uint64_t> steps, vector_view<const double> losses, std::uint64_t warmup_steps = 0) {
     constexpr const char* function = "gavel::schedule::multi_power_observations::add_curve";
-    if (losses.size() != steps.size())
-      invalid_argument(function, "losses.size()", losses.size(), "must equal steps.size() =", steps.size());
-    for (std::size_t i = 0; i < losses.size(); ++i) {
-      if (!(losses[i] > 0.0 && std::isfinite(losses[i]))) domain_error_at(function, "losses", i, losses[i], "must be finite and > 0");
-    }
+    check_size(function, "losses.size()", losses.size(), "steps.size()", steps.size());
+    for (std::size_t i = 0; i < losses.size(); ++i) check_positive(function, "losses", losses[i], i);
     if (steps.empty()) return;
     const detail::source_reader<R> source(function, rates, warmup_steps);
     detail::check_steps(function, steps, source.last_step());
     detail::rate_changes changes = detail::changes_until(source, steps[steps.size() - 1]);
     detail::check_total_area(function, steps[0], changes.area(steps[0]) + warmup_area_);
-    const double area = changes.area(steps[steps.size() - 1]) + warmup_area_;
-    if (!detail::is_rate(area)) domain_error(function, "S_1 + warmup_area", area, "must be finite at step", steps[steps.size() - 1]);
+    check_finite(function, "S_1 + warmup_area", changes.area(steps[steps.size() - 1]) + warmup_area_);
     for (std::size_t i = 0; i < steps.size(); ++i) points_.push_back({curves_.size(), steps[i], losses[i]});
     curves_.push_back(std::move(changes));
   }
@@ -143,14 +137,11 @@ struct multi_power_fit {
 namespace detail {
 
 inline void check_fit_options(const char* function, const multi_power_fit_options& options) {
-  if (!(options.huber_delta > 0.0 && std::isfinite(options.huber_delta))) {
-    invalid_argument(function, "huber_delta", options.huber_delta, "must be finite and > 0");
-  }
-  if (!(options.relative_error > 0.0 && options.relative_error < 1.0)) {
-    invalid_argument(function, "relative_error", options.relative_error, "must be in (0, 1)");
-  }
-  if (options.max_iterations < 1) invalid_argument(function, "max_iterations", options.max_iterations, "must be >= 1");
-  if (options.starts < 1 || options.starts > 36) invalid_argument(function, "starts", options.starts, "must be in [1, 36]");
+  check_positive(function, "huber_delta", options.huber_delta);
+  check_unit_interval(function, "relative_error", options.relative_error, unit_ends::open);
+  check_at_least(function, "max_iterations", options.max_iterations, 1);
+  check_at_least(function, "starts", options.starts, 1);
+  check_at_most(function, "starts", options.starts, 36);
 }
 
 // For fixed C, beta, gamma and alpha the law is linear: every point of the grid comes with its best L_0, A and B.
@@ -173,7 +164,7 @@ inline void describe_parameters(const multi_power_problem& problem, const multi_
   std::vector<double> residuals(n);
   std::vector<multi_power_vector> slopes(n);
   problem.finer()(p, residuals, slopes);
-  problem.naturalise(p, slopes);
+  problem.naturalize(p, slopes);
   std::array<bool, n_multi_power> held{}, known{};
   std::array<double, n_multi_power> errors{};
   std::size_t n_free = 0;
@@ -206,7 +197,7 @@ inline void describe_parameters(const multi_power_problem& problem, const multi_
 /// judge a fit by its predictions, not by its parameters.
 /// @param observations runs with different shapes of annealing. A constant rate says nothing about B, C, beta and gamma
 /// @return the law with errors and status; a poor fit or open parameters are no exception
-/// @throws std::invalid_argument for options out of range
+/// @throws std::invalid_argument for options out of range, std::domain_error if one is NaN
 /// @note Some 200 evaluations of the law, O(log T) each per point: two runs of 20,000 steps with 20 points each take well under a second.
 ///       Allocates O(points).
 [[nodiscard]] inline multi_power_fit fit_multi_power_law(const multi_power_observations& observations,

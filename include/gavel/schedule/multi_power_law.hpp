@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/schedule/detail/rate_changes.hpp>
@@ -32,8 +32,8 @@ namespace gavel::schedule {
 struct multi_power_law {
   double loss_floor = 0.0;   ///< L_0: what no training removes
   double amplitude = 1.0;    ///< A
-  double alpha = 0.5;        ///< power of the total area
   double annealing = 0.0;    ///< B: loss per unit of rate taken away
+  double alpha = 0.5;        ///< power of the total area
   double scale = 1.0;        ///< C
   double beta = 0.5;         ///< power with which a fall of the rate takes effect
   double gamma = 0.5;        ///< how much sooner it does so at a smaller rate
@@ -48,27 +48,18 @@ struct multi_power_law {
 namespace detail {
 
 inline void check_law(const char* function, const multi_power_law& law) {
-  auto check = [&](const char* name, double value) {
-    if (!is_rate(value)) domain_error(function, name, value, "must be finite and >= 0");
-  };
-  check("law.loss_floor", law.loss_floor);
-  check("law.amplitude", law.amplitude);
-  check("law.alpha", law.alpha);
-  check("law.annealing", law.annealing);
-  check("law.scale", law.scale);
-  check("law.beta", law.beta);
-  check("law.gamma", law.gamma);
-  check("law.warmup_area", law.warmup_area);
-}
-
-inline void check_table(const char* function, const char* name, vector_view<const double> rates) {
-  for (std::size_t i = 0; i < rates.size(); ++i) {
-    if (!is_rate(rates[i])) domain_error_at(function, name, i, rates[i], "must be finite and >= 0");
-  }
+  check_not_negative(function, "law.loss_floor", law.loss_floor);
+  check_not_negative(function, "law.amplitude", law.amplitude);
+  check_not_negative(function, "law.annealing", law.annealing);
+  check_not_negative(function, "law.alpha", law.alpha);
+  check_not_negative(function, "law.scale", law.scale);
+  check_not_negative(function, "law.beta", law.beta);
+  check_not_negative(function, "law.gamma", law.gamma);
+  check_not_negative(function, "law.warmup_area", law.warmup_area);
 }
 
 inline void check_total_area(const char* function, std::uint64_t step, double area) {
-  if (!(area > 0.0)) domain_error(function, "S_1 + warmup_area", area, "must be > 0 at step", step);
+  if (!(area > 0.0)) refuse(function, "S_1 + warmup_area", area, "must be > 0 at step", step);
 }
 
 [[nodiscard]] inline annealing_shape shape_of(const multi_power_law& law) noexcept { return {std::log(law.scale), law.beta, law.gamma}; }
@@ -123,14 +114,14 @@ template <class R>
 /// @param rates `[n]` rate of every step from 0 on, finite, >= 0
 /// @param step  t < n
 /// @return L(t), at least `smallest_loss`
-/// @throws std::domain_error for a parameter or a rate up to @p step that is negative, infinite or NaN, and if S_1 + S_W = 0;
-///         std::invalid_argument if @p step has no rate
+/// @throws std::invalid_argument if @p step has no rate, a parameter or a rate up to it is negative or infinite, or S_1 + S_W = 0;
+///         std::domain_error for NaN
 /// @note O(step); steps that do not change the rate cost one addition. No allocation.
 [[nodiscard]] inline double multi_power_loss(const multi_power_law& law, vector_view<const double> rates, std::uint64_t step) {
   constexpr const char* function = "gavel::schedule::multi_power_loss";
   detail::check_law(function, law);
-  if (step >= rates.size()) invalid_argument(function, "step", step, "must be < rates.size() =", rates.size());
-  detail::check_table(function, "rates", {rates.data(), step + 1});
+  check_index(function, "step", step, "rates.size()", rates.size());
+  for (std::uint64_t k = 0; k <= step; ++k) check_not_negative(function, "rates", rates[k], k);
   return detail::loss_by_definition(function, law, step, [&](std::uint64_t k) { return rates[k]; });
 }
 
@@ -142,26 +133,24 @@ template <rate_source R>
   constexpr const char* function = "gavel::schedule::predict_at";
   detail::check_law(function, law);
   const detail::source_reader<R> source(function, rates, options.warmup_steps);
-  if (step > source.last_step()) invalid_argument(function, "step", step, "must be <= the last step of the rates,", source.last_step());
+  check_at_most(function, "step", step, "the last step of the rates,", source.last_step());
   return detail::loss_by_definition(function, law, step, [&](std::uint64_t k) { return source.rate(k); });
 }
 
 /// How a prediction is computed.
-struct multi_power_predict_options {
+struct multi_power_prediction_options {
   /// Error allowed in the annealing sum, relative to the sum of its terms' magnitudes; in [0, 1). 0 takes every change by itself.
   double relative_error = 1e-7;
   std::uint64_t warmup_steps = 0;  ///< W, as in `prediction_options`: an alternative to leaving the warm-up out, with its `warmup_area`
 
-  friend bool operator==(const multi_power_predict_options&, const multi_power_predict_options&) = default;
+  friend bool operator==(const multi_power_prediction_options&, const multi_power_prediction_options&) = default;
 };
 
 namespace detail {
 
-inline void check_prediction(const char* function, const multi_power_law& law, const multi_power_predict_options& options) {
+inline void check_prediction(const char* function, const multi_power_law& law, const multi_power_prediction_options& options) {
   check_law(function, law);
-  if (!(options.relative_error >= 0.0 && options.relative_error < 1.0)) {
-    invalid_argument(function, "relative_error", options.relative_error, "must be in [0, 1)");
-  }
+  check_unit_interval(function, "relative_error", options.relative_error, unit_ends::zero_only);
 }
 
 /// The loss at any step of folded rates.
@@ -169,7 +158,7 @@ class loss_reader {
  public:
   /// @param first the first step that will be asked for: areas never shrink, so it decides whether S_1 + S_W > 0
   loss_reader(const char* function, const multi_power_law& law, const rate_changes& changes, std::uint64_t first,
-              const multi_power_predict_options& options)
+              const multi_power_prediction_options& options)
       : law_(law), changes_(changes), shape_(shape_of(law)), width_(block_width(options.relative_error)) {
     check_total_area(function, first, changes.area(first) + law.warmup_area);
   }
@@ -197,10 +186,10 @@ class loss_reader {
 ///       and down from step to step are summed one by one. Allocates 16 bytes per step and about 120 per change of the rate.
 template <rate_source R>
 void predict(const multi_power_law& law, const R& rates, vector_view<const std::uint64_t> steps, std::span<double> out,
-             const multi_power_predict_options& options = {}) {
+             const multi_power_prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::predict";
   detail::check_prediction(function, law, options);
-  if (out.size() != steps.size()) invalid_argument(function, "out.size()", out.size(), "must equal steps.size() =", steps.size());
+  check_size(function, "out.size()", out.size(), "steps.size()", steps.size());
   if (steps.empty()) return;
   const detail::source_reader<R> source(function, rates, options.warmup_steps);
   detail::check_steps(function, steps, source.last_step());
@@ -213,14 +202,12 @@ void predict(const multi_power_law& law, const R& rates, vector_view<const std::
 /// @param out `[n]` receives the losses after steps 0..n-1
 /// @throws as above; std::invalid_argument if @p out is longer than the source
 template <rate_source R>
-void predict(const multi_power_law& law, const R& rates, std::span<double> out, const multi_power_predict_options& options = {}) {
+void predict(const multi_power_law& law, const R& rates, std::span<double> out, const multi_power_prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::predict";
   detail::check_prediction(function, law, options);
   if (out.empty()) return;
   const detail::source_reader<R> source(function, rates, options.warmup_steps);
-  if (out.size() - 1 > source.last_step()) {
-    invalid_argument(function, "out.size()", out.size(), "must be <= the steps of the rates,", source.last_step() + 1);
-  }
+  check_at_most(function, "out.size()", out.size(), "the steps of the rates,", source.last_step() + 1);
   const detail::rate_changes changes = detail::changes_until(source, out.size() - 1);
   const detail::loss_reader losses(function, law, changes, 0, options);
   for (std::size_t t = 0; t < out.size(); ++t) out[t] = losses(t);

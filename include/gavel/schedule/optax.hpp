@@ -29,12 +29,9 @@ template <class List>
 constexpr void check_boundaries(const char* function, const List& list) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (i > 0 && list[i].boundary <= list[i - 1].boundary) {
-      invalid_argument_at(function, "boundaries", i, list[i].boundary, "must be > the one before,", list[i - 1].boundary);
+      refuse(function, "boundaries", list[i].boundary, "must be > the one before,", list[i - 1].boundary, i);
     }
-    if (list[i].scale != list[i].scale) domain_error_at(function, "scales", i, list[i].scale, "must be a number");
-    if (!(list[i].scale >= 0.0 && list[i].scale < infinity)) {
-      invalid_argument_at(function, "scales", i, list[i].scale, "must be finite and >= 0");
-    }
+    check_not_negative(function, "scales", list[i].scale, i);
   }
 }
 
@@ -42,14 +39,12 @@ constexpr void check_boundaries(const char* function, const List& list) {
 template <class Options>
 [[nodiscard]] constexpr std::uint64_t check_onecycle(const char* function, const Options& options) {
   check_steps(function, "transition_steps", options.transition_steps);
-  check_rate(function, "peak_value", options.peak_value);
-  if (!(options.pct_start > 0.0 && options.pct_start < 1.0)) {
-    invalid_argument(function, "pct_start", options.pct_start, "must be in (0, 1)");
-  }
+  check_not_negative(function, "peak_value", options.peak_value);
+  check_unit_interval(function, "pct_start", options.pct_start, unit_ends::open);
   check_positive(function, "div_factor", options.div_factor);
   check_positive(function, "final_div_factor", options.final_div_factor);
   const double peak_at = options.pct_start * real(options.transition_steps);
-  if (!(peak_at >= 1.0)) invalid_argument(function, "pct_start * transition_steps", peak_at, "must be >= 1");
+  check_at_least(function, "pct_start * transition_steps", peak_at, 1.0);
   return static_cast<std::uint64_t>(peak_at);
 }
 
@@ -60,7 +55,7 @@ namespace gavel::schedule::optax {
 /// `constant_schedule`: the same value at every count.
 /// @throws std::invalid_argument, std::domain_error unless value is finite and >= 0
 [[nodiscard]] constexpr constant_rate constant_schedule(double value) {
-  detail::check_rate("gavel::schedule::optax::constant_schedule", "value", value);
+  check_not_negative("gavel::schedule::optax::constant_schedule", "value", value);
   return constant_rate(value);
 }
 
@@ -79,9 +74,9 @@ struct polynomial_schedule_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr sequence<constant_rate, detail::power_decay> polynomial_schedule(const polynomial_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::polynomial_schedule";
-  detail::check_rate(function, "init_value", options.init_value);
-  detail::check_rate(function, "end_value", options.end_value);
-  detail::check_positive(function, "power", options.power);
+  check_not_negative(function, "init_value", options.init_value);
+  check_not_negative(function, "end_value", options.end_value);
+  check_positive(function, "power", options.power);
   detail::check_steps(function, "transition_steps", options.transition_steps);
   detail::check_count(function, "transition_begin", options.transition_begin);
   const detail::power_decay transition(
@@ -103,8 +98,8 @@ struct linear_schedule_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr sequence<constant_rate, ramp<>> linear_schedule(const linear_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::linear_schedule";
-  detail::check_rate(function, "init_value", options.init_value);
-  detail::check_rate(function, "end_value", options.end_value);
+  check_not_negative(function, "init_value", options.init_value);
+  check_not_negative(function, "end_value", options.end_value);
   detail::check_steps(function, "transition_steps", options.transition_steps);
   detail::check_count(function, "transition_begin", options.transition_begin);
   return {constant_rate(options.init_value), options.transition_begin,
@@ -125,10 +120,10 @@ struct cosine_decay_schedule_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr profile_schedule<powered<cosine>> cosine_decay_schedule(const cosine_decay_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::cosine_decay_schedule";
-  detail::check_rate(function, "init_value", options.init_value);
+  check_not_negative(function, "init_value", options.init_value);
   detail::check_steps(function, "decay_steps", options.decay_steps);
-  detail::check_fraction(function, "alpha", options.alpha);
-  detail::check_positive(function, "exponent", options.exponent);
+  check_unit_interval(function, "alpha", options.alpha);
+  check_positive(function, "exponent", options.exponent);
   return stretch(powered(options.exponent, cosine{}),
                  {.steps = options.decay_steps, .base_rate = options.init_value, .minimum_rate = options.init_value * options.alpha});
 }
@@ -150,11 +145,11 @@ struct exponential_decay_options {
 [[nodiscard]] constexpr detail::limited<sequence<constant_rate, schedule::exponential_decay>> exponential_decay(
     const exponential_decay_options& options) {
   constexpr const char* function = "gavel::schedule::optax::exponential_decay";
-  detail::check_rate(function, "init_value", options.init_value);
+  check_not_negative(function, "init_value", options.init_value);
   detail::check_steps(function, "transition_steps", options.transition_steps);
-  detail::check_positive(function, "decay_rate", options.decay_rate);
+  check_positive(function, "decay_rate", options.decay_rate);
   detail::check_count(function, "transition_begin", options.transition_begin);
-  if (options.end_value) detail::check_rate(function, "end_value", *options.end_value);
+  if (options.end_value) check_not_negative(function, "end_value", *options.end_value);
   const bool falls = options.decay_rate < 1.0;
   const schedule::exponential_decay decay({.base_rate = options.init_value,
                                            .factor = options.decay_rate,
@@ -186,7 +181,7 @@ struct piecewise_constant_schedule_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr piecewise_constant piecewise_constant_schedule(const piecewise_constant_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::piecewise_constant_schedule";
-  detail::check_rate(function, "init_value", options.init_value);
+  check_not_negative(function, "init_value", options.init_value);
   detail::check_boundaries(function, options.boundaries_and_scales);
   std::uint64_t boundaries[max_milestones] = {};
   double rates[max_milestones + 1] = {options.init_value};
@@ -239,11 +234,10 @@ class interpolated {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr interpolated piecewise_interpolate_schedule(const piecewise_interpolate_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::piecewise_interpolate_schedule";
-  detail::check_rate(function, "init_value", options.init_value);
+  check_not_negative(function, "init_value", options.init_value);
   detail::check_boundaries(function, options.boundaries_and_scales);
   for (std::size_t i = 0; i < options.boundaries_and_scales.size(); ++i) {
-    const std::uint64_t boundary = options.boundaries_and_scales[i].boundary;
-    if (boundary > max_steps) invalid_argument_at(function, "boundaries", i, boundary, "must be <= 2^53");
+    detail::check_count(function, "boundaries", options.boundaries_and_scales[i].boundary, i);
   }
   return interpolated(options);
 }
@@ -278,11 +272,11 @@ struct cosine_onecycle_schedule_options {
   constexpr const char* function = "gavel::schedule::optax::linear_onecycle_schedule";
   const std::uint64_t peak_at = detail::check_onecycle(function, options);
   if (!(options.pct_final > options.pct_start && options.pct_final < 1.0)) {
-    invalid_argument(function, "pct_final", options.pct_final, "must be in (pct_start, 1)");
+    refuse(function, "pct_final", options.pct_final, "must be in (pct_start, 1)");
   }
   const auto back_at = static_cast<std::uint64_t>(options.pct_final * detail::real(options.transition_steps));
   if (back_at == peak_at) {
-    invalid_argument(function, "floor(pct_final * transition_steps)", back_at, "must be > floor(pct_start * transition_steps) =", peak_at);
+    refuse(function, "floor(pct_final * transition_steps)", back_at, "must be > floor(pct_start * transition_steps) =", peak_at);
   }
   return interpolated({.interpolate_type = interpolation::linear,
                        .init_value = options.peak_value / options.div_factor,
@@ -316,8 +310,8 @@ struct warmup_constant_schedule_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr sequence<ramp<>, constant_rate> warmup_constant_schedule(const warmup_constant_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_constant_schedule";
-  detail::check_rate(function, "init_value", options.init_value);
-  detail::check_rate(function, "peak_value", options.peak_value);
+  check_not_negative(function, "init_value", options.init_value);
+  check_not_negative(function, "peak_value", options.peak_value);
   detail::check_steps(function, "warmup_steps", options.warmup_steps);
   return {ramp<>({.from = options.init_value, .to = options.peak_value, .steps = options.warmup_steps}), options.warmup_steps,
           constant_rate(options.peak_value)};
@@ -340,14 +334,12 @@ struct warmup_cosine_decay_schedule_options {
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<powered<cosine>>> warmup_cosine_decay_schedule(
     const warmup_cosine_decay_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_cosine_decay_schedule";
-  detail::check_rate(function, "init_value", options.init_value);
-  detail::check_rate(function, "peak_value", options.peak_value);
+  check_not_negative(function, "init_value", options.init_value);
+  check_not_negative(function, "peak_value", options.peak_value);
   detail::check_steps(function, "decay_steps", options.decay_steps);
-  if (options.warmup_steps >= options.decay_steps) {
-    invalid_argument(function, "warmup_steps", options.warmup_steps, "must be < decay_steps, which includes them,", options.decay_steps);
-  }
-  detail::check_minimum(function, "end_value", options.end_value, "must be <= peak_value", options.peak_value);
-  detail::check_positive(function, "exponent", options.exponent);
+  check_index(function, "warmup_steps", options.warmup_steps, "decay_steps, which includes them,", options.decay_steps);
+  detail::check_minimum(function, "end_value", options.end_value, "peak_value", options.peak_value);
+  check_positive(function, "exponent", options.exponent);
   return {
       ramp<>({.from = options.init_value, .to = options.peak_value, .steps = options.warmup_steps}), options.warmup_steps,
       stretch(powered(options.exponent, cosine{}),
@@ -372,8 +364,8 @@ struct warmup_exponential_decay_schedule_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr auto warmup_exponential_decay_schedule(const warmup_exponential_decay_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_exponential_decay_schedule";
-  detail::check_rate(function, "init_value", options.init_value);
-  detail::check_rate(function, "peak_value", options.peak_value);
+  check_not_negative(function, "init_value", options.init_value);
+  check_not_negative(function, "peak_value", options.peak_value);
   detail::check_count(function, "warmup_steps", options.warmup_steps);
   return sequence(ramp<>({.from = options.init_value, .to = options.peak_value, .steps = options.warmup_steps}), options.warmup_steps,
                   exponential_decay({.init_value = options.peak_value,
@@ -408,7 +400,7 @@ class sgdr {
 /// @throws std::invalid_argument if there are none
 /// @throws std::invalid_argument, std::domain_error for a cycle as `warmup_cosine_decay_schedule`
 [[nodiscard]] constexpr sgdr sgdr_schedule(const sgdr_cycles& cycles) {
-  if (cycles.empty()) invalid_argument("gavel::schedule::optax::sgdr_schedule", "cycles.size()", cycles.size(), "must be >= 1");
+  check_at_least("gavel::schedule::optax::sgdr_schedule", "cycles.size()", cycles.size(), 1);
   for (const warmup_cosine_decay_schedule_options& cycle : cycles) static_cast<void>(warmup_cosine_decay_schedule(cycle));
   return sgdr(cycles);
 }

@@ -12,8 +12,8 @@ namespace gavel::schedule {
 
 /// Which way a metric improves.
 enum class plateau_goal {
-  minimise,  ///< smaller is better: a loss
-  maximise   ///< larger is better: an accuracy
+  minimize,  ///< smaller is better: a loss
+  maximize   ///< larger is better: an accuracy
 };
 
 /// How an improvement is measured against the best metric so far. The relative one is meant for metrics > 0: below 0 it accepts slightly
@@ -25,7 +25,7 @@ enum class plateau_threshold {
 
 /// Settings of `plateau`; the defaults are PyTorch's.
 struct plateau_options {
-  plateau_goal goal = plateau_goal::minimise;  ///< which way the metric improves
+  plateau_goal goal = plateau_goal::minimize;  ///< which way the metric improves
   double factor = 0.1;                         ///< what the rate is multiplied by, in [0, 1)
   std::uint64_t patience = 10;                 ///< readings in a row without improvement that are forgiven
   double threshold = 1e-4;                     ///< least improvement that counts, finite, >= 0; relative minimising: < 1
@@ -65,14 +65,14 @@ class plateau {
   /// @throws std::domain_error     if base_rate, threshold, minimum_rate or least_change is NaN
   constexpr explicit plateau(double base_rate, const plateau_options& options = {}) : options_(options), state_{base_rate, worst(), 0, 0} {
     constexpr const char* function = "gavel::schedule::plateau";
-    detail::check_rate(function, "base_rate", base_rate);
-    if (!(options.factor >= 0.0 && options.factor < 1.0)) invalid_argument(function, "factor", options.factor, "must be in [0, 1)");
-    detail::check_rate(function, "threshold", options.threshold);
-    if (options.threshold_mode == plateau_threshold::relative && minimises() && !(options.threshold < 1.0)) {
-      invalid_argument(function, "threshold", options.threshold, "must be < 1 relative to a minimum");
+    check_not_negative(function, "base_rate", base_rate);
+    check_unit_interval(function, "factor", options.factor, unit_ends::zero_only);
+    check_not_negative(function, "threshold", options.threshold);
+    if (options.threshold_mode == plateau_threshold::relative && minimizes() && !(options.threshold < 1.0)) {
+      refuse(function, "threshold", options.threshold, "must be < 1 relative to a minimum");
     }
-    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "must be <= base_rate", base_rate);
-    detail::check_rate(function, "least_change", options.least_change);
+    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "base_rate", base_rate);
+    check_not_negative(function, "least_change", options.least_change);
   }
 
   /// Reads one metric, as a rule once per validation.
@@ -81,7 +81,7 @@ class plateau {
   /// @throws std::domain_error for NaN; nothing is changed then
   /// @note O(1); no allocation.
   constexpr bool update(double metric) {
-    if (metric != metric) domain_error("gavel::schedule::plateau::update", "metric", metric, "must be a number");
+    check_not_nan("gavel::schedule::plateau::update", "metric", metric);
     if (improves(metric)) {
       state_.best = metric;
       state_.bad_readings = 0;
@@ -110,20 +110,20 @@ class plateau {
   /// @throws std::invalid_argument if its rate is negative or infinite, std::domain_error if it or the best metric is NaN; nothing changes then
   constexpr void restore(const plateau_state& state) {
     constexpr const char* function = "gavel::schedule::plateau::restore";
-    detail::check_rate(function, "state.rate", state.rate);
-    if (state.best != state.best) domain_error(function, "state.best", state.best, "must be a number");
+    check_not_negative(function, "state.rate", state.rate);
+    check_not_nan(function, "state.best", state.best);
     state_ = state;
   }
 
   friend bool operator==(const plateau&, const plateau&) = default;
 
  private:
-  [[nodiscard]] constexpr bool minimises() const noexcept { return options_.goal == plateau_goal::minimise; }
-  [[nodiscard]] constexpr double worst() const noexcept { return minimises() ? infinity : -infinity; }
+  [[nodiscard]] constexpr bool minimizes() const noexcept { return options_.goal == plateau_goal::minimize; }
+  [[nodiscard]] constexpr double worst() const noexcept { return minimizes() ? infinity : -infinity; }
 
   [[nodiscard]] constexpr bool improves(double metric) const noexcept {
     const bool relative = options_.threshold_mode == plateau_threshold::relative;
-    if (minimises()) return metric < (relative ? state_.best * (1.0 - options_.threshold) : state_.best - options_.threshold);
+    if (minimizes()) return metric < (relative ? state_.best * (1.0 - options_.threshold) : state_.best - options_.threshold);
     return metric > (relative ? state_.best * (options_.threshold + 1.0) : state_.best + options_.threshold);
   }
 

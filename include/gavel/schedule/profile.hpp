@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/check.hpp>
 #include <gavel/core/elementary.hpp>
-#include <gavel/core/error.hpp>
 #include <gavel/core/fixed_list.hpp>
 
 #include <concepts>
@@ -39,34 +39,14 @@ namespace detail {
 
 /// Progresses in [0, 1] that do not decrease.
 constexpr void check_milestones(const char* function, const fixed_list<double, max_milestones>& milestones) {
-  for (std::size_t i = 0; i < milestones.size(); ++i) {
-    if (!(milestones[i] >= 0.0 && milestones[i] <= 1.0)) {
-      invalid_argument_at(function, "milestones", i, milestones[i], "must be in [0, 1]");
-    }
-    if (i > 0 && milestones[i] < milestones[i - 1]) {
-      invalid_argument_at(function, "milestones", i, milestones[i], "must be >= the one before,", milestones[i - 1]);
-    }
-  }
+  for (std::size_t i = 0; i < milestones.size(); ++i) check_unit_interval(function, "milestones", milestones[i], unit_ends::closed, i);
+  check_not_descending(function, "milestones", milestones);
 }
 
-constexpr void check_positive(const char* function, const char* parameter, double value) {
-  if (!(value > 0.0 && value < infinity)) invalid_argument(function, parameter, value, "must be finite and > 0");
-}
-
-/// An exponent whose exponential is finite.
-constexpr void check_exponent(const char* function, const char* parameter, double value) {
-  if (!(value > 0.0 && value <= 700.0)) invalid_argument(function, parameter, value, "must be in (0, 700]");
-}
-
-/// A number of cosine waves; so few that the phase keeps its digits.
-constexpr void check_waves(const char* function, const char* parameter, double waves) {
-  if (!(waves > 0.0 && waves <= 1e6)) invalid_argument(function, parameter, waves, "must be in (0, 1e6]");
-}
-
-/// A share of the run in [0, 1).
-constexpr void check_share(const char* function, const char* parameter, double value) {
-  if (!(value >= 0.0 && value < 1.0)) invalid_argument(function, parameter, value, "must be in [0, 1)");
-}
+/// So few cosine waves that the phase keeps its digits.
+inline constexpr double max_waves = 1e6;
+/// The largest exponent whose exponential is finite.
+inline constexpr double max_exponent = 700.0;
 
 }  // namespace detail
 
@@ -94,7 +74,7 @@ class rex {
 
   /// @throws std::invalid_argument unless beta is finite and < 1 (at 1 the profile is constant with 0/0 at its end)
   constexpr explicit rex(double beta = 0.5) : beta_(beta) {
-    if (!(beta < 1.0 && beta > -infinity)) invalid_argument("gavel::schedule::rex", "beta", beta, "must be finite and < 1");
+    if (!(beta < 1.0 && beta > -infinity)) refuse("gavel::schedule::rex", "beta", beta, "must be finite and < 1");
   }
   [[nodiscard]] constexpr double operator()(double z) const noexcept {
     const double progress = detail::unit(z);
@@ -127,7 +107,8 @@ class cosine {
  public:
   /// @throws std::invalid_argument unless waves is in (0, 1e6]
   constexpr explicit cosine(double waves = 0.5) : half_waves_(2.0 * waves) {
-    detail::check_waves("gavel::schedule::cosine", "waves", waves);
+    check_positive("gavel::schedule::cosine", "waves", waves);
+    check_at_most("gavel::schedule::cosine", "waves", waves, detail::max_waves);
   }
   [[nodiscard]] constexpr double operator()(double z) const noexcept { return elementary::raised_cosine(half_waves_ * detail::unit(z)); }
   friend bool operator==(const cosine&, const cosine&) = default;
@@ -141,7 +122,7 @@ class cosine {
 class polynomial {
  public:
   /// @throws std::invalid_argument unless power is finite and > 0
-  constexpr explicit polynomial(double power) : power_(power) { detail::check_positive("gavel::schedule::polynomial", "power", power); }
+  constexpr explicit polynomial(double power) : power_(power) { check_positive("gavel::schedule::polynomial", "power", power); }
   [[nodiscard]] constexpr double operator()(double z) const noexcept { return elementary::pow(1.0 - detail::unit(z), power_); }
   friend bool operator==(const polynomial&, const polynomial&) = default;
 
@@ -160,9 +141,7 @@ struct one_minus_sqrt {
 class exponential {
  public:
   /// @throws std::invalid_argument unless decay is finite and > 0
-  constexpr explicit exponential(double decay = 3.0) : decay_(decay) {
-    detail::check_positive("gavel::schedule::exponential", "decay", decay);
-  }
+  constexpr explicit exponential(double decay = 3.0) : decay_(decay) { check_positive("gavel::schedule::exponential", "decay", decay); }
   [[nodiscard]] constexpr double operator()(double z) const noexcept { return elementary::exp(-decay_ * detail::unit(z)); }
   friend bool operator==(const exponential&, const exponential&) = default;
 
@@ -175,7 +154,8 @@ class exponential_to_zero {
  public:
   /// @throws std::invalid_argument unless decay is in (0, 700]
   constexpr explicit exponential_to_zero(double decay = 3.0) : decay_(decay), scale_(elementary::expm1(decay)) {
-    detail::check_exponent("gavel::schedule::exponential_to_zero", "decay", decay);
+    check_positive("gavel::schedule::exponential_to_zero", "decay", decay);
+    check_at_most("gavel::schedule::exponential_to_zero", "decay", decay, detail::max_exponent);
   }
   [[nodiscard]] constexpr double operator()(double z) const noexcept {
     // Divided through by exp(-decay): exactly 0 at the end, and no cancellation before it.
@@ -194,7 +174,8 @@ class reflected_exponential {
  public:
   /// @throws std::invalid_argument unless decay is in (0, 700]
   constexpr explicit reflected_exponential(double decay = 3.0) : decay_(decay), scale_(elementary::expm1(-decay)) {
-    detail::check_exponent("gavel::schedule::reflected_exponential", "decay", decay);
+    check_positive("gavel::schedule::reflected_exponential", "decay", decay);
+    check_at_most("gavel::schedule::reflected_exponential", "decay", decay, detail::max_exponent);
   }
   [[nodiscard]] constexpr double operator()(double z) const noexcept {
     return detail::unit(elementary::expm1(-decay_ * (1.0 - detail::unit(z))) / scale_);
@@ -211,7 +192,7 @@ class geometric {
  public:
   /// @throws std::invalid_argument unless end is in (0, 1]
   constexpr explicit geometric(double end) : end_(end) {
-    if (!(end > 0.0 && end <= 1.0)) invalid_argument("gavel::schedule::geometric", "end", end, "must be in (0, 1]");
+    check_unit_interval("gavel::schedule::geometric", "end", end, unit_ends::one_only);
   }
   [[nodiscard]] constexpr double operator()(double z) const noexcept { return elementary::pow(end_, detail::unit(z)); }
   friend bool operator==(const geometric&, const geometric&) = default;
@@ -224,9 +205,7 @@ class geometric {
 class inverse_linear {
  public:
   /// @throws std::invalid_argument unless slope is finite and > 0
-  constexpr explicit inverse_linear(double slope) : slope_(slope) {
-    detail::check_positive("gavel::schedule::inverse_linear", "slope", slope);
-  }
+  constexpr explicit inverse_linear(double slope) : slope_(slope) { check_positive("gavel::schedule::inverse_linear", "slope", slope); }
   [[nodiscard]] constexpr double operator()(double z) const noexcept { return 1.0 / (1.0 + slope_ * detail::unit(z)); }
   friend bool operator==(const inverse_linear&, const inverse_linear&) = default;
 
@@ -244,8 +223,9 @@ class hyperbolic_tangent {
   /// @throws std::invalid_argument unless lower < upper, both finite
   constexpr hyperbolic_tangent(double lower, double upper) : lower_(lower), upper_(upper) {
     constexpr const char* function = "gavel::schedule::hyperbolic_tangent";
-    if (!(lower > -infinity && lower < infinity)) invalid_argument(function, "lower", lower, "must be finite");
-    if (!(upper > lower && upper < infinity)) invalid_argument(function, "upper", upper, "must be finite and > lower", lower);
+    check_finite(function, "lower", lower);
+    check_finite(function, "upper", upper);
+    if (upper <= lower) refuse(function, "upper", upper, "must be > lower", lower);
   }
   [[nodiscard]] constexpr double operator()(double z) const noexcept {
     const double progress = detail::unit(z);
@@ -267,7 +247,7 @@ class step_decay {
   /// @throws std::invalid_argument otherwise
   constexpr step_decay(double factor, const list& milestones) {
     constexpr const char* function = "gavel::schedule::step_decay";
-    if (!(factor > 0.0 && factor <= 1.0)) invalid_argument(function, "factor", factor, "must be in (0, 1]");
+    check_unit_interval(function, "factor", factor, unit_ends::one_only);
     detail::check_milestones(function, milestones);
     for (double& milestone : milestones_) milestone = infinity;
     for (std::size_t i = 0; i < milestones.size(); ++i) {
@@ -308,12 +288,12 @@ class one_cycle {
   /// @throws std::invalid_argument for an option outside its range
   constexpr explicit one_cycle(const one_cycle_options& options = {}) : options_(options) {
     constexpr const char* function = "gavel::schedule::one_cycle";
-    if (!(options.peak_at > 0.0 && options.peak_at < 1.0)) invalid_argument(function, "peak_at", options.peak_at, "must be in (0, 1)");
-    if (!(options.start_divisor >= 1.0)) invalid_argument(function, "start_divisor", options.start_divisor, "must be >= 1");
-    if (!(options.final_divisor >= 1.0)) invalid_argument(function, "final_divisor", options.final_divisor, "must be >= 1");
+    check_unit_interval(function, "peak_at", options.peak_at, unit_ends::open);
+    check_at_least(function, "start_divisor", options.start_divisor, 1.0);
+    check_at_least(function, "final_divisor", options.final_divisor, 1.0);
     if (options.back_at == 0.0) options_.back_at = 2.0 * options.peak_at;
     if (options.three_phase && !(options_.back_at > options.peak_at && options_.back_at < 1.0)) {
-      invalid_argument(function, "back_at", options_.back_at, "must be in (peak_at, 1)");
+      refuse(function, "back_at", options_.back_at, "must be in (peak_at, 1)");
     }
   }
   [[nodiscard]] constexpr double operator()(double z) const noexcept {

@@ -40,8 +40,8 @@ struct constant_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr sequence<constant_rate, constant_rate> constant_lr(const constant_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::constant_lr";
-  detail::check_rate(function, "base_lr", options.base_lr);
-  detail::check_fraction(function, "factor", options.factor);
+  check_not_negative(function, "base_lr", options.base_lr);
+  check_unit_interval(function, "factor", options.factor);
   detail::check_count(function, "total_iters", options.total_iters);
   return {constant_rate(options.base_lr * options.factor), options.total_iters, constant_rate(options.base_lr)};
 }
@@ -60,11 +60,9 @@ struct linear_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr ramp<> linear_lr(const linear_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::linear_lr";
-  detail::check_rate(function, "base_lr", options.base_lr);
-  if (!(options.start_factor > 0.0 && options.start_factor <= 1.0)) {
-    invalid_argument(function, "start_factor", options.start_factor, "must be in (0, 1]");
-  }
-  detail::check_fraction(function, "end_factor", options.end_factor);
+  check_not_negative(function, "base_lr", options.base_lr);
+  check_unit_interval(function, "start_factor", options.start_factor, unit_ends::one_only);
+  check_unit_interval(function, "end_factor", options.end_factor);
   detail::check_count(function, "total_iters", options.total_iters);
   return ramp<>({.from = options.base_lr * options.start_factor, .to = options.base_lr * options.end_factor, .steps = options.total_iters});
 }
@@ -82,9 +80,9 @@ struct polynomial_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr detail::power_decay polynomial_lr(const polynomial_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::polynomial_lr";
-  detail::check_rate(function, "base_lr", options.base_lr);
+  check_not_negative(function, "base_lr", options.base_lr);
   detail::check_steps(function, "total_iters", options.total_iters);
-  detail::check_positive(function, "power", options.power);
+  check_positive(function, "power", options.power);
   return detail::power_decay({.from = options.base_lr, .to = 0.0, .steps = options.total_iters, .power = options.power});
 }
 
@@ -100,8 +98,8 @@ struct exponential_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr exponential_decay exponential_lr(const exponential_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::exponential_lr";
-  detail::check_rate(function, "base_lr", options.base_lr);
-  detail::check_positive(function, "gamma", options.gamma);
+  check_not_negative(function, "base_lr", options.base_lr);
+  check_positive(function, "gamma", options.gamma);
   return exponential_decay({.base_rate = options.base_lr, .factor = options.gamma, .period = 1.0});
 }
 
@@ -118,9 +116,9 @@ struct step_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr exponential_decay step_lr(const step_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::step_lr";
-  detail::check_rate(function, "base_lr", options.base_lr);
+  check_not_negative(function, "base_lr", options.base_lr);
   detail::check_steps(function, "step_size", options.step_size);
-  detail::check_positive(function, "gamma", options.gamma);
+  check_positive(function, "gamma", options.gamma);
   return exponential_decay(
       {.base_rate = options.base_lr, .factor = options.gamma, .period = detail::real(options.step_size), .staircase = true});
 }
@@ -139,8 +137,8 @@ struct multi_step_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr piecewise_constant multi_step_lr(const multi_step_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::multi_step_lr";
-  detail::check_rate(function, "base_lr", options.base_lr);
-  detail::check_positive(function, "gamma", options.gamma);
+  check_not_negative(function, "base_lr", options.base_lr);
+  check_positive(function, "gamma", options.gamma);
   return detail::multi_step(function, "milestones", options.base_lr, options.gamma, options.milestones);
 }
 
@@ -158,9 +156,9 @@ struct cosine_annealing_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr profile_schedule<cosine> cosine_annealing_lr(const cosine_annealing_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_lr";
-  detail::check_rate(function, "base_lr", options.base_lr);
+  check_not_negative(function, "base_lr", options.base_lr);
   detail::check_steps(function, "t_max", options.t_max);
-  detail::check_minimum(function, "eta_min", options.eta_min, "must be <= base_lr", options.base_lr);
+  detail::check_minimum(function, "eta_min", options.eta_min, "base_lr", options.base_lr);
   return stretch(cosine{}, {.steps = options.t_max, .base_rate = options.base_lr, .minimum_rate = options.eta_min});
 }
 
@@ -168,9 +166,9 @@ struct cosine_annealing_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr cosine_wave cosine_annealing_lr_rebounding(const cosine_annealing_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_lr_rebounding";
-  detail::check_rate(function, "base_lr", options.base_lr);
+  check_not_negative(function, "base_lr", options.base_lr);
   detail::check_steps(function, "t_max", options.t_max);
-  detail::check_minimum(function, "eta_min", options.eta_min, "must be <= base_lr", options.base_lr);
+  detail::check_minimum(function, "eta_min", options.eta_min, "base_lr", options.base_lr);
   return cosine_wave({.base_rate = options.base_lr, .minimum_rate = options.eta_min, .half_wave = detail::real(options.t_max)});
 }
 
@@ -188,10 +186,10 @@ struct cosine_annealing_warm_restarts_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr warm_restarts<cosine> cosine_annealing_warm_restarts(const cosine_annealing_warm_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_warm_restarts";
-  detail::check_rate(function, "base_lr", options.base_lr);
+  check_not_negative(function, "base_lr", options.base_lr);
   detail::check_steps(function, "t_0", options.t_0);
   detail::check_steps(function, "t_mult", options.t_mult);
-  detail::check_minimum(function, "eta_min", options.eta_min, "must be <= base_lr", options.base_lr);
+  detail::check_minimum(function, "eta_min", options.eta_min, "base_lr", options.base_lr);
   return warm_restarts<cosine>({.base_rate = options.base_lr,
                                 .minimum_rate = options.eta_min,
                                 .first_steps = detail::real(options.t_0),
@@ -221,22 +219,18 @@ struct one_cycle_lr_options {
 /// @throws std::domain_error     if max_lr is NaN
 [[nodiscard]] constexpr profile_schedule<one_cycle, every_step, inclusive> one_cycle_lr(const one_cycle_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::one_cycle_lr";
-  detail::check_rate(function, "max_lr", options.max_lr);
+  check_not_negative(function, "max_lr", options.max_lr);
   detail::check_steps(function, "total_steps", options.total_steps);
-  if (!(options.pct_start > 0.0 && options.pct_start < 1.0)) {
-    invalid_argument(function, "pct_start", options.pct_start, "must be in (0, 1)");
-  }
-  if (!(options.div_factor >= 1.0 && options.div_factor < infinity)) {
-    invalid_argument(function, "div_factor", options.div_factor, "must be finite and >= 1");
-  }
-  if (!(options.final_div_factor >= 1.0 && options.final_div_factor < infinity)) {
-    invalid_argument(function, "final_div_factor", options.final_div_factor, "must be finite and >= 1");
-  }
+  check_unit_interval(function, "pct_start", options.pct_start, unit_ends::open);
+  check_finite(function, "div_factor", options.div_factor);
+  check_at_least(function, "div_factor", options.div_factor, 1.0);
+  check_finite(function, "final_div_factor", options.final_div_factor);
+  check_at_least(function, "final_div_factor", options.final_div_factor, 1.0);
   const double steps = detail::real(options.total_steps);
   const double rise = options.pct_start * steps;
-  if (!(rise > 1.0)) invalid_argument(function, "pct_start * total_steps", rise, "must be > 1");
+  if (!(rise > 1.0)) refuse(function, "pct_start * total_steps", rise, "must be > 1");
   if (options.three_phase && !(2.0 * rise < steps + 1.0)) {
-    invalid_argument(function, "2 * pct_start * total_steps", 2.0 * rise, "must be < total_steps + 1 =", steps + 1.0);
+    refuse(function, "2 * pct_start * total_steps", 2.0 * rise, "must be < total_steps + 1 =", steps + 1.0);
   }
   const one_cycle shape({.peak_at = (rise - 1.0) / (steps - 1.0),
                          .start_divisor = options.div_factor,
@@ -264,14 +258,12 @@ struct cyclic_lr_options {
 [[nodiscard]] constexpr cyclic cyclic_lr(const cyclic_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cyclic_lr";
   constexpr std::uint64_t longest = max_steps / 2;
-  detail::check_rate(function, "base_lr", options.base_lr);
-  detail::check_rate(function, "max_lr", options.max_lr);
-  if (options.max_lr < options.base_lr) invalid_argument(function, "max_lr", options.max_lr, "must be >= base_lr", options.base_lr);
-  if (options.step_size_up == 0 || options.step_size_up > longest) {
-    invalid_argument(function, "step_size_up", options.step_size_up, "must be in [1, 2^52]");
-  }
-  if (options.step_size_down > longest) invalid_argument(function, "step_size_down", options.step_size_down, "must be <= 2^52");
-  detail::check_positive(function, "gamma", options.gamma);
+  check_not_negative(function, "max_lr", options.max_lr);
+  detail::check_minimum(function, "base_lr", options.base_lr, "max_lr", options.max_lr);
+  check_at_least(function, "step_size_up", options.step_size_up, 1);
+  check_at_most(function, "step_size_up", options.step_size_up, longest);
+  check_at_most(function, "step_size_down", options.step_size_down, longest);
+  check_positive(function, "gamma", options.gamma);
   return cyclic({.base_rate = options.base_lr,
                  .peak_rate = options.max_lr,
                  .rising_steps = options.step_size_up,
@@ -306,7 +298,7 @@ template <step_factor Factor>
 class lambda_schedule {
  public:
   constexpr lambda_schedule(double base_lr, Factor factor) : base_lr_(base_lr), factor_(factor) {
-    detail::check_rate("gavel::schedule::pytorch::lambda_lr", "base_lr", base_lr);
+    check_not_negative("gavel::schedule::pytorch::lambda_lr", "base_lr", base_lr);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const { return base_lr_ * static_cast<double>(factor_(step)); }
 
@@ -334,7 +326,7 @@ template <step_factor Factor>
 template <step_factor Factor>
 [[nodiscard]] table multiplicative_lr(double base_lr, std::uint64_t steps, Factor factor) {
   constexpr const char* function = "gavel::schedule::pytorch::multiplicative_lr";
-  detail::check_rate(function, "base_lr", base_lr);
+  check_not_negative(function, "base_lr", base_lr);
   detail::check_steps(function, "steps", steps);
   std::vector<double> rates(steps, base_lr);
   for (std::size_t t = 1; t < rates.size(); ++t) rates[t] = rates[t - 1] * static_cast<double>(factor(std::uint64_t{t}));

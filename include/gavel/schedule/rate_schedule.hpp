@@ -41,25 +41,20 @@ struct horizon {
 
 namespace detail {
 
-constexpr void check_rate(const char* function, const char* parameter, double rate) {
-  if (rate != rate) domain_error(function, parameter, rate, "must be a number");
-  if (!(rate >= 0.0 && rate < infinity)) invalid_argument(function, parameter, rate, "must be finite and >= 0");
-}
-
 /// A number of steps that may be 0.
-constexpr void check_count(const char* function, const char* parameter, std::uint64_t count) {
-  if (count > max_steps) invalid_argument(function, parameter, count, "must be <= 2^53");
+constexpr void check_count(const char* function, const char* parameter, std::uint64_t count, std::size_t index = no_index) {
+  check_at_most(function, parameter, count, nullptr, max_steps, index);
 }
 
 constexpr void check_steps(const char* function, const char* parameter, std::uint64_t steps) {
-  if (steps == 0) invalid_argument(function, parameter, steps, "must be >= 1");
+  check_at_least(function, parameter, steps, 1);
   check_count(function, parameter, steps);
 }
 
 /// The end of a decay: a valid rate that is not above the one it starts from.
-constexpr void check_minimum(const char* function, const char* parameter, double minimum, const char* rule, double top) {
-  check_rate(function, parameter, minimum);
-  if (minimum > top) invalid_argument(function, parameter, minimum, rule, top);
+constexpr void check_minimum(const char* function, const char* parameter, double minimum, const char* name, double top) {
+  check_not_negative(function, parameter, minimum);
+  check_at_most(function, parameter, minimum, name, top);
 }
 
 }  // namespace detail
@@ -74,8 +69,8 @@ class profile_schedule {
       : shape_(shape), horizon_(over), span_(over.base_rate - over.minimum_rate), sampling_(sampling), convention_(convention) {
     constexpr const char* function = "gavel::schedule::stretch";
     detail::check_steps(function, "steps", over.steps);
-    detail::check_rate(function, "base_rate", over.base_rate);
-    detail::check_minimum(function, "minimum_rate", over.minimum_rate, "must be <= base_rate", over.base_rate);
+    check_not_negative(function, "base_rate", over.base_rate);
+    detail::check_minimum(function, "minimum_rate", over.minimum_rate, "base_rate", over.base_rate);
   }
 
   /// The rate of step @p step, counted from 0. @note O(1), no allocation.

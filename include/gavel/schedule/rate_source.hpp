@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
 
@@ -62,8 +62,6 @@ struct prediction_options {
 
 namespace detail {
 
-[[nodiscard]] inline bool is_rate(double rate) noexcept { return rate >= 0.0 && rate <= (std::numeric_limits<double>::max)(); }
-
 /// A source with the warm-up rule: steps 0..W have the rate of step W.
 template <class R>
 class source_reader {
@@ -76,13 +74,13 @@ class source_reader {
       : function_(function), source_(source), warmup_(warmup_steps) {
     if constexpr (is_table) {
       const vector_view<const double> table(source);
-      if (table.empty()) invalid_argument(function, "rates.size()", table.size(), "must be >= 1");
+      check_at_least(function, "rates.size()", table.size(), 1);
       last_ = table.size() - 1;
     }
     if constexpr (is_log) check_log();
-    if (warmup_ > last_) invalid_argument(function, "warmup_steps", warmup_, "must be <= the last step of the rates,", last_);
+    check_at_most(function, "warmup_steps", warmup_, "the last step of the rates,", last_);
     peak_ = raw(warmup_);
-    check_rate(warmup_, peak_);
+    check_not_negative(function, "rates", peak_, warmup_);
   }
 
   [[nodiscard]] const R& source() const noexcept { return source_; }
@@ -94,13 +92,13 @@ class source_reader {
   [[nodiscard]] double rate(std::uint64_t step) const {
     if (step <= warmup_) return peak_;
     const double now = raw(step);
-    check_rate(step, now);
+    check_not_negative(function_, "rates", now, step);
     return now;
   }
   /// Refuses a bad rate up to @p step before anything is written.
   void check_rates(std::uint64_t step) const {
     if constexpr (!is_log) {  // a log was checked whole
-      for (std::uint64_t i = warmup_; i <= step; ++i) check_rate(i, raw(i));
+      for (std::uint64_t i = warmup_; i <= step; ++i) check_not_negative(function_, "rates", raw(i), i);
     }
   }
 
@@ -109,23 +107,14 @@ class source_reader {
     if constexpr (is_table) return vector_view<const double>(source_)[step];
     else return static_cast<double>(source_.rate(step));
   }
-  void check_rate(std::uint64_t step, double rate) const {
-    if (!is_rate(rate)) domain_error_at(function_, "rates", step, rate, "must be finite and >= 0");
-  }
   void check_log() {
     const rate_log& log = source_;
-    if (log.steps.empty()) invalid_argument(function_, "rates.steps.size()", log.steps.size(), "must be >= 1");
-    if (log.rates.size() != log.steps.size()) {
-      invalid_argument(function_, "rates.rates.size()", log.rates.size(), "must equal rates.steps.size() =", log.steps.size());
-    }
-    for (std::size_t k = 0; k < log.steps.size(); ++k) {
-      if (k > 0 && log.steps[k] <= log.steps[k - 1]) {
-        invalid_argument_at(function_, "rates.steps", k, log.steps[k], "must be > its predecessor", log.steps[k - 1]);
-      }
-      if (!is_rate(log.rates[k])) domain_error_at(function_, "rates.rates", k, log.rates[k], "must be finite and >= 0");
-    }
+    check_at_least(function_, "rates.steps.size()", log.steps.size(), 1);
+    check_size(function_, "rates.rates.size()", log.rates.size(), "rates.steps.size()", log.steps.size());
+    check_ascending(function_, "rates.steps", log.steps);
+    for (std::size_t k = 0; k < log.rates.size(); ++k) check_not_negative(function_, "rates.rates", log.rates[k], k);
     const std::size_t end = log.steps.size() - 1;
-    if (log.steps[end] > last_) invalid_argument_at(function_, "rates.steps", end, log.steps[end], "must be < 2^64 - 1");
+    check_at_most(function_, "rates.steps", log.steps[end], "2^64 - 2 =", last_, end);
     last_ = log.steps[end];
   }
 
@@ -138,10 +127,10 @@ class source_reader {
 
 /// Strictly ascending and known to the source.
 inline void check_steps(const char* function, vector_view<const std::uint64_t> steps, std::uint64_t last) {
-  for (std::size_t j = 0; j < steps.size(); ++j) {
-    if (j > 0 && steps[j] <= steps[j - 1]) invalid_argument_at(function, "steps", j, steps[j], "must be > its predecessor", steps[j - 1]);
-    if (steps[j] > last) invalid_argument_at(function, "steps", j, steps[j], "must be <= the last step of the rates,", last);
-  }
+  check_ascending(function, "steps", steps);
+  if (steps.empty()) return;
+  const std::size_t end = steps.size() - 1;
+  check_at_most(function, "steps", steps[end], "the last step of the rates,", last, end);
 }
 
 }  // namespace detail

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/median_filter.hpp>
 #include <gavel/core/quantiles.hpp>
 #include <gavel/core/views.hpp>
@@ -28,21 +28,21 @@ namespace gavel::schedule {
 /// f(x_{T-1}) - f(u) <= sum_t w_t <g_t, z_t - u> / w_{0:T-1}. Constant weights give linear decay, factor_t = (T - 1 - t) / T.
 /// @param weights w, [T], finite, >= 0, their sum positive and finite
 /// @param out     [T], falls from below 1 to exactly 0; may be the memory of @p weights
-/// @throws std::domain_error for a weight that is negative or not finite, std::invalid_argument if T is 0, the sizes differ or the sum
-///         is 0 or overflows
+/// @throws std::invalid_argument if T is 0, the sizes differ, a weight is negative or infinite, or the sum is 0 or overflows;
+///         std::domain_error for NaN
 /// @note O(T), no allocation. Sums run from the right and nothing is subtracted: tiny weights at the end keep their digits.
 /// @par Source arXiv 2310.07831, the reduction to a sum of weighted regrets.
 inline void last_iterate_factors(vector_view<const double> weights, std::span<double> out) {
   constexpr const char* function = "gavel::schedule::last_iterate_factors";
   const std::size_t n = weights.size();
-  if (n == 0) invalid_argument(function, "weights.size()", n, "must be >= 1");
-  if (out.size() != n) invalid_argument(function, "out.size()", out.size(), "must be weights.size() =", n);
+  check_at_least(function, "weights.size()", n, 1);
+  check_size(function, "out.size()", out.size(), "weights.size()", n);
   double total = 0.0;
   for (std::size_t t = n; t-- > 0;) {
-    if (!(weights[t] >= 0.0) || std::isinf(weights[t])) domain_error_at(function, "weights", t, weights[t], "must be finite and >= 0");
+    check_not_negative(function, "weights", weights[t], t);
     total += weights[t];
   }
-  if (!(total > 0.0) || std::isinf(total)) invalid_argument(function, "sum of weights", total, "must be > 0 and finite");
+  check_positive(function, "sum of weights", total);
   double after = 0.0;
   for (std::size_t t = n; t-- > 0;) {
     const double weight = weights[t];
@@ -69,13 +69,11 @@ struct refined_rates_options {
 namespace detail {
 
 inline void check_scale(const char* function, gradient_norm norm, double distance, double base_rate) {
-  if (std::isnan(distance)) domain_error(function, "distance", distance, "must be finite and >= 0");
-  if (!(distance >= 0.0) || std::isinf(distance)) invalid_argument(function, "distance", distance, "must be finite and >= 0");
+  check_not_negative(function, "distance", distance);
   if (distance > 0.0 && norm == gradient_norm::l1) {
-    invalid_argument(function, "distance", distance, "must be 0 (unknown) with l1 norms: the guarantee is for l2");
+    refuse(function, "distance", distance, "must be 0 (unknown) with l1 norms: the guarantee is for l2");
   }
-  if (std::isnan(base_rate)) domain_error(function, "base_rate", base_rate, "must be finite and > 0");
-  if (!(base_rate > 0.0) || std::isinf(base_rate)) invalid_argument(function, "base_rate", base_rate, "must be finite and > 0");
+  check_positive(function, "base_rate", base_rate);
 }
 
 /// A rate that leaves the range of doubles is the largest of them.
@@ -128,24 +126,21 @@ inline double median_of(vector_view<const double> values) {
 /// @param gradient_norms norms, [T], finite, > 0
 /// @param out            rates, [T], the last one 0; may be the memory of @p gradient_norms
 /// @return the guarantee on f(x_{T-1}) - f*, D / sqrt(sum_t |g_t|^-2), for convex f whose gradients have these norms; 0 without a distance
-/// @throws std::domain_error for a norm that is not finite and > 0, or is below 1e-150 of their median (its weight would leave the range of
-///         doubles); std::invalid_argument if T is 0, the sizes differ, or an option is out of range
+/// @throws std::invalid_argument if T is 0, the sizes differ, an option is out of range, or a norm is not finite and > 0 or below 1e-150 of
+///         their median (its weight would leave the range of doubles); std::domain_error for NaN
 /// @note O(T), one copy of the norms. With a distance, a rate above the largest double is the largest double.
 /// @par Source arXiv 2310.07831, the refined weights for SGD and their l1 form for coordinate-wise methods.
 inline double refined_rates(vector_view<const double> gradient_norms, std::span<double> out, const refined_rates_options& options = {}) {
   constexpr const char* function = "gavel::schedule::refined_rates";
   const std::size_t n = gradient_norms.size();
-  if (n == 0) invalid_argument(function, "gradient_norms.size()", n, "must be >= 1");
-  if (out.size() != n) invalid_argument(function, "out.size()", out.size(), "must be gradient_norms.size() =", n);
-  for (std::size_t t = 0; t < n; ++t) {
-    const double norm = gradient_norms[t];
-    if (!(norm > 0.0) || std::isinf(norm)) domain_error_at(function, "gradient_norms", t, norm, "must be finite and > 0");
-  }
+  check_at_least(function, "gradient_norms.size()", n, 1);
+  check_size(function, "out.size()", out.size(), "gradient_norms.size()", n);
+  for (std::size_t t = 0; t < n; ++t) check_positive(function, "gradient_norms", gradient_norms[t], t);
   detail::check_scale(function, options.norm, options.distance, options.base_rate);
   const double typical = detail::median_of(gradient_norms);
   for (std::size_t t = 0; t < n; ++t) {
     if (gradient_norms[t] / typical < 1e-150) {
-      domain_error_at(function, "gradient_norms", t, gradient_norms[t], "must be >= 1e-150 of their median,", typical);
+      refuse(function, "gradient_norms", gradient_norms[t], "must be >= 1e-150 of their median,", typical, t);
     }
   }
   return detail::write_refined_rates(gradient_norms, typical, out, options);
@@ -158,7 +153,7 @@ inline double refined_rates(vector_view<const double> gradient_norms, std::span<
 /// @note O(T), no allocation; a plain copy for N = T.
 inline void resample(vector_view<const double> values, std::span<double> out) {
   const std::size_t n = values.size(), steps = out.size();
-  if (n == 0) invalid_argument("gavel::schedule::resample", "values.size()", n, "must be >= 1");
+  check_at_least("gavel::schedule::resample", "values.size()", n, 1);
   for (std::size_t t = 0; t < steps; ++t) {
     const double at = steps == 1 ? 0.0 : static_cast<double>(t) * static_cast<double>(n - 1) / static_cast<double>(steps - 1);
     auto left = static_cast<std::size_t>(at);
@@ -218,33 +213,28 @@ namespace detail {
 inline constexpr const char* refine_name = "gavel::schedule::refine";
 
 inline void check_refine(vector_view<const double> norms, const refinement_options& options) {
-  if (norms.empty()) invalid_argument(refine_name, "gradient_norms.size()", norms.size(), "must be >= 1");
+  check_at_least(refine_name, "gradient_norms.size()", norms.size(), 1);
   for (std::size_t t = 0; t < norms.size(); ++t) {
-    if (norms[t] < 0.0) domain_error_at(refine_name, "gradient_norms", t, norms[t], "must be >= 0");
-    if (!std::isfinite(norms[t]) && !options.drop_non_finite) {
-      domain_error_at(refine_name, "gradient_norms", t, norms[t], "must be finite (or dropped by drop_non_finite)");
-    }
+    if (!options.drop_non_finite || norms[t] < 0.0) check_not_negative(refine_name, "gradient_norms", norms[t], t);
   }
   check_scale(refine_name, options.norm, options.distance, options.base_rate);
-  if (!(options.smoothing >= 0.0 && options.smoothing <= 1.0)) {
-    invalid_argument(refine_name, "smoothing", options.smoothing, "must be in [0, 1]");
-  }
+  check_unit_interval(refine_name, "smoothing", options.smoothing);
   if (options.smoothing_width != 0 && options.smoothing_width % 2 == 0) {
-    invalid_argument(refine_name, "smoothing_width", options.smoothing_width, "must be odd, or 0 for the width that smoothing gives");
+    refuse(refine_name, "smoothing_width", options.smoothing_width, "must be odd, or 0 for the width that smoothing gives");
   }
 }
 
 inline std::vector<double> kept_norms(vector_view<const double> norms, const refinement_options& options) {
   const std::size_t n = norms.size();
   if (options.drop_ends >= n - n / 2) {
-    invalid_argument(refine_name, "drop_ends", options.drop_ends, "leaves no sample of gradient_norms.size() =", n);
+    refuse(refine_name, "drop_ends", options.drop_ends, "must leave a sample of gradient_norms.size()", n);
   }
   std::vector<double> kept;
   kept.reserve(n);
   for (std::size_t t = options.drop_ends; t < n - options.drop_ends; ++t) {
     if (std::isfinite(norms[t])) kept.push_back(norms[t]);
   }
-  if (kept.empty()) invalid_argument(refine_name, "finite gradient_norms", kept.size(), "must be >= 1");
+  check_at_least(refine_name, "finite gradient_norms", kept.size(), 1);
   return kept;
 }
 
@@ -298,8 +288,8 @@ inline double write_linear_decay(const std::vector<double>& norms, std::span<dou
 /// those of the middle half, the result is linear decay, the best schedule without a log, and says so.
 /// @param gradient_norms one norm per step, [N], N >= 1, >= 0: Euclidean for SGD, l1 for Adam (`options.norm`); before any clipping
 /// @return rates [T] with a status. A single step gets one full rate, D / |g| or the base rate
-/// @throws std::domain_error for a negative norm, or one that is not finite unless `drop_non_finite`; std::invalid_argument if no sample
-///         is left or an option is out of range
+/// @throws std::invalid_argument for a negative norm, an infinite one unless `drop_non_finite`, if no sample is left or an option is out of
+///         range; std::domain_error for NaN, in the norms unless `drop_non_finite`
 /// @note O(N log w + T) for a window of w samples; a handful of arrays of N or T numbers, allocated once.
 /// @par Source arXiv 2310.07831, schedule refinement with its smoothing; the test for interpolation and the fall-back are this library's.
 [[nodiscard]] inline refined_schedule refine(vector_view<const double> gradient_norms, const refinement_options& options = {}) {

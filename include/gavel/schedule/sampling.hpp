@@ -70,9 +70,7 @@ struct every_step {
 class every {
  public:
   /// @throws std::invalid_argument if period is 0
-  constexpr explicit every(std::uint64_t period) : period_(period) {
-    if (period == 0) invalid_argument("gavel::schedule::every", "period", period, "must be >= 1");
-  }
+  constexpr explicit every(std::uint64_t period) : period_(period) { check_at_least("gavel::schedule::every", "period", period, 1); }
   template <class Convention>
   [[nodiscard]] constexpr double progress(std::uint64_t step, std::uint64_t steps, const Convention& convention) const noexcept {
     return convention(detail::real(step / period_ * period_), detail::real(steps));

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
-#include <gavel/solvers/optimizers.hpp>
+#include <gavel/core/check.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -25,21 +24,21 @@
 namespace gavel::schedule {
 
 /// How much each step counts in the average.
-struct averaging_options {
+struct averaging_weight_options {
   double step_power = 0.0;  ///< r: later steps count more, as (t+1)^r; 0: alike; finite, >= 0
   double rate_power = 2.0;  ///< p: steps count as (largest rate so far)^p, so that a warm-up counts little; finite, >= 0
 
-  friend bool operator==(const averaging_options&, const averaging_options&) = default;
+  friend bool operator==(const averaging_weight_options&, const averaging_weight_options&) = default;
 };
 
 /// All that changes in an `averaging_weight`.
-struct averaging_state {
+struct averaging_weight_state {
   double largest_rate = 0.0;  ///< of the steps so far
   double sum = 0.0;           ///< of all weights, over the last one
   double coefficient = 0.0;   ///< c_t of the last step
   std::size_t steps = 0;      ///< entered so far
 
-  friend bool operator==(const averaging_state&, const averaging_state&) = default;
+  friend bool operator==(const averaging_weight_state&, const averaging_weight_state&) = default;
 };
 
 /// The running coefficient of a weighted average whose weights grow with the step and the rate:
@@ -50,19 +49,19 @@ struct averaging_state {
 class averaging_weight {
  public:
   averaging_weight() = default;
-  /// @throws std::invalid_argument for an option out of range (NaN included)
-  explicit averaging_weight(const averaging_options& options) : options_(options) {
+  /// @throws std::invalid_argument for an option out of range, std::domain_error if it is NaN
+  explicit averaging_weight(const averaging_weight_options& options) : options_(options) {
     constexpr const char* function = "gavel::schedule::averaging_weight";
-    gavel::detail::check_finite_not_negative(function, "step_power", options.step_power);
-    gavel::detail::check_finite_not_negative(function, "rate_power", options.rate_power);
+    check_not_negative(function, "step_power", options.step_power);
+    check_not_negative(function, "rate_power", options.rate_power);
   }
 
   /// Enters the next step's rate.
   /// @param rate gamma_t, finite, >= 0
   /// @return c_t in [0, 1]
-  /// @throws std::invalid_argument for a rate out of range; nothing is changed then
+  /// @throws std::invalid_argument for a rate out of range, std::domain_error if it is NaN; nothing is changed then
   double update(double rate) {
-    gavel::detail::check_finite_not_negative("gavel::schedule::averaging_weight::update", "rate", rate);
+    check_not_negative("gavel::schedule::averaging_weight::update", "rate", rate);
     const double before = state_.largest_rate;
     if (rate > before) state_.largest_rate = rate;
     const auto time = static_cast<double>(state_.steps);
@@ -77,31 +76,32 @@ class averaging_weight {
   /// c_t of the last step; 0 before the first.
   [[nodiscard]] double coefficient() const noexcept { return state_.coefficient; }
   [[nodiscard]] std::size_t steps_taken() const noexcept { return state_.steps; }
-  [[nodiscard]] const averaging_state& state() const noexcept { return state_; }
-  [[nodiscard]] const averaging_options& options() const noexcept { return options_; }
+  [[nodiscard]] const averaging_weight_state& state() const noexcept { return state_; }
+  [[nodiscard]] const averaging_weight_options& options() const noexcept { return options_; }
 
   /// Continues from a stored state.
-  /// @throws std::invalid_argument if its largest rate or its sum is negative or not finite (NaN included); nothing is changed then
-  void restore(const averaging_state& state) {
+  /// @throws std::invalid_argument if its largest rate or its sum is negative or infinite, std::domain_error if one is NaN; nothing is
+  ///         changed then
+  void restore(const averaging_weight_state& state) {
     constexpr const char* function = "gavel::schedule::averaging_weight::restore";
-    gavel::detail::check_finite_not_negative(function, "state.largest_rate", state.largest_rate);
-    gavel::detail::check_finite_not_negative(function, "state.sum", state.sum);
+    check_not_negative(function, "state.largest_rate", state.largest_rate);
+    check_not_negative(function, "state.sum", state.sum);
     state_ = state;
   }
 
   friend bool operator==(const averaging_weight&, const averaging_weight&) = default;
 
  private:
-  averaging_options options_{};
-  averaging_state state_{};
+  averaging_weight_options options_{};
+  averaging_weight_state state_{};
 };
 
 /// All that changes in a schedule-free optimiser: store it with a checkpoint, give it to `restore`. The parameters y are stored beside it.
 struct schedule_free_state {
-  std::vector<double> base{};     ///< z, [size]
-  std::vector<double> average{};  ///< x, [size]
-  std::vector<double> square{};   ///< v, [size]; empty for SGD
-  averaging_state weight{};       ///< of the average
+  std::vector<double> base{};       ///< z, [size]
+  std::vector<double> average{};    ///< x, [size]
+  std::vector<double> square{};     ///< v, [size]; empty for SGD
+  averaging_weight_state weight{};  ///< of the average
 
   friend bool operator==(const schedule_free_state&, const schedule_free_state&) = default;
 };
@@ -114,12 +114,12 @@ class averaged_descent {
   averaged_descent() = default;
   template <class T>
   averaged_descent(const char* function, std::span<const T> start, double learning_rate, std::uint64_t warmup_steps, double beta,
-                   const averaging_options& averaging)
+                   const averaging_weight_options& averaging)
       : learning_rate_(learning_rate), warmup_steps_(warmup_steps), beta_(beta), weight_(averaging), base_(start.size()) {
-    gavel::detail::check_finite_not_negative(function, "learning_rate", learning_rate);
+    check_not_negative(function, "learning_rate", learning_rate);
     for (std::size_t i = 0; i < start.size(); ++i) {
       base_[i] = static_cast<double>(start[i]);
-      if (!std::isfinite(base_[i])) domain_error_at(function, "start", i, base_[i], "must be finite");
+      check_finite(function, "start", base_[i], i);
     }
     average_ = base_;
   }
@@ -127,6 +127,13 @@ class averaged_descent {
   [[nodiscard]] double rate(std::uint64_t step) const noexcept {
     if (step >= warmup_steps_) return learning_rate_;
     return learning_rate_ * (static_cast<double>(step + 1) / static_cast<double>(warmup_steps_));
+  }
+
+  /// Refuses the arguments of a step before it changes anything.
+  void check_step(const char* function, std::size_t parameters, std::size_t gradient, double rate) const {
+    check_size(function, "parameters.size()", parameters, size_name, base_.size());
+    check_size(function, "gradient.size()", gradient, size_name, base_.size());
+    check_not_negative(function, "rate", rate);
   }
 
   /// One step along `direction(i, y_i)`; arguments are checked.
@@ -147,8 +154,8 @@ class averaged_descent {
   }
 
   void restore(const char* function, const schedule_free_state& state) {
-    gavel::detail::check_size(function, "state.base.size()", state.base.size(), base_.size());
-    gavel::detail::check_size(function, "state.average.size()", state.average.size(), average_.size());
+    check_size(function, "state.base.size()", state.base.size(), size_name, base_.size());
+    check_size(function, "state.average.size()", state.average.size(), size_name, average_.size());
     weight_.restore(state.weight);
     base_ = state.base;
     average_ = state.average;
@@ -156,11 +163,10 @@ class averaged_descent {
 
   template <class T>
   void write_average(const char* function, std::span<T> out) const {
-    gavel::detail::check_size(function, "out.size()", out.size(), average_.size());
+    check_size(function, "out.size()", out.size(), size_name, average_.size());
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(average_[i]);
   }
 
-  [[nodiscard]] std::size_t size() const noexcept { return base_.size(); }
   [[nodiscard]] std::span<const double> base() const noexcept { return base_; }
   [[nodiscard]] std::span<const double> average() const noexcept { return average_; }
   [[nodiscard]] const averaging_weight& weight() const noexcept { return weight_; }
@@ -168,6 +174,8 @@ class averaged_descent {
   friend bool operator==(const averaged_descent&, const averaged_descent&) = default;
 
  private:
+  static constexpr const char* size_name = "the size of the start,";
+
   double learning_rate_ = 0.0;
   std::uint64_t warmup_steps_ = 0;
   double beta_ = 0.0;
@@ -176,19 +184,15 @@ class averaged_descent {
   std::vector<double> average_;
 };
 
-inline void check_interpolation(const char* function, const char* parameter, double beta) {
-  if (!(beta >= 0.0 && beta <= 1.0)) invalid_argument(function, parameter, beta, "must be in [0, 1]");
-}
-
 }  // namespace detail
 
 /// Settings of `schedule_free_sgd`; the defaults are the authors'.
 struct schedule_free_sgd_options {
-  double learning_rate = 1.0;      ///< gamma after the warm-up, finite, >= 0; larger than one would give plain SGD
-  std::uint64_t warmup_steps = 0;  ///< W: gamma_t = learning_rate min(1, (t+1)/W); 0: none
-  double beta = 0.9;               ///< where gradients are taken: 0 at z (Polyak averaging), 1 at x (primal averaging); in [0, 1]
-  double weight_decay = 0.0;       ///< added to the gradient as weight_decay * y, finite, >= 0
-  averaging_options averaging{};   ///< weights of the average
+  double learning_rate = 1.0;            ///< gamma after the warm-up, finite, >= 0; larger than one would give plain SGD
+  std::uint64_t warmup_steps = 0;        ///< W: gamma_t = learning_rate min(1, (t+1)/W); 0: none
+  double beta = 0.9;                     ///< where gradients are taken: 0 at z (Polyak averaging), 1 at x (primal averaging); in [0, 1]
+  double weight_decay = 0.0;             ///< added to the gradient as weight_decay * y, finite, >= 0
+  averaging_weight_options averaging{};  ///< weights of the average
 
   friend bool operator==(const schedule_free_sgd_options&, const schedule_free_sgd_options&) = default;
 };
@@ -203,11 +207,11 @@ class schedule_free_sgd {
  public:
   schedule_free_sgd() = default;
   /// @param start [size], the first parameters, finite
-  /// @throws std::invalid_argument for an option outside its range (NaN included), std::domain_error if a parameter is not finite
+  /// @throws std::invalid_argument for an option or a parameter out of range, std::domain_error if one is NaN
   explicit schedule_free_sgd(std::span<const T> start, const schedule_free_sgd_options& options = {})
       : options_(options), descent_(name, start, options.learning_rate, options.warmup_steps, options.beta, options.averaging) {
-    detail::check_interpolation(name, "beta", options.beta);
-    gavel::detail::check_finite_not_negative(name, "weight_decay", options.weight_decay);
+    check_unit_interval(name, "beta", options.beta);
+    check_not_negative(name, "weight_decay", options.weight_decay);
   }
 
   /// One step at the built-in rate, `rate(steps_taken())`.
@@ -217,11 +221,11 @@ class schedule_free_sgd {
   /// @param parameters [size], y: where @p gradient was taken; overwritten by the next y
   /// @param gradient   [size], dloss/dy; what is not finite spreads to the parameters
   /// @param rate       gamma_t, finite, >= 0
-  /// @throws std::invalid_argument if a size differs from the start's, or for a rate out of range; nothing is changed then
+  /// @throws std::invalid_argument if a size differs from the start's or for a rate out of range, std::domain_error if it is NaN; nothing is
+  ///         changed then
   /// @note O(size); no allocation.
   void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
-    gavel::detail::check_optimizer_step("gavel::schedule::schedule_free_sgd::step", parameters.size(), gradient.size(), descent_.size(),
-                                        rate);
+    descent_.check_step("gavel::schedule::schedule_free_sgd::step", parameters.size(), gradient.size(), rate);
     descent_.step(parameters, rate,
                   [&](std::size_t i, double value) { return static_cast<double>(gradient[i]) + options_.weight_decay * value; });
   }
@@ -248,7 +252,7 @@ class schedule_free_sgd {
   /// @throws std::invalid_argument if a vector has another size than this optimiser's, or the weight is out of range; nothing changes then
   void restore(const schedule_free_state& state) {
     constexpr const char* function = "gavel::schedule::schedule_free_sgd::restore";
-    gavel::detail::check_size(function, "state.square.size()", state.square.size(), 0);
+    check_size(function, "state.square.size()", state.square.size(), "that of SGD,", 0);
     descent_.restore(function, state);
   }
 
@@ -263,13 +267,13 @@ class schedule_free_sgd {
 
 /// Settings of `schedule_free_adamw`; the defaults are the authors'.
 struct schedule_free_adamw_options {
-  double learning_rate = 0.0025;   ///< gamma after the warm-up, finite, >= 0
-  std::uint64_t warmup_steps = 0;  ///< W: gamma_t = learning_rate min(1, (t+1)/W); 0: none
-  double beta1 = 0.9;              ///< where gradients are taken: 0 at z, 1 at x (the part of momentum); in [0, 1]
-  double beta2 = 0.999;            ///< decay of the mean square, in [0, 1)
-  double epsilon = 1e-8;           ///< added to the root of the mean square, finite, > 0
-  double weight_decay = 0.0;       ///< decoupled decay at y: gamma_t * weight_decay * y per step, finite, >= 0
-  averaging_options averaging{};   ///< weights of the average
+  double learning_rate = 0.0025;         ///< gamma after the warm-up, finite, >= 0
+  std::uint64_t warmup_steps = 0;        ///< W: gamma_t = learning_rate min(1, (t+1)/W); 0: none
+  double beta1 = 0.9;                    ///< where gradients are taken: 0 at z, 1 at x (the part of momentum); in [0, 1]
+  double beta2 = 0.999;                  ///< decay of the mean square, in [0, 1)
+  double epsilon = 1e-8;                 ///< added to the root of the mean square, finite, > 0
+  double weight_decay = 0.0;             ///< decoupled decay at y: gamma_t * weight_decay * y per step, finite, >= 0
+  averaging_weight_options averaging{};  ///< weights of the average
 
   friend bool operator==(const schedule_free_adamw_options&, const schedule_free_adamw_options&) = default;
 };
@@ -287,17 +291,15 @@ class schedule_free_adamw {
  public:
   schedule_free_adamw() = default;
   /// @param start [size], the first parameters, finite
-  /// @throws std::invalid_argument for an option outside its range (NaN included), std::domain_error if a parameter is not finite
+  /// @throws std::invalid_argument for an option or a parameter out of range, std::domain_error if one is NaN
   explicit schedule_free_adamw(std::span<const T> start, const schedule_free_adamw_options& options = {})
       : options_(options),
         descent_(name, start, options.learning_rate, options.warmup_steps, options.beta1, options.averaging),
         square_(start.size()) {
-    detail::check_interpolation(name, "beta1", options.beta1);
-    gavel::detail::check_averaging_decay(name, "beta2", options.beta2);
-    if (!(options.epsilon > 0.0 && std::isfinite(options.epsilon))) {
-      invalid_argument(name, "epsilon", options.epsilon, "must be finite and > 0");
-    }
-    gavel::detail::check_finite_not_negative(name, "weight_decay", options.weight_decay);
+    check_unit_interval(name, "beta1", options.beta1);
+    check_unit_interval(name, "beta2", options.beta2, unit_ends::zero_only);
+    check_positive(name, "epsilon", options.epsilon);
+    check_not_negative(name, "weight_decay", options.weight_decay);
   }
 
   /// One step at the built-in rate, `rate(steps_taken())`.
@@ -305,8 +307,7 @@ class schedule_free_adamw {
 
   /// One step at any rate; arguments, errors and cost as for `schedule_free_sgd::step`.
   void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
-    gavel::detail::check_optimizer_step("gavel::schedule::schedule_free_adamw::step", parameters.size(), gradient.size(), descent_.size(),
-                                        rate);
+    descent_.check_step("gavel::schedule::schedule_free_adamw::step", parameters.size(), gradient.size(), rate);
     const double correction = 1.0 - std::pow(options_.beta2, static_cast<double>(steps_taken() + 1));
     descent_.step(parameters, rate, [&](std::size_t i, double value) {
       const auto slope = static_cast<double>(gradient[i]);
@@ -337,7 +338,7 @@ class schedule_free_adamw {
   /// @throws std::invalid_argument if a vector has another size than this optimiser's, or the weight is out of range; nothing changes then
   void restore(const schedule_free_state& state) {
     constexpr const char* function = "gavel::schedule::schedule_free_adamw::restore";
-    gavel::detail::check_size(function, "state.square.size()", state.square.size(), square_.size());
+    check_size(function, "state.square.size()", state.square.size(), "the size of the start,", square_.size());
     descent_.restore(function, state);
     square_ = state.square;
   }

@@ -4,7 +4,7 @@
 #include <gavel/schedule/annealing_areas.hpp>
 #include <gavel/schedule/annealing_law.hpp>
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/ordering.hpp>
 #include <gavel/core/views.hpp>
 
@@ -80,10 +80,8 @@ template <class Law, std::invocable<double> Family>
 [[nodiscard]] family_choice best_of(const Law& law, Family&& family, vector_view<const double> grid, std::uint64_t horizon,
                                     std::span<double> losses = {}, const prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::best_of";
-  if (grid.empty()) invalid_argument(function, "grid.size()", grid.size(), "must be >= 1");
-  if (!losses.empty() && losses.size() != grid.size()) {
-    invalid_argument(function, "losses.size()", losses.size(), "must be 0 or grid.size() =", grid.size());
-  }
+  check_at_least(function, "grid.size()", grid.size(), 1);
+  if (!losses.empty()) check_size(function, "losses.size()", losses.size(), "grid.size()", grid.size());
   family_choice best;
   for (std::size_t k = 0; k < grid.size(); ++k) {
     const double loss = predict_at(law, family(grid[k]), horizon, options);
@@ -107,10 +105,8 @@ struct cooldown_prediction_options {
 namespace detail {
 
 inline void check_cooldown(const char* function, const cooldown_prediction_options& options) {
-  if (!(options.final_fraction >= 0.0 && options.final_fraction <= 1.0)) {
-    invalid_argument(function, "final_fraction", options.final_fraction, "must be in [0, 1]");
-  }
-  if (options.pieces < 1) invalid_argument(function, "pieces", options.pieces, "must be >= 1");
+  check_unit_interval(function, "final_fraction", options.final_fraction);
+  check_at_least(function, "pieces", options.pieces, 1);
 }
 
 template <class Shape>
@@ -126,9 +122,8 @@ annealing_areas follow_cooldown(const char* function, annealing_areas areas, con
     const bool is_longer = k < longer;
     passed += is_longer ? length + 1 : length;
     const double z = static_cast<double>(passed) / static_cast<double>(steps);
-    const double height = static_cast<double>(shape(z));
-    const double rate = start_rate * (options.final_fraction + (1.0 - options.final_fraction) * height);
-    if (!is_rate(rate)) domain_error(function, "shape(z)", height, "must give a rate that is finite and >= 0");
+    const double rate = start_rate * (options.final_fraction + (1.0 - options.final_fraction) * static_cast<double>(shape(z)));
+    check_not_negative(function, "rate from shape(z)", rate);
     areas.straight(rate, is_longer ? longer_sums : sums, is_longer ? length + 1 : length);
   }
   return areas;
@@ -140,14 +135,14 @@ annealing_areas follow_cooldown(const char* function, annealing_areas areas, con
 /// @param areas   of the run so far, at least one step; a copy is advanced
 /// @param shape   P, any profile with P(0) = 1 and P(1) = 0, called with z in (0, 1]
 /// @param steps   n >= 0
-/// @throws std::invalid_argument if the run has no step yet or an option is out of range; std::domain_error if @p shape gives no rate
+/// @throws std::invalid_argument if the run has no step yet, an option is out of range or @p shape gives no rate; std::domain_error for NaN
 /// @note O(min(n, pieces)). No allocation.
 template <std::invocable<double> Shape>
 [[nodiscard]] annealing_areas cool_down(const annealing_areas& areas, const Shape& shape, std::uint64_t steps,
                                         const cooldown_prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::cool_down";
   detail::check_cooldown(function, options);
-  if (areas.steps() == 0) invalid_argument(function, "areas.steps()", areas.steps(), "must be >= 1");
+  check_at_least(function, "areas.steps()", areas.steps(), 1);
   return detail::follow_cooldown(function, areas, shape, steps, options, options.pieces);
 }
 
@@ -169,8 +164,8 @@ struct cooldown_choice {
 /// @param shape     P of the cooldown, any profile with P(0) = 1 and P(1) = 0
 /// @param losses    `[n]` receives the loss of each candidate (along `pieces`), or empty
 /// @throws std::invalid_argument for an empty, unsorted or out-of-range candidate, one that begins inside the warm-up or after the end of
-///         the base, a size or an option; std::domain_error as `predict` and if @p shape gives no rate. If @p base or @p shape is found
-///         bad on the way, some losses have been written.
+///         the base, a size, an option or a @p shape that gives no rate; both as `predict`. If @p base or @p shape is found bad on the way,
+///         some losses have been written.
 /// @note O(T + n min(T, pieces)): one evaluation of @p base per step, at most `pieces` of @p shape per candidate. No allocation.
 template <rate_source Base, std::invocable<double> Shape>
 [[nodiscard]] cooldown_choice best_cooldown(const annealing_law& law, const Base& base, std::uint64_t horizon,
@@ -178,28 +173,23 @@ template <rate_source Base, std::invocable<double> Shape>
                                             const cooldown_prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::best_cooldown";
   detail::check_cooldown(function, options);
-  if (horizon < 1) invalid_argument(function, "horizon", horizon, "must be >= 1");
-  if (fractions.empty()) invalid_argument(function, "fractions.size()", fractions.size(), "must be >= 1");
-  if (!losses.empty() && losses.size() != fractions.size()) {
-    invalid_argument(function, "losses.size()", losses.size(), "must be 0 or fractions.size() =", fractions.size());
-  }
+  check_at_least(function, "horizon", horizon, 1);
+  check_at_least(function, "fractions.size()", fractions.size(), 1);
+  if (!losses.empty()) check_size(function, "losses.size()", losses.size(), "fractions.size()", fractions.size());
   auto walk = detail::start_prediction(function, law, base, {.warmup_steps = options.warmup_steps});
   const auto start_of = [&](double fraction) {
     const auto steps = static_cast<std::uint64_t>(std::floor(fraction * static_cast<double>(horizon) + 0.5));
     return steps < horizon ? horizon - steps : 0;
   };
   for (std::size_t k = 0; k < fractions.size(); ++k) {
-    if (!(fractions[k] >= 0.0 && fractions[k] <= 1.0)) invalid_argument_at(function, "fractions", k, fractions[k], "must be in [0, 1]");
-    if (k > 0 && !(fractions[k] > fractions[k - 1])) {
-      invalid_argument_at(function, "fractions", k, fractions[k], "must be > its predecessor", fractions[k - 1]);
-    }
-    if (start_of(fractions[k]) < options.warmup_steps) {
-      invalid_argument_at(function, "fractions", k, fractions[k], "must begin after the warm-up, at step", options.warmup_steps);
-    }
-    if (start_of(fractions[k]) > walk.last_step()) {
-      invalid_argument_at(function, "fractions", k, fractions[k], "must begin by the last step of the base,", walk.last_step());
-    }
+    check_unit_interval(function, "fractions", fractions[k], unit_ends::closed, k);
+    const std::uint64_t start = start_of(fractions[k]);
+    if (start < options.warmup_steps)
+      refuse(function, "fractions", fractions[k], "must begin after the warm-up, at step", options.warmup_steps, k);
+    if (start > walk.last_step())
+      refuse(function, "fractions", fractions[k], "must begin by the last step of the base,", walk.last_step(), k);
   }
+  check_ascending(function, "fractions", fractions);
   cooldown_choice best;
   annealing_areas branch;                             // where the best cooldown leaves the base schedule
   for (std::size_t k = fractions.size(); k-- > 0;) {  // the longest cooldown leaves first

@@ -29,7 +29,7 @@ namespace gavel::schedule {
 class constant_rate {
  public:
   /// @throws std::invalid_argument, std::domain_error unless rate is finite and >= 0
-  constexpr explicit constant_rate(double rate) : rate_(rate) { detail::check_rate("gavel::schedule::constant_rate", "rate", rate); }
+  constexpr explicit constant_rate(double rate) : rate_(rate) { check_not_negative("gavel::schedule::constant_rate", "rate", rate); }
   [[nodiscard]] constexpr double rate(std::uint64_t) const noexcept { return rate_; }
   friend bool operator==(const constant_rate&, const constant_rate&) = default;
 
@@ -56,8 +56,8 @@ class ramp {
   /// @throws std::invalid_argument, std::domain_error for a rate that is negative, infinite or NaN, or steps > 2^53
   constexpr explicit ramp(const ramp_options& options, R shape = R{}) : options_(options), shape_(shape) {
     constexpr const char* function = "gavel::schedule::ramp";
-    detail::check_rate(function, "from", options.from);
-    detail::check_rate(function, "to", options.to);
+    check_not_negative(function, "from", options.from);
+    check_not_negative(function, "to", options.to);
     detail::check_count(function, "steps", options.steps);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
@@ -141,7 +141,7 @@ class at_least {
  public:
   /// @throws std::invalid_argument, std::domain_error unless minimum is finite and >= 0
   constexpr at_least(double minimum, S inner) : minimum_(minimum), inner_(inner) {
-    detail::check_rate("gavel::schedule::at_least", "minimum", minimum);
+    check_not_negative("gavel::schedule::at_least", "minimum", minimum);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     const double inner = inner_.rate(step);
@@ -179,10 +179,10 @@ class cooldown {
   constexpr cooldown(S inner, const cooldown_options& options, P shape = P{}) : inner_(inner), options_(options), shape_(shape) {
     constexpr const char* function = "gavel::schedule::cooldown";
     detail::check_steps(function, "steps", options.steps);
-    if (options.start > max_steps - options.steps) invalid_argument(function, "start", options.start, "must be <= 2^53 - steps");
+    check_at_most(function, "start", options.start, "2^53 - steps =", max_steps - options.steps);
     start_rate_ = inner_.rate(options.start);
-    detail::check_rate(function, "rate(start)", start_rate_);
-    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "must be <= the rate at the start,", start_rate_);
+    check_not_negative(function, "rate(start)", start_rate_);
+    detail::check_minimum(function, "minimum_rate", options.minimum_rate, "the rate at the start,", start_rate_);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     if (step < options_.start) return inner_.rate(step);
@@ -210,11 +210,8 @@ class table {
   /// @throws std::domain_error     if one is NaN
   explicit table(vector_view<const double> rates) {
     constexpr const char* function = "gavel::schedule::table";
-    if (rates.empty()) invalid_argument(function, "rates.size()", rates.size(), "must be >= 1");
-    for (std::size_t i = 0; i < rates.size(); ++i) {
-      if (std::isnan(rates[i])) domain_error_at(function, "rates", i, rates[i], "must be a number");
-      if (!(rates[i] >= 0.0 && std::isfinite(rates[i]))) invalid_argument_at(function, "rates", i, rates[i], "must be finite and >= 0");
-    }
+    check_at_least(function, "rates.size()", rates.size(), 1);
+    for (std::size_t i = 0; i < rates.size(); ++i) check_not_negative(function, "rates", rates[i], i);
     rates_.assign(rates.begin(), rates.end());
   }
   table(std::initializer_list<double> rates) : table(vector_view<const double>(rates.begin(), rates.size())) {}

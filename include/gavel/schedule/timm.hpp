@@ -26,21 +26,20 @@
 namespace gavel::schedule::detail {
 
 constexpr void check_timm_warmup(const char* function, double base_lr, std::uint64_t warmup_t, double warmup_lr_init) {
-  check_rate(function, "base_lr", base_lr);
+  check_not_negative(function, "base_lr", base_lr);
   check_count(function, "warmup_t", warmup_t);
-  check_rate(function, "warmup_lr_init", warmup_lr_init);
+  check_not_negative(function, "warmup_lr_init", warmup_lr_init);
 }
 
 template <class Options>
 constexpr void check_timm_cycles(const char* function, const Options& options) {
   check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
   check_steps(function, "t_initial", options.t_initial);
-  check_minimum(function, "lr_min", options.lr_min, "must be <= base_lr", options.base_lr);
-  if (!(options.cycle_mul >= 1.0 && options.cycle_mul < infinity)) {
-    invalid_argument(function, "cycle_mul", options.cycle_mul, "must be finite and >= 1");
-  }
+  check_minimum(function, "lr_min", options.lr_min, "base_lr", options.base_lr);
+  check_finite(function, "cycle_mul", options.cycle_mul);
+  check_at_least(function, "cycle_mul", options.cycle_mul, 1.0);
   check_positive(function, "cycle_decay", options.cycle_decay);
-  if (options.cycle_limit == 0) invalid_argument(function, "cycle_limit", options.cycle_limit, "must be >= 1");
+  check_at_least(function, "cycle_limit", options.cycle_limit, 1);
 }
 
 template <class Options>
@@ -85,7 +84,7 @@ struct cosine_options {
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<bent<schedule::cosine>>>> cosine(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::timm::cosine";
   detail::check_timm_cycles(function, options);
-  detail::check_positive(function, "k_decay", options.k_decay);
+  check_positive(function, "k_decay", options.k_decay);
   const bent<schedule::cosine> shape(options.k_decay, schedule::cosine{});
   return detail::timm_warmup(options, options.base_lr, warm_restarts<bent<schedule::cosine>>(detail::timm_cycles(options), shape));
 }
@@ -112,8 +111,8 @@ struct poly_options {
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<bent<polynomial>>>> poly(const poly_options& options) {
   constexpr const char* function = "gavel::schedule::timm::poly";
   detail::check_timm_cycles(function, options);
-  detail::check_positive(function, "power", options.power);
-  detail::check_positive(function, "k_decay", options.k_decay);
+  check_positive(function, "power", options.power);
+  check_positive(function, "k_decay", options.k_decay);
   const bent<polynomial> shape(options.k_decay, polynomial(options.power));
   return detail::timm_warmup(options, options.base_lr, warm_restarts<bent<polynomial>>(detail::timm_cycles(options), shape));
 }
@@ -141,10 +140,9 @@ struct tanh_options {
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<hyperbolic_tangent>>> tanh(const tanh_options& options) {
   constexpr const char* function = "gavel::schedule::timm::tanh";
   detail::check_timm_cycles(function, options);
-  if (!(options.lb > -infinity && options.lb < infinity)) invalid_argument(function, "lb", options.lb, "must be finite");
-  if (!(options.ub > options.lb && options.ub < infinity)) {
-    invalid_argument(function, "ub", options.ub, "must be finite and > lb", options.lb);
-  }
+  check_finite(function, "lb", options.lb);
+  check_finite(function, "ub", options.ub);
+  if (options.ub <= options.lb) refuse(function, "ub", options.ub, "must be > lb", options.lb);
   const warm_restarts<hyperbolic_tangent> main(detail::timm_cycles(options), hyperbolic_tangent(options.lb, options.ub));
   return detail::timm_warmup(options, options.warmup_prefix ? options.base_lr : main.rate(options.warmup_t), main);
 }
@@ -166,8 +164,8 @@ struct step_options {
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<exponential_decay>> step(const step_options& options) {
   constexpr const char* function = "gavel::schedule::timm::step";
   detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
-  detail::check_positive(function, "decay_t", options.decay_t);
-  detail::check_positive(function, "decay_rate", options.decay_rate);
+  check_positive(function, "decay_t", options.decay_t);
+  check_positive(function, "decay_rate", options.decay_rate);
   const exponential_decay main({.base_rate = options.base_lr, .factor = options.decay_rate, .period = options.decay_t, .staircase = true});
   return detail::timm_warmup(options, options.base_lr, main);
 }
@@ -190,7 +188,7 @@ struct multistep_options {
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<piecewise_constant>> multistep(const multistep_options& options) {
   constexpr const char* function = "gavel::schedule::timm::multistep";
   detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
-  detail::check_positive(function, "decay_rate", options.decay_rate);
+  check_positive(function, "decay_rate", options.decay_rate);
   return detail::timm_warmup(
       options, options.base_lr,
       detail::multi_step(function, "decay_t", options.base_lr, options.decay_rate, options.decay_t, options.drop_early ? 1 : 0));
@@ -274,20 +272,17 @@ class stable_decay {
   constexpr const char* function = "gavel::schedule::timm::wsd";
   detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
   detail::check_steps(function, "t_initial", options.t_initial);
-  if (options.decay_t == 0 || options.decay_t > options.t_initial) {
-    invalid_argument(function, "decay_t", options.decay_t, "must be in [1, t_initial], and t_initial is", options.t_initial);
-  }
-  detail::check_minimum(function, "lr_min", options.lr_min, "must be <= base_lr", options.base_lr);
+  check_at_least(function, "decay_t", options.decay_t, 1);
+  check_at_most(function, "decay_t", options.decay_t, "t_initial", options.t_initial);
+  detail::check_minimum(function, "lr_min", options.lr_min, "base_lr", options.base_lr);
   wsd_options checked = options;
   if (options.stable_timescale == 0.0) checked.stable_timescale = detail::real(options.warmup_t);
   if (options.stable_fn != stable_fn::constant) {
-    detail::check_positive(function, "stable_timescale", checked.stable_timescale);
-    detail::check_positive(function, "stable_power", options.stable_power);
+    check_positive(function, "stable_timescale", checked.stable_timescale);
+    check_positive(function, "stable_power", options.stable_power);
   }
-  detail::check_positive(function, "decay_power", options.decay_power);
-  if (!(options.decay_ratio > 0.0 && options.decay_ratio < 1.0)) {
-    invalid_argument(function, "decay_ratio", options.decay_ratio, "must be in (0, 1)");
-  }
+  check_positive(function, "decay_power", options.decay_power);
+  check_unit_interval(function, "decay_ratio", options.decay_ratio, unit_ends::open);
   return {ramp<>({.from = options.warmup_lr_init, .to = options.base_lr, .steps = options.warmup_t}), options.warmup_t,
           stable_decay(checked)};
 }

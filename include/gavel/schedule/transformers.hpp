@@ -29,11 +29,17 @@ namespace gavel::schedule::detail {
 /// What all schedules with a budget refuse.
 template <class Options>
 constexpr void check_budget(const char* function, const Options& options) {
-  check_rate(function, "base_lr", options.base_lr);
+  check_not_negative(function, "base_lr", options.base_lr);
   check_steps(function, "num_training_steps", options.num_training_steps);
-  if (options.num_warmup_steps > options.num_training_steps) {
-    invalid_argument(function, "num_warmup_steps", options.num_warmup_steps, "must be <= num_training_steps", options.num_training_steps);
-  }
+  check_at_most(function, "num_warmup_steps", options.num_warmup_steps, "num_training_steps", options.num_training_steps);
+}
+
+/// The same for those that decay in cosine waves.
+template <class Options>
+constexpr void check_wave_budget(const char* function, const Options& options) {
+  check_budget(function, options);
+  check_positive(function, "num_cycles", options.num_cycles);
+  check_at_most(function, "num_cycles", options.num_cycles, max_waves);
 }
 
 /// The steps after the warm-up, at least one as upstream counts them.
@@ -53,13 +59,13 @@ template <class Options, rate_schedule Rest>
 template <class Options>
 [[nodiscard]] constexpr double minimum_of(const char* function, const Options& options) {
   if (options.min_lr.has_value() == options.min_lr_rate.has_value()) {
-    invalid_argument(function, "min_lr, min_lr_rate", {}, "exactly one of them must be set");
+    refuse(function, "min_lr, min_lr_rate", {}, "exactly one of them must be set");
   }
   if (options.min_lr_rate) {
-    check_fraction(function, "min_lr_rate", *options.min_lr_rate);
+    check_unit_interval(function, "min_lr_rate", *options.min_lr_rate);
     return options.base_lr * *options.min_lr_rate;
   }
-  check_minimum(function, "min_lr", *options.min_lr, "must be <= base_lr", options.base_lr);
+  check_minimum(function, "min_lr", *options.min_lr, "base_lr", options.base_lr);
   return *options.min_lr;
 }
 
@@ -67,7 +73,7 @@ template <class Options>
 template <class Options>
 [[nodiscard]] constexpr ramp<> early_warmup(const char* function, const Options& options) {
   const std::uint64_t steps = options.num_warmup_steps;
-  if (options.warmup_lr_rate) check_fraction(function, "warmup_lr_rate", *options.warmup_lr_rate);
+  if (options.warmup_lr_rate) check_unit_interval(function, "warmup_lr_rate", *options.warmup_lr_rate);
   const double first = options.warmup_lr_rate ? *options.warmup_lr_rate : 1.0 / real(steps > 1 ? steps : 1);
   return ramp<>({.from = options.base_lr * first, .to = options.base_lr, .steps = steps > 1 ? steps - 1 : 1});
 }
@@ -86,7 +92,7 @@ struct constant_options {
 /// `constant`: base_lr.
 /// @throws std::invalid_argument, std::domain_error unless base_lr is finite and >= 0
 [[nodiscard]] constexpr constant_rate constant(const constant_options& options) {
-  detail::check_rate("gavel::schedule::transformers::constant", "base_lr", options.base_lr);
+  check_not_negative("gavel::schedule::transformers::constant", "base_lr", options.base_lr);
   return constant_rate(options.base_lr);
 }
 
@@ -102,7 +108,7 @@ struct constant_with_warmup_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr sequence<ramp<>, constant_rate> constant_with_warmup(const constant_with_warmup_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::constant_with_warmup";
-  detail::check_rate(function, "base_lr", options.base_lr);
+  check_not_negative(function, "base_lr", options.base_lr);
   detail::check_count(function, "num_warmup_steps", options.num_warmup_steps);
   return detail::after_warmup(options, constant_rate(options.base_lr));
 }
@@ -138,8 +144,7 @@ struct cosine_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine";
-  detail::check_budget(function, options);
-  detail::check_waves(function, "num_cycles", options.num_cycles);
+  detail::check_wave_budget(function, options);
   return detail::after_warmup(
       options, stretch(schedule::cosine(options.num_cycles), {.steps = detail::steps_after_warmup(options), .base_rate = options.base_lr}));
 }
@@ -148,8 +153,7 @@ struct cosine_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr sequence<ramp<>, cosine_wave> cosine_rebounding(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_rebounding";
-  detail::check_budget(function, options);
-  detail::check_waves(function, "num_cycles", options.num_cycles);
+  detail::check_wave_budget(function, options);
   return detail::after_warmup(options,
                               cosine_wave({.base_rate = options.base_lr,
                                            .half_wave = detail::real(detail::steps_after_warmup(options)) / (2.0 * options.num_cycles)}));
@@ -196,10 +200,8 @@ class equal_restarts {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_restarts";
   detail::check_budget(function, options);
   const std::uint64_t steps = detail::steps_after_warmup(options);
-  if (options.num_cycles == 0) invalid_argument(function, "num_cycles", options.num_cycles, "must be >= 1");
-  if (options.num_cycles > steps) {
-    invalid_argument(function, "num_cycles", options.num_cycles, "must be <= the steps after the warm-up,", steps);
-  }
+  check_at_least(function, "num_cycles", options.num_cycles, 1);
+  check_at_most(function, "num_cycles", options.num_cycles, "the steps after the warm-up,", steps);
   return detail::after_warmup(options, equal_restarts(options.base_lr, steps, options.num_cycles));
 }
 
@@ -219,9 +221,9 @@ struct polynomial_options {
 [[nodiscard]] constexpr sequence<ramp<>, detail::power_decay> polynomial(const polynomial_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::polynomial";
   detail::check_budget(function, options);
-  detail::check_rate(function, "lr_end", options.lr_end);
-  if (!(options.lr_end < options.base_lr)) invalid_argument(function, "lr_end", options.lr_end, "must be < base_lr", options.base_lr);
-  detail::check_positive(function, "power", options.power);
+  check_not_negative(function, "lr_end", options.lr_end);
+  if (!(options.lr_end < options.base_lr)) refuse(function, "lr_end", options.lr_end, "must be < base_lr", options.base_lr);
+  check_positive(function, "power", options.power);
   return detail::after_warmup(options, detail::power_decay({.from = options.base_lr,
                                                             .to = options.lr_end,
                                                             .steps = options.num_training_steps - options.num_warmup_steps,
@@ -241,7 +243,7 @@ struct inverse_sqrt_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr schedule::inverse_sqrt inverse_sqrt(const inverse_sqrt_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::inverse_sqrt";
-  detail::check_rate(function, "base_lr", options.base_lr);
+  check_not_negative(function, "base_lr", options.base_lr);
   detail::check_count(function, "num_warmup_steps", options.num_warmup_steps);
   detail::check_count(function, "timescale", options.timescale);
   return schedule::inverse_sqrt(
@@ -264,8 +266,7 @@ struct cosine_with_min_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range, both minima or neither
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine_with_min_lr(const cosine_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_min_lr";
-  detail::check_budget(function, options);
-  detail::check_waves(function, "num_cycles", options.num_cycles);
+  detail::check_wave_budget(function, options);
   return detail::after_warmup(options,
                               stretch(schedule::cosine(options.num_cycles), {.steps = detail::steps_after_warmup(options),
                                                                              .base_rate = options.base_lr,
@@ -276,8 +277,7 @@ struct cosine_with_min_lr_options {
 /// @throws std::invalid_argument, std::domain_error for an option outside its range, both minima or neither
 [[nodiscard]] constexpr sequence<ramp<>, cosine_wave> cosine_with_min_lr_rebounding(const cosine_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_min_lr_rebounding";
-  detail::check_budget(function, options);
-  detail::check_waves(function, "num_cycles", options.num_cycles);
+  detail::check_wave_budget(function, options);
   return detail::after_warmup(options,
                               cosine_wave({.base_rate = options.base_lr,
                                            .minimum_rate = detail::minimum_of(function, options),
@@ -303,8 +303,7 @@ struct cosine_warmup_with_min_lr_options {
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine, every_step, right>> cosine_warmup_with_min_lr(
     const cosine_warmup_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_warmup_with_min_lr";
-  detail::check_budget(function, options);
-  detail::check_waves(function, "num_cycles", options.num_cycles);
+  detail::check_wave_budget(function, options);
   const horizon over{
       .steps = detail::steps_after_warmup(options), .base_rate = options.base_lr, .minimum_rate = detail::minimum_of(function, options)};
   return {detail::early_warmup(function, options), options.num_warmup_steps,
@@ -316,8 +315,7 @@ struct cosine_warmup_with_min_lr_options {
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<cosine_wave>> cosine_warmup_with_min_lr_rebounding(
     const cosine_warmup_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_warmup_with_min_lr_rebounding";
-  detail::check_budget(function, options);
-  detail::check_waves(function, "num_cycles", options.num_cycles);
+  detail::check_wave_budget(function, options);
   const cosine_wave wave({.base_rate = options.base_lr,
                           .minimum_rate = detail::minimum_of(function, options),
                           .half_wave = detail::real(detail::steps_after_warmup(options)) / (2.0 * options.num_cycles)});
@@ -368,9 +366,10 @@ class wsd_curve {
 [[nodiscard]] constexpr sequence<ramp<wsd_curve>, sequence<constant_rate, profile_schedule<wsd_curve>>> warmup_stable_decay(
     const warmup_stable_decay_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::warmup_stable_decay";
-  detail::check_rate(function, "base_lr", options.base_lr);
-  detail::check_fraction(function, "min_lr_ratio", options.min_lr_ratio);
-  detail::check_waves(function, "num_cycles", options.num_cycles);
+  check_not_negative(function, "base_lr", options.base_lr);
+  check_unit_interval(function, "min_lr_ratio", options.min_lr_ratio);
+  check_positive(function, "num_cycles", options.num_cycles);
+  check_at_most(function, "num_cycles", options.num_cycles, detail::max_waves);
   detail::check_steps(function, "num_decay_steps", options.num_decay_steps);
   detail::check_count(function, "num_warmup_steps", options.num_warmup_steps);
   if (options.num_training_steps) detail::check_count(function, "num_training_steps", *options.num_training_steps);
@@ -379,18 +378,15 @@ class wsd_curve {
   std::uint64_t stable = 0;
   if (options.num_stable_steps) {
     stable = *options.num_stable_steps;
-    if (options.num_training_steps && moving + stable != *options.num_training_steps) {
-      invalid_argument(function, "num_warmup_steps + num_stable_steps + num_decay_steps", moving + stable,
-                       "must be equal to num_training_steps", *options.num_training_steps);
+    if (options.num_training_steps) {
+      check_size(function, "num_warmup_steps + num_stable_steps + num_decay_steps", moving + stable, "num_training_steps",
+                 *options.num_training_steps);
     }
   } else if (options.num_training_steps) {
-    if (moving > *options.num_training_steps) {
-      invalid_argument(function, "num_warmup_steps + num_decay_steps", moving, "must be <= num_training_steps",
-                       *options.num_training_steps);
-    }
+    check_at_most(function, "num_warmup_steps + num_decay_steps", moving, "num_training_steps", *options.num_training_steps);
     stable = *options.num_training_steps - moving;
   } else {
-    invalid_argument(function, "num_training_steps, num_stable_steps", {}, "at least one of them must be set");
+    refuse(function, "num_training_steps, num_stable_steps", {}, "at least one of them must be set");
   }
   const double minimum = options.base_lr * options.min_lr_ratio;
   const ramp<wsd_curve> rise({.from = minimum, .to = options.base_lr, .steps = options.num_warmup_steps},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/schedule/refinement.hpp>
 
@@ -18,7 +18,7 @@
 namespace gavel::schedule {
 
 /// Whether the two numbers mean something.
-enum class warmup_power_status {
+enum class warmup_power_fit_status {
   fitted,       ///< yes; look at `rms_error` for how well
   power_limit,  ///< the decay is more abrupt, or flatter, than any power in [1/50, 50]; the numbers are the best within that range
   undefined     ///< fewer than 3 rates, or none positive: nothing was fitted
@@ -31,7 +31,7 @@ struct warmup_power_fit {
   double power = 1.0;      ///< q: 1 is linear decay, above 1 falls early (convex), below 1 holds the rate long (concave)
   double peak = 0.0;       ///< rate at the end of the warm-up
   double rms_error = 0.0;  ///< root mean square of what is left, relative to `peak`
-  warmup_power_status status = warmup_power_status::fitted;
+  warmup_power_fit_status status = warmup_power_fit_status::fitted;
 };
 
 namespace detail {
@@ -85,10 +85,10 @@ double golden_minimum(F&& f, double low, double high, int rounds) {
   constexpr const char* function = "gavel::schedule::fit_warmup_power";
   double largest = 0.0;
   for (std::size_t t = 0; t < rates.size(); ++t) {
-    if (!(rates[t] >= 0.0) || std::isinf(rates[t])) domain_error_at(function, "rates", t, rates[t], "must be finite and >= 0");
+    check_not_negative(function, "rates", rates[t], t);
     if (rates[t] > largest) largest = rates[t];
   }
-  if (rates.size() < 3 || !(largest > 0.0)) return {.status = warmup_power_status::undefined};
+  if (rates.size() < 3 || !(largest > 0.0)) return {.status = warmup_power_fit_status::undefined};
 
   std::vector<double> points(rates.size() < 401 ? rates.size() : 401);
   resample(rates, points);
@@ -114,7 +114,7 @@ double golden_minimum(F&& f, double low, double high, int rounds) {
   const detail::shape_error fit = detail::warmup_power_error(points, warmup, std::exp(log_power));
   warmup_power_fit result{.warmup = warmup, .power = std::exp(log_power), .peak = fit.peak * largest};
   result.rms_error = std::sqrt(fit.squares / static_cast<double>(points.size())) / fit.peak;
-  if (std::abs(log_power) > log_limit - 1e-3) result.status = warmup_power_status::power_limit;
+  if (std::abs(log_power) > log_limit - 1e-3) result.status = warmup_power_fit_status::power_limit;
   return result;
 }
 

@@ -65,7 +65,7 @@ class annealing_problem {
     return converted <= (std::numeric_limits<double>::max)() ? converted : (std::numeric_limits<double>::max)();
   }
   [[nodiscard]] annealing_law law(const annealing_vector& p, double decay_factor) const noexcept {
-    return {p[0], to_law(p[1], p[alpha_index]), p[alpha_index], p[2], decay_factor};
+    return {p[0], to_law(p[1], p[alpha_index]), p[2], p[alpha_index], decay_factor};
   }
   [[nodiscard]] annealing_vector point(const annealing_law& law) const noexcept {
     return {law.loss_floor, law.power_term(std::exp(mean_log_forward_)), law.annealing, law.alpha};
@@ -86,7 +86,7 @@ class annealing_problem {
     }
   }
   /// Slopes by the parameters of the law itself, but A in its unit: turns those of `operator()` at @p p.
-  void naturalise(const annealing_vector& p, std::span<annealing_vector> slopes) const noexcept {
+  void naturalize(const annealing_vector& p, std::span<annealing_vector> slopes) const noexcept {
     for (annealing_vector& slope : slopes) slope[alpha_index] -= mean_log_forward_ * p[1] * slope[1];
   }
 

@@ -114,7 +114,7 @@ class multi_power_problem {
     }
   }
   /// Slopes by L_0 and the logarithms of the parameters of the law itself: turns those of `operator()` at @p p.
-  void naturalise(const multi_power_vector& p, std::span<multi_power_vector> slopes) const noexcept {
+  void naturalize(const multi_power_vector& p, std::span<multi_power_vector> slopes) const noexcept {
     for (multi_power_vector& slope : slopes) {
       slope[index_alpha] -= units_.log_area * std::exp(p[index_alpha]) * slope[index_amplitude];
       slope[index_gamma] -= units_.log_rate * std::exp(p[index_gamma]) * slope[index_scale];

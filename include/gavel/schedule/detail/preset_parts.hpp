@@ -9,7 +9,7 @@
 #include <cstdint>
 
 /// @file
-/// The few parts that upstream libraries need and that no native schedule is: reading ahead, a pedestal, two-sided limits, a power law that is
+/// The few parts that upstream libraries need and that no native schedule is: reading ahead, a constant added, two-sided limits, a power law that is
 /// exact to its last step, milestones that may stand twice.
 
 namespace gavel::schedule::detail {
@@ -30,7 +30,7 @@ class ahead {
   S inner_;
 };
 
-/// The inner schedule on a pedestal: base + rate.
+/// The inner schedule plus a constant: base + rate.
 template <rate_schedule S>
 class raised {
  public:
@@ -93,19 +93,13 @@ class power_decay {
   std::uint64_t boundaries[max_milestones] = {};
   double rates[max_milestones + 1] = {base};
   std::size_t count = 0;
+  check_not_descending(function, parameter, milestones);
   for (std::size_t i = 0; i < milestones.size(); ++i) {
-    if (i > 0 && milestones[i] < milestones[i - 1]) {
-      invalid_argument_at(function, parameter, i, milestones[i], "must be >= the one before,", milestones[i - 1]);
-    }
     const std::uint64_t boundary = milestones[i] < early ? 0 : milestones[i] - early;
     if (count == 0 || boundary != boundaries[count - 1]) boundaries[count++] = boundary;
     rates[count] = base * elementary::pow(factor, real(i + 1));
   }
   return {vector_view<const std::uint64_t>(boundaries, count), vector_view<const double>(rates, count + 1)};
-}
-
-constexpr void check_fraction(const char* function, const char* parameter, double value) {
-  if (!(value >= 0.0 && value <= 1.0)) invalid_argument(function, parameter, value, "must be in [0, 1]");
 }
 
 }  // namespace gavel::schedule::detail
