@@ -351,6 +351,34 @@ TEST_CASE("What the curves cannot tell is a status", "[schedule][annealing]") {
   CHECK(cut.status == annealing_fit_status::iteration_limit);
 }
 
+TEST_CASE("What is too small to be seen, on both sides of each threshold", "[schedule][annealing]") {
+  const std::vector<double> pairs = {0.2, 0.2, 0.8, 0.8, 1.6, 1.6, 4.0, 4.0}, other = {0.0, 0.1, 0.0, 0.2, 0.1, 0.0, 0.2, 0.0};
+  for (const bool seen : {false, true}) {
+    INFO("seen " << seen);
+    // alpha: the slopes of the losses have a relative size of 1e-9.
+    annealing_law tiny{.loss_floor = 3.0, .amplitude = 1.0, .annealing = 0.4, .alpha = 0.5};
+    double squares = 0.0;
+    for (const double area : pairs) squares += std::pow(std::log(area) / std::sqrt(area) / tiny.loss_floor, 2) / 8.0;
+    tiny.amplitude = (seen ? 1.3e-9 : 0.7e-9) / std::sqrt(squares);
+    const annealing_fit power = fit_annealing_law(of_law(tiny, pairs, other));
+    CHECK(power.identified.alpha == seen);
+    CHECK(power.identified.annealing);
+    // C: all but 1e-12 of the squares of its slopes are those of another parameter.
+    std::vector<double> nearly_level(8, 0.3);
+    for (std::size_t i = 0; i < 8; ++i) nearly_level[i] += (i % 2 == 0 ? 0.3 : -0.3) * (seen ? 1.2e-6 : 0.8e-6);
+    CHECK(fit_annealing_law(of_law(truth, pairs, nearly_level)).identified.annealing == seen);
+    // An annealing area of 1e-12 of the forward area.
+    std::vector<double> rounding(8, 0.0);
+    rounding[7] = seen ? -4.1e-12 : -3.9e-12;
+    CHECK(detail::annealing_problem(pairs, rounding, pairs, gavel::infinity, 1e-3, 8.0).anneals() == seen);
+    // R^2: losses that differ by 1e-14 of their size.
+    annealing_fit fit;
+    const std::vector<double> losses = {4.0, 4.0 * (1.0 + (seen ? 2.4e-14 : 1.6e-14))};
+    detail::describe_errors(losses, losses, fit);
+    CHECK(fit.r_squared.has_value() == seen);
+  }
+}
+
 TEST_CASE("Bounds hold where the free optimum is outside", "[schedule][annealing]") {
   // Losses rise with annealing: the best C >= 0 is 0.
   annealing_observations observations;

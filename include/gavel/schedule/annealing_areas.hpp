@@ -212,7 +212,8 @@ template <rate_source R>
 
 /// The areas after some steps of a schedule, for instance those at which a loss was measured.
 /// @param steps     `[n]`, strictly ascending
-/// @param forward   `[n]` receives S_1  @param annealing `[n]` receives S_2
+/// @param forward   `[n]` receives S_1
+/// @param annealing `[n]` receives S_2
 /// @throws as the single-step form; std::invalid_argument if @p steps does not ascend or an output has another size
 /// @note One pass, after one that checks the rates.
 template <rate_source R>
@@ -233,7 +234,8 @@ void areas_at(const R& rates, vector_view<const std::uint64_t> steps, std::span<
 }
 
 /// The areas after every step: both tables in one pass.
-/// @param forward   `[n]` receives S_1 of steps 0..n-1  @param annealing `[n]` receives S_2
+/// @param forward   `[n]` receives S_1 of steps 0..n-1
+/// @param annealing `[n]` receives S_2
 /// @throws as `areas_at`; std::invalid_argument if the sizes differ or exceed the steps of the source
 /// @note O(n), after one pass that checks the rates. No allocation.
 template <rate_source R>

@@ -78,10 +78,10 @@ void resample_losses(const std::vector<std::size_t>& curve_ends, const std::vect
 }  // namespace detail
 
 /// Intervals for predicted losses, by refitting the law to data it could have produced: the fitted curves with their own log residuals put
-/// on in another order. Neighbouring residuals of a curve hang together, so they move in blocks (which wrap around the curve's end).
+/// on in another order. Neighbouring residuals of a curve are correlated, so they move in blocks (which wrap around the curve's end).
 /// Residuals are widened by sqrt(n / (n - 4)) for the four parameters that have already fitted some of the noise. Percentile intervals are
-/// a little too sure on small data: with two curves of 30 points, intervals asked to cover 90 % covered 86 to 88 %. Each interval is for its
-/// own prediction, not for a whole curve at once. What the observations leave open (`fit.identified`) no resampling can tell: a prediction
+/// somewhat too narrow on small data: with two curves of 30 points, intervals asked to cover 90 % covered 86 to 88 %. Each interval is for
+/// its own prediction, not for a whole curve at once. What the observations leave open (`fit.identified`) no resampling can tell: a prediction
 /// that depends on it has the interval from 0 to infinity, with C open that of every schedule that anneals.
 /// @param fit          of the same observations
 /// @param forward      `[m]` S_1 > 0 of the losses to predict, from `areas_at` of any schedule

@@ -38,7 +38,8 @@ struct annealing_law {
   static constexpr double smallest_loss = 1e-10;
 
   /// The loss at given areas, `smallest_loss` at least and finite: a power that overflows gives the largest double.
-  /// @param forward S_1 > 0  @param annealing_area S_2, any sign
+  /// @param forward S_1 > 0
+  /// @param annealing_area S_2, any sign
   /// @throws std::invalid_argument if the forward area is 0, negative or infinite, or the annealing area is infinite; std::domain_error for
   ///         NaN
   /// @note One logarithm and one exponential. The parameters are not checked.
@@ -58,7 +59,8 @@ struct annealing_law {
   }
 
   /// What one more step at the rate of the areas' last one does to the loss while nothing is being annealed: -alpha A S_1^(-alpha-1) eta.
-  /// @param forward S_1 > 0  @param rate eta >= 0
+  /// @param forward S_1 > 0
+  /// @param rate eta >= 0
   /// @throws std::invalid_argument if @p forward is not finite and > 0, std::domain_error if it is NaN
   [[nodiscard]] double slope_at_constant_rate(double forward, double rate) const {
     check_positive("gavel::schedule::annealing_law::slope_at_constant_rate", "forward", forward);
@@ -147,7 +149,8 @@ void predict(const annealing_law& law, const R& rates, std::span<double> out, co
 }
 
 /// Predicts the losses at some steps.
-/// @param steps `[n]`, strictly ascending  @param out `[n]` receives the losses
+/// @param steps `[n]`, strictly ascending
+/// @param out `[n]` receives the losses
 /// @throws as the whole curve; std::invalid_argument if @p steps does not ascend or the sizes differ
 template <rate_source R>
 void predict(const annealing_law& law, const R& rates, vector_view<const std::uint64_t> steps, std::span<double> out,

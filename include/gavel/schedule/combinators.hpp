@@ -119,7 +119,8 @@ class floor {
 /// The inner profile run @p cycles times, the i-th time scaled by amplitude^i: rho = a^floor(c z) P(frac(c z)). At z = 1 the last cycle stands
 /// at its end; between cycles the rate jumps back up.
 /// @note Where a cycle starts is decided by c z, as rounded (49 (1/49) < 1): for restarts at exact steps count them, with `warm_restarts`.
-/// @par Source Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983. Cycles that grow: `warm_restarts` in horizon_free.hpp.
+/// @par Source
+/// Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983. Cycles that grow: `warm_restarts` in horizon_free.hpp.
 template <profile P>
 class restart {
  public:
@@ -164,7 +165,8 @@ class powered {
 };
 
 /// The inner profile over bent progress: rho = P(z^exponent). An exponent above 1 holds the rate longer ("k-decay").
-/// @par Source Zhang, Li, "k-decay: A New Method for Learning Rate Schedule", 2020, arXiv 2004.05909.
+/// @par Source
+/// Zhang, Li, "k-decay: A New Method for Learning Rate Schedule", 2020, arXiv 2004.05909.
 template <profile P>
 class bent {
  public:
@@ -189,7 +191,8 @@ struct wsd_options {
 };
 
 /// Warm-up, stable, decay: a rise, a constant phase, and a cooldown of any shape over the last part.
-/// @par Source Hu et al., "MiniCPM", 2024, arXiv 2404.06395; Haegele et al., 2024, arXiv 2405.18392, for the shape 1 - sqrt(z).
+/// @par Source
+/// Hu et al., "MiniCPM", 2024, arXiv 2404.06395; Haegele et al., 2024, arXiv 2405.18392, for the shape 1 - sqrt(z).
 template <profile Cooldown = linear, profile Rise = linear>
 class wsd {
  public:
@@ -228,7 +231,8 @@ struct knee_options {
 
 /// The knee schedule: a rise, an exploration at the peak, then a linear fall to 0 over all that is left.
 /// @throws std::invalid_argument for an option outside its range
-/// @par Source Iyer et al., "Wide-minima Density Hypothesis and the Explore-Exploit Learning Rate Schedule", 2020, arXiv 2003.03977.
+/// @par Source
+/// Iyer et al., "Wide-minima Density Hypothesis and the Explore-Exploit Learning Rate Schedule", 2020, arXiv 2003.03977.
 [[nodiscard]] constexpr wsd<> knee(const knee_options& options) {
   constexpr const char* function = "gavel::schedule::knee";
   check_unit_interval(function, "warmup", options.warmup, unit_ends::zero_only);

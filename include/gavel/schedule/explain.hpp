@@ -9,7 +9,8 @@
 /// @file
 /// What a schedule does, as data: the rates at the steps where schedules go wrong (the first, the end of the warm-up, the last, the one after
 /// it), the peak and the area.
-/// @par Source None but the schedule: it is read at every step. Why these steps: conventions differ there, see the table in sampling.hpp.
+/// @par Source
+/// None but the schedule: it is read at every step. Why these steps: conventions differ there, see the table in sampling.hpp.
 
 namespace gavel::schedule {
 

@@ -8,7 +8,7 @@
 #include <limits>
 
 /// @file
-/// Schedules that need no budget: they are functions of the step alone and go on for ever. Inverse powers, exponentials, piecewise constants,
+/// Schedules that need no budget: they are functions of the step alone and go on forever. Inverse powers, exponentials, piecewise constants,
 /// cycles and warm restarts. All pure, random-access and usable in constant expressions.
 
 namespace gavel::schedule {
@@ -86,7 +86,8 @@ struct inverse_sqrt_options {
 };
 
 /// A linear rise, then base sqrt(s / (t - W + s)): the inverse square root, continuous at the end of the rise.
-/// @par Source Vaswani et al., "Attention Is All You Need", 2017, arXiv 1706.03762, section 5.3, with the time scale made a parameter.
+/// @par Source
+/// Vaswani et al., "Attention Is All You Need", 2017, arXiv 1706.03762, section 5.3, with the time scale made a parameter.
 class inverse_sqrt {
  public:
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
@@ -119,7 +120,8 @@ struct transformer_options {
 
 /// scale d^-1/2 min((t+1)^-1/2, (t+1) W^-3/2), steps counted from 0. Peaks at step W - 1 with scale / sqrt(d W): 7.0e-4 by default. To set
 /// the peak itself, use `inverse_sqrt`.
-/// @par Source Vaswani et al., "Attention Is All You Need", 2017, arXiv 1706.03762, equation 3.
+/// @par Source
+/// Vaswani et al., "Attention Is All You Need", 2017, arXiv 1706.03762, equation 3.
 class transformer {
  public:
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
@@ -177,7 +179,7 @@ struct cosine_wave_options {
   friend bool operator==(const cosine_wave_options&, const cosine_wave_options&) = default;
 };
 
-/// min + (base - min) (1 + cos(pi t / half wave)) / 2 for ever: falls, rises and falls again. A run that goes on past its half wave so gets
+/// min + (base - min) (1 + cos(pi t / half wave)) / 2 forever: falls, rises and falls again. A run that goes on past its half wave so gets
 /// a rising rate; `stretch(cosine{}, ...)` holds the last one instead.
 class cosine_wave {
  public:
@@ -212,13 +214,14 @@ struct cyclic_options {
   std::uint64_t rising_steps = 1;   ///< steps up, in [1, 2^53]
   std::uint64_t falling_steps = 1;  ///< steps down, in [1, 2^53]
   amplitude mode = amplitude::triangular;
-  double gamma = 1.0;  ///< exp_range only: > 0; above 1 the triangles grow for ever, in the end to infinity
+  double gamma = 1.0;  ///< exp_range only: > 0; above 1 the triangles grow forever, in the end to infinity
 
   friend bool operator==(const cyclic_options&, const cyclic_options&) = default;
 };
 
-/// Triangles: linear up, linear down, for ever.
-/// @par Source Smith, "Cyclical Learning Rates for Training Neural Networks", 2015, arXiv 1506.01186.
+/// Triangles: linear up, linear down, forever.
+/// @par Source
+/// Smith, "Cyclical Learning Rates for Training Neural Networks", 2015, arXiv 1506.01186.
 class cyclic {
  public:
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
@@ -275,7 +278,8 @@ struct warm_restarts_options {
 /// @note O(1) for cycles of equal length, otherwise O(cycles before step t), at most 1000: the cycle is found by adding lengths, since its
 ///       closed form with a logarithm is off by one at exact boundaries; only beyond 1000 cycles, where m is within 5 % of 1 and lengths are
 ///       not whole, the closed form takes over. Boundaries are exact while lengths are whole.
-/// @par Source Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983.
+/// @par Source
+/// Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983.
 template <profile P = cosine>
 class warm_restarts {
  public:

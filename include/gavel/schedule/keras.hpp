@@ -18,7 +18,8 @@
 /// warm-up target, which Keras ignores, are refused. The cycle of `cosine_decay_restarts` is found by adding lengths, since Keras' logarithm is
 /// off by one at some boundaries.
 ///
-/// @par Source Keras 3, keras/src/optimizers/schedules/learning_rate_schedule.py.
+/// @par Source
+/// Keras 3, keras/src/optimizers/schedules/learning_rate_schedule.py.
 
 namespace gavel::schedule::keras {
 
@@ -96,7 +97,7 @@ struct polynomial_decay_options {
   friend bool operator==(const polynomial_decay_options&, const polynomial_decay_options&) = default;
 };
 
-/// A power law that may stretch its horizon again and again.
+/// A power decay that may stretch its horizon again and again.
 class stretching_decay {
  public:
   constexpr stretching_decay(const detail::power_decay_options& decay, bool cycle) : decay_(decay), cycle_(cycle) {}

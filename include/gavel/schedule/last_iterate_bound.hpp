@@ -24,8 +24,9 @@
 /// expectation. x_T is where the last gradient is taken. A rate of 0 contributes nothing, wherever it stands: the bound is that of the
 /// sequence without it, and trailing zeros move x_T forward to the last gradient that was used. B is *not* continuous there, a last rate
 /// of 1e-17 makes it enormous; trailing rates up to 1e-12 of the largest, which a formula leaves where it means 0, therefore count as 0.
-/// @par Source Defazio, Cutkosky, Mehta, Mishchenko, 2023, arXiv 2310.07831; the bound follows Zamani, Glineur, 2023, arXiv 2307.11134,
-///             and predicts the loss curves of language models in Schaipp et al., 2025, arXiv 2501.18965.
+/// @par Source
+/// Defazio, Cutkosky, Mehta, Mishchenko, 2023, arXiv 2310.07831; the bound follows Zamani, Glineur, 2023, arXiv 2307.11134,
+/// and predicts the loss curves of language models in Schaipp et al., 2025, arXiv 2501.18965.
 
 namespace gavel::schedule {
 
@@ -259,7 +260,8 @@ struct bound_minimum {
 /// @return rates and bound with the status of the search; the rates are the best met in any case
 /// @throws std::invalid_argument if T is 0, for a norm that is not finite and > 0, a bad distance or option; std::domain_error for NaN
 /// @note O(history T) per step beside one exponential per rate.
-/// @par Source arXiv 2310.07831, the numerically optimised schedule.
+/// @par Source
+/// arXiv 2310.07831, the numerically optimised schedule.
 [[nodiscard]] inline bound_minimum minimize_last_iterate_bound(vector_view<const double> gradient_norms, double distance,
                                                                const bound_minimum_options& options = {}) {
   constexpr const char* function = "gavel::schedule::minimize_last_iterate_bound";

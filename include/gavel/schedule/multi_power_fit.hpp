@@ -123,7 +123,7 @@ struct multi_power_fit {
   multi_power_law law;  ///< a parameter that is not identified has some valid value, B without a change of the rate 0
   multi_power_identified identified;
   /// Standard error of each parameter divided by the parameter, for independent errors of equal relative size. Infinite where nothing can
-  /// be said (or the parameter is 0); above about 1 the curves hardly tell the parameter, whatever `identified` says.
+  /// be said (or the parameter is 0); above about 1 the curves hardly determine the parameter, whatever `identified` says.
   multi_power_parameters relative_errors;
   double objective = 0.0;            ///< sum of Huber losses of log(L_obs / L_pred)
   std::optional<double> r_squared;   ///< 1 - SS_res / SS_tot on the losses; empty if all losses are equal

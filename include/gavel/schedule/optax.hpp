@@ -20,7 +20,8 @@
 /// without warm-up never reaches its peak); a decay rate of 0, an unsorted or repeated boundary and an end above the peak are refused too. The
 /// one-cycle schedules need a phase of at least one step each, where optax quietly merges phases.
 ///
-/// @par Source optax, optax/schedules/_schedule.py and _join.py.
+/// @par Source
+/// optax, optax/schedules/_schedule.py and _join.py.
 
 namespace gavel::schedule::detail {
 
@@ -306,7 +307,7 @@ struct warmup_constant_schedule_options {
   friend bool operator==(const warmup_constant_schedule_options&, const warmup_constant_schedule_options&) = default;
 };
 
-/// `warmup_constant_schedule`: straight from init_value to peak_value, and there for ever.
+/// `warmup_constant_schedule`: straight from init_value to peak_value, and there forever.
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr sequence<ramp<>, constant_rate> warmup_constant_schedule(const warmup_constant_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_constant_schedule";

@@ -57,7 +57,8 @@ struct plateau_state {
 /// @note Departs from PyTorch where that is silent: a NaN metric is refused (there it is a bad reading), and so are a `minimum_rate` above
 /// the base rate and options out of range. Infinite metrics compare as numbers: when minimising, infinity is a bad reading and -infinity a best
 /// one that nothing improves on.
-/// @par Source PyTorch, `torch.optim.lr_scheduler.ReduceLROnPlateau`, release 1.13.
+/// @par Source
+/// PyTorch, `torch.optim.lr_scheduler.ReduceLROnPlateau`, release 1.13.
 class plateau {
  public:
   /// @param base_rate the rate until the first reduction, finite, >= 0
@@ -100,7 +101,7 @@ class plateau {
 
   /// The current rate.
   [[nodiscard]] constexpr double rate() const noexcept { return state_.rate; }
-  /// The current rate whatever the step: the face of every schedule.
+  /// The current rate whatever the step: as `rate_schedule` asks.
   [[nodiscard]] constexpr double rate(std::uint64_t /*step*/) const noexcept { return state_.rate; }
 
   [[nodiscard]] constexpr const plateau_state& state() const noexcept { return state_; }

@@ -13,7 +13,8 @@
 /// a base rate times a profile read at the progress of a step (rate_schedule.hpp); the shapes here know neither rates nor steps. Each is a
 /// small value that literals build at compile time; z is clamped to [0, 1]. Any callable `double(double)` is a profile too.
 ///
-/// @par Source The framing, schedule = profile + sampling rate: Chen, Wolfe, Kyrillidis, "REX: Revisiting Budgeted Training with an Improved
+/// @par Source
+/// The framing, schedule = profile + sampling rate: Chen, Wolfe, Kyrillidis, "REX: Revisiting Budgeted Training with an Improved
 /// Schedule", MLSys 2022, arXiv 2107.04197, section 3.
 
 namespace gavel::schedule {
@@ -67,7 +68,8 @@ struct linear {
 ///
 /// beta = 1/2 is the published schedule, 2 (1 - z) / (2 - z); beta = 0 is `linear`; beta < 0 is convex and lies below it; widespread ports
 /// compute beta = 0.9 (`rex(rex::ported_beta)`).
-/// @par Source Chen, Wolfe, Kyrillidis, MLSys 2022, arXiv 2107.04197, section 4.
+/// @par Source
+/// Chen, Wolfe, Kyrillidis, MLSys 2022, arXiv 2107.04197, section 4.
 class rex {
  public:
   static constexpr double ported_beta = 0.9;
@@ -102,7 +104,8 @@ class rex {
 };
 
 /// rho = (1 + cos(2 pi c z)) / 2 with c waves; the default half wave goes from 1 to 0.
-/// @par Source Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983, equation 5.
+/// @par Source
+/// Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983, equation 5.
 class cosine {
  public:
   /// @throws std::invalid_argument unless waves is in (0, 1e6]
@@ -131,7 +134,8 @@ class polynomial {
 };
 
 /// rho = 1 - sqrt(z): a cooldown that falls at once.
-/// @par Source Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 2024, arXiv 2405.18392.
+/// @par Source
+/// Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 2024, arXiv 2405.18392.
 struct one_minus_sqrt {
   [[nodiscard]] constexpr double operator()(double z) const noexcept { return 1.0 - elementary::sqrt(detail::unit(z)); }
   friend bool operator==(const one_minus_sqrt&, const one_minus_sqrt&) = default;
@@ -215,7 +219,8 @@ class inverse_linear {
 
 /// rho = (1 - tanh(lower (1 - z) + upper z)) / 2. Close to 1 and 0 at its ends, never there: with -7, 3 it starts at 1 - 8e-7 and ends at
 /// 2.5e-3.
-/// @par Source Hsueh, Li, Wu, "Stochastic Gradient Descent with Hyperbolic-Tangent Decay on Classification", 2018, arXiv 1806.01593.
+/// @par Source
+/// Hsueh, Li, Wu, "Stochastic Gradient Descent with Hyperbolic-Tangent Decay on Classification", 2018, arXiv 1806.01593.
 class hyperbolic_tangent {
  public:
   /// @param lower argument of tanh at the start; below 0, or the profile starts at 1/2 or less
@@ -282,7 +287,8 @@ struct one_cycle_options {
 };
 
 /// One cycle: up from a small rate to the peak, then down to almost nothing, in two or three phases.
-/// @par Source Smith, Topin, "Super-Convergence", 2017, arXiv 1708.07120.
+/// @par Source
+/// Smith, Topin, "Super-Convergence", 2017, arXiv 1708.07120.
 class one_cycle {
  public:
   /// @throws std::invalid_argument for an option outside its range

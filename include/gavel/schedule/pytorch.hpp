@@ -23,7 +23,8 @@
 /// `ReduceLROnPlateau` is `plateau` (plateau.hpp). These are Python's schedulers: libtorch's C++ `torch::optim::StepLR` (1.13) drops every
 /// time one step later, at t = step_size + 1, 2 step_size + 1, ...: it is `step_lr` read at t - 1.
 ///
-/// @par Source PyTorch 1.13, torch/optim/lr_scheduler.py.
+/// @par Source
+/// PyTorch 1.13, torch/optim/lr_scheduler.py.
 
 namespace gavel::schedule::pytorch {
 
@@ -162,7 +163,7 @@ struct cosine_annealing_lr_options {
   return stretch(cosine{}, {.steps = options.t_max, .base_rate = options.base_lr, .minimum_rate = options.eta_min});
 }
 
-/// `CosineAnnealingLR` as PyTorch goes on after T_max: up again to base at 2 T_max, and so on for ever. To port a run that trained past T_max.
+/// `CosineAnnealingLR` as PyTorch goes on after T_max: up again to base at 2 T_max, and so on forever. To port a run that trained past T_max.
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr cosine_wave cosine_annealing_lr_rebounding(const cosine_annealing_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_lr_rebounding";
@@ -248,7 +249,7 @@ struct cyclic_lr_options {
   std::uint64_t step_size_up = 2000;  ///< steps up, in [1, 2^52]
   std::uint64_t step_size_down = 0;   ///< steps down, at most 2^52; 0 means step_size_up
   shape mode = shape::triangular;     ///< `triangular`, `triangular2` or `exp_range`
-  double gamma = 1.0;                 ///< exp_range only, > 0; above 1 the triangles grow for ever
+  double gamma = 1.0;                 ///< exp_range only, > 0; above 1 the triangles grow forever
 
   friend bool operator==(const cyclic_lr_options&, const cyclic_lr_options&) = default;
 };

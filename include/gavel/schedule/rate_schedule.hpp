@@ -14,7 +14,8 @@
 ///     constexpr auto rates = stretch(warmup(0.05, rex{}), {.steps = 10'000, .base_rate = 3e-4});
 ///     for (std::uint64_t t = 0; t < rates.steps(); ++t) optimizer.step(parameters, gradient, rates.rate(t));
 ///
-/// @par Source Chen, Wolfe, Kyrillidis, "REX: Revisiting Budgeted Training with an Improved Schedule", MLSys 2022, arXiv 2107.04197, section 3.
+/// @par Source
+/// Chen, Wolfe, Kyrillidis, "REX: Revisiting Budgeted Training with an Improved Schedule", MLSys 2022, arXiv 2107.04197, section 3.
 
 namespace gavel::schedule {
 

@@ -69,7 +69,8 @@ class source_reader {
   static constexpr bool is_log = std::same_as<R, rate_log>;
   static constexpr bool is_table = !rate_schedule<R>;
 
-  /// @param function for messages  @param source borrowed
+  /// @param function for messages
+  /// @param source borrowed
   source_reader(const char* function, const R& source, std::uint64_t warmup_steps)
       : function_(function), source_(source), warmup_(warmup_steps) {
     if constexpr (is_table) {

@@ -16,7 +16,8 @@
 /// @file
 /// Turning the gradient norms of one run into a better schedule for the next: warm-up and final annealing come out of the log. Steps count
 /// from 0; a schedule of T steps ends in a rate of exactly 0, so its last update moves nothing: ask for T + 1 steps to make all T count.
-/// @par Source Defazio, Cutkosky, Mehta, Mishchenko, 2023, arXiv 2310.07831.
+/// @par Source
+/// Defazio, Cutkosky, Mehta, Mishchenko, 2023, arXiv 2310.07831.
 
 namespace gavel::schedule {
 
@@ -31,7 +32,8 @@ namespace gavel::schedule {
 /// @throws std::invalid_argument if T is 0, the sizes differ, a weight is negative or infinite, or the sum is 0 or overflows;
 ///         std::domain_error for NaN
 /// @note O(T), no allocation. Sums run from the right and nothing is subtracted: tiny weights at the end keep their digits.
-/// @par Source arXiv 2310.07831, the reduction to a sum of weighted regrets.
+/// @par Source
+/// arXiv 2310.07831, the reduction to a sum of weighted regrets.
 inline void last_iterate_factors(vector_view<const double> weights, std::span<double> out) {
   constexpr const char* function = "gavel::schedule::last_iterate_factors";
   const std::size_t n = weights.size();
@@ -129,7 +131,8 @@ inline double median_of(vector_view<const double> values) {
 /// @throws std::invalid_argument if T is 0, the sizes differ, an option is out of range, or a norm is not finite and > 0 or below 1e-150 of
 ///         their median (its weight would leave the range of doubles); std::domain_error for NaN
 /// @note O(T), one copy of the norms. With a distance, a rate above the largest double is the largest double.
-/// @par Source arXiv 2310.07831, the refined weights for SGD and their l1 form for coordinate-wise methods.
+/// @par Source
+/// arXiv 2310.07831, the refined weights for SGD and their l1 form for coordinate-wise methods.
 inline double refined_rates(vector_view<const double> gradient_norms, std::span<double> out, const refined_rates_options& options = {}) {
   constexpr const char* function = "gavel::schedule::refined_rates";
   const std::size_t n = gradient_norms.size();
@@ -148,7 +151,8 @@ inline double refined_rates(vector_view<const double> gradient_norms, std::span<
 
 /// Stretches a record of one run over another number of steps: linear interpolation in progress, so that warm-up keeps its *share* of the
 /// run. Sample i of N stands at progress i / (N - 1), entry t of the result at t / (T - 1).
-/// @param values [N], N >= 1   @param out [T], any size, not overlapping @p values; T = 1 takes the first sample
+/// @param values [N], N >= 1
+/// @param out [T], any size, not overlapping @p values; T = 1 takes the first sample
 /// @throws std::invalid_argument if N is 0
 /// @note O(T), no allocation; a plain copy for N = T.
 inline void resample(vector_view<const double> values, std::span<double> out) {
@@ -291,7 +295,8 @@ inline double write_linear_decay(const std::vector<double>& norms, std::span<dou
 /// @throws std::invalid_argument for a negative norm, an infinite one unless `drop_non_finite`, if no sample is left or an option is out of
 ///         range; std::domain_error for NaN, in the norms unless `drop_non_finite`
 /// @note O(N log w + T) for a window of w samples; a handful of arrays of N or T numbers, allocated once.
-/// @par Source arXiv 2310.07831, schedule refinement with its smoothing; the test for interpolation and the fall-back are this library's.
+/// @par Source
+/// arXiv 2310.07831, schedule refinement with its smoothing; the test for interpolation and the fall-back are this library's.
 [[nodiscard]] inline refined_schedule refine(vector_view<const double> gradient_norms, const refinement_options& options = {}) {
   detail::check_refine(gradient_norms, options);
   refined_schedule result;

@@ -17,7 +17,8 @@
 /// | `inclusive` | t / (T-1)     | 0     | 1              | PyTorch's OneCycleLR |
 /// | `interior`  | (t+1) / (T+1) | > 0   | < 1            | neither a wasted first step nor a wasted last one |
 ///
-/// @par Source Sampling rates: Chen, Wolfe, Kyrillidis, MLSys 2022, arXiv 2107.04197, section 3.
+/// @par Source
+/// Sampling rates: Chen, Wolfe, Kyrillidis, MLSys 2022, arXiv 2107.04197, section 3.
 
 namespace gavel::schedule {
 

@@ -12,14 +12,15 @@
 
 /// @file
 /// Training without a decay schedule: a constant rate (after a warm-up) on one sequence, an average of that sequence to evaluate at, and
-/// gradients taken in between. There is no horizon to choose; the average plays the part of the decay.
+/// gradients taken in between. There is no horizon to choose; the average does what a decay would do.
 ///
 ///     z <- z - gamma_t d(y),   x <- (1 - c_t) x + c_t z,   y <- beta x + (1 - beta) z,
 ///
 /// z the base sequence, x the average, y where gradients are taken, all equal at the start. `parameters` of `step` is y; validate and
 /// ship x (`evaluation_point`). For SGD d is the gradient, for AdamW the gradient over its root mean square; both add weight_decay * y.
-/// @par Source Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky, "The Road Less Scheduled", 2024, arXiv 2405.15682, the three-sequence
-///             form and algorithm 1.
+/// @par Source
+/// Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky, "The Road Less Scheduled", 2024, arXiv 2405.15682, the three-sequence
+/// form and algorithm 1.
 
 namespace gavel::schedule {
 

@@ -20,12 +20,13 @@
 ///
 /// @note All but `table` are values as literal as their parts, usable in constant expressions, that hold copies of their parts and allocate
 ///       nothing of their own. A rate costs what the rates of the parts cost, O(1) with O(1) parts, for any step in any order.
-/// @par Source The cooldown from a checkpoint: Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 2024,
-///             arXiv 2405.18392. The other pieces are elementary; which upstream scheduler each makes up is said in the presets' headers.
+/// @par Source
+/// The cooldown from a checkpoint: Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 2024,
+/// arXiv 2405.18392. The other pieces are elementary; which upstream scheduler each makes up is said in the presets' headers.
 
 namespace gavel::schedule {
 
-/// The same rate at every step, for ever: it has no `steps()`. The plain start of a run whose `cooldown` is decided later.
+/// The same rate at every step, forever: it has no `steps()`. The plain start of a run whose `cooldown` is decided later.
 class constant_rate {
  public:
   /// @throws std::invalid_argument, std::domain_error unless rate is finite and >= 0

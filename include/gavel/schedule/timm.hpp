@@ -21,7 +21,8 @@
 /// logarithm is off by one at some boundaries; cycle_mul < 1, cycle_limit = 0 and a minimum above the base are refused. `plateau` is PyTorch's
 /// (plateau.hpp).
 ///
-/// @par Source timm, timm/scheduler: cosine_lr.py, poly_lr.py, tanh_lr.py, step_lr.py, multistep_lr.py, wsd_lr.py.
+/// @par Source
+/// timm, timm/scheduler: cosine_lr.py, poly_lr.py, tanh_lr.py, step_lr.py, multistep_lr.py, wsd_lr.py.
 
 namespace gavel::schedule::detail {
 
@@ -267,7 +268,8 @@ class stable_decay {
 /// `wsd`: warm-up to base_lr, then lr_min + (max(base_lr stable(t), lr_min) - lr_min) decay(u) with u over the last decay_t of t_initial, and
 /// lr_min from t = warmup_t + t_initial on. The warm-up is always a prefix here.
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
-/// @par Source Zhai et al., "Scaling Vision Transformers", 2021, arXiv 2106.04560 (rsqrt); Haegele et al., 2024, arXiv 2405.18392 (1 - sqrt).
+/// @par Source
+/// Zhai et al., "Scaling Vision Transformers", 2021, arXiv 2106.04560 (rsqrt); Haegele et al., 2024, arXiv 2405.18392 (1 - sqrt).
 [[nodiscard]] constexpr sequence<ramp<>, stable_decay> wsd(const wsd_options& options) {
   constexpr const char* function = "gavel::schedule::timm::wsd";
   detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);

@@ -22,7 +22,8 @@
 ///
 /// `reduce_lr_on_plateau` is `plateau` (plateau.hpp).
 ///
-/// @par Source transformers, src/transformers/optimization.py.
+/// @par Source
+/// transformers, src/transformers/optimization.py.
 
 namespace gavel::schedule::detail {
 
@@ -239,7 +240,7 @@ struct inverse_sqrt_options {
   friend bool operator==(const inverse_sqrt_options&, const inverse_sqrt_options&) = default;
 };
 
-/// `inverse_sqrt`: t / W, then sqrt(s / (t - W + s)) for ever.
+/// `inverse_sqrt`: t / W, then sqrt(s / (t - W + s)) forever.
 /// @throws std::invalid_argument, std::domain_error for an option outside its range
 [[nodiscard]] constexpr schedule::inverse_sqrt inverse_sqrt(const inverse_sqrt_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::inverse_sqrt";

@@ -80,7 +80,8 @@ double golden_minimum(F&& f, double low, double high, int rounds) {
 /// @throws std::domain_error for a rate that is negative or not finite
 /// @note The table is read at 401 points, so the time does not grow with T; some thousand passes over them, a few tens of milliseconds.
 ///       Allocates these points once. Of several minima in p it takes the lowest on a grid of 0.02 and narrows it.
-/// @par Source Defazio, Cutkosky, Mehta, Mishchenko, 2023, arXiv 2310.07831, the polynomials fitted to refined schedules.
+/// @par Source
+/// Defazio, Cutkosky, Mehta, Mishchenko, 2023, arXiv 2310.07831, the polynomials fitted to refined schedules.
 [[nodiscard]] inline warmup_power_fit fit_warmup_power(vector_view<const double> rates) {
   constexpr const char* function = "gavel::schedule::fit_warmup_power";
   double largest = 0.0;

@@ -23,7 +23,8 @@ struct log_residual {
   double scale = 0.0;  ///< derivative of log L_pred by L_pred
 };
 
-/// Below a tenth of the observed loss the logarithm goes on as its tangent, so that far starts, whose predictions are negative, find back.
+/// Below a tenth of the observed loss the logarithm goes on as its tangent, so that descents return from
+/// starts far away, whose predictions are negative.
 [[nodiscard]] inline log_residual log_residual_of(double predicted, double observed) noexcept {
   constexpr double low = 0.1;
   const double ratio = predicted / observed;
@@ -76,7 +77,8 @@ struct linear_terms {
 };
 
 /// Those that minimise the relative squares, none negative: the best of the eight sets of active bounds.
-/// @param power,area `[n]` factors of amplitude and -annealing  @param work scratch, grown to 4 n
+/// @param power,area `[n]` factors of amplitude and -annealing
+/// @param work scratch, grown to 4 n
 [[nodiscard]] inline linear_terms fit_linear_terms(std::span<const double> power, std::span<const double> area,
                                                    vector_view<const double> loss, std::vector<double>& work) {
   const std::size_t n = loss.size();

@@ -9,8 +9,8 @@
 #include <cstdint>
 
 /// @file
-/// The few parts that upstream libraries need and that no native schedule is: reading ahead, a constant added, two-sided limits, a power law that is
-/// exact to its last step, milestones that may stand twice.
+/// The few parts that upstream libraries need and that no native schedule is: reading ahead, a constant added, two-sided limits, a power decay
+/// that is exact to its last step, milestones that may stand twice.
 
 namespace gavel::schedule::detail {
 
