@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 #include "support/numbers.hpp"
 
 #include <gavel/schedule/rate_schedule.hpp>
@@ -9,9 +10,17 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 namespace gavel::testing {
+
+/// What a preset says of options that it refuses.
+template <class Schedule, class Options>
+std::string refused(Schedule (*preset)(const Options&), const std::type_identity_t<Options>& options) {
+  return message_of([&] { static_cast<void>(preset(options)); });
+}
 
 /// Usable in a static_assert.
 [[nodiscard]] constexpr bool near(double actual, double expected, double relative = 1e-12) {
