@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 #include <numbers>
+#include <string>
 #include <vector>
 
 using gavel::schedule::annealing_areas;
@@ -242,46 +243,42 @@ TEST_CASE("Copies are checkpoints", "[schedule][annealing]") {
 }
 
 TEST_CASE("Bad rates, steps and sizes are named", "[schedule][annealing]") {
+  const std::string in = "gavel::schedule::";
+  const std::string in_areas_at = "gavel::schedule::areas_at: ";
   const std::vector<double> rates = {1.0, 0.5, 0.25};
   const std::vector<std::uint64_t> steps = {0, 2};
   std::array<double, 2> two{7.0, 7.0}, other{7.0, 7.0};
   std::array<double, 4> four{}, four_more{};
-  CHECK(message_of([] { (void)annealing_areas(1.5); }) == "gavel::schedule::annealing_areas: decay_factor = 1.5, must be in [0, 1]");
+  CHECK(message_of([] { (void)annealing_areas(1.5); }) == in + "annealing_areas: decay_factor = 1.5, must be in [0, 1]");
   CHECK(message_of([] { (void)annealing_areas(not_a_number); }) ==
-        "domain: gavel::schedule::annealing_areas: decay_factor = nan, must be in [0, 1]");
-  CHECK(message_of([&] { (void)areas_at(rates, 1, {.decay_factor = -0.1}); }) ==
-        "gavel::schedule::areas_at: decay_factor = -0.1, must be in [0, 1]");
+        "domain: " + in + "annealing_areas: decay_factor = nan, must be in [0, 1]");
+  CHECK(message_of([&] { (void)areas_at(rates, 1, {.decay_factor = -0.1}); }) == in_areas_at + "decay_factor = -0.1, must be in [0, 1]");
   annealing_areas areas;
-  CHECK(message_of([&] { areas.update(-1.0); }) == "gavel::schedule::annealing_areas::update: rate = -1, must be finite and >= 0");
-  CHECK(message_of([&] { areas.hold(not_a_number, 3); }) ==
-        "domain: gavel::schedule::annealing_areas::hold: rate = nan, must be finite and >= 0");
-  CHECK(message_of([&] { areas.ramp(gavel::infinity, 3); }) ==
-        "gavel::schedule::annealing_areas::ramp: rate = inf, must be finite and >= 0");
+  CHECK(message_of([&] { areas.update(-1.0); }) == in + "annealing_areas::update: rate = -1, must be finite and >= 0");
+  CHECK(message_of([&] { areas.hold(not_a_number, 3); }) == "domain: " + in + "annealing_areas::hold: rate = nan, must be finite and >= 0");
+  CHECK(message_of([&] { areas.ramp(gavel::infinity, 3); }) == in + "annealing_areas::ramp: rate = inf, must be finite and >= 0");
   CHECK(areas == annealing_areas{});
-  CHECK(message_of([&] { (void)areas_at(rates, 3); }) == "gavel::schedule::areas_at: step = 3, must be <= the last step of the rates, 2");
-  CHECK(message_of([&] { (void)areas_at(std::vector<double>{}, 0); }) == "gavel::schedule::areas_at: rates.size() = 0, must be >= 1");
+  CHECK(message_of([&] { (void)areas_at(rates, 3); }) == in_areas_at + "step = 3, must be <= the last step of the rates, 2");
+  CHECK(message_of([&] { (void)areas_at(std::vector<double>{}, 0); }) == in_areas_at + "rates.size() = 0, must be >= 1");
   CHECK(message_of([&] { (void)areas_at(rates, 1, {.warmup_steps = 3}); }) ==
-        "gavel::schedule::areas_at: warmup_steps = 3, must be <= the last step of the rates, 2");
+        in_areas_at + "warmup_steps = 3, must be <= the last step of the rates, 2");
   CHECK(message_of([&] { fill_areas(rates, four, four_more); }) ==
-        "gavel::schedule::fill_areas: forward.size() = 4, must be <= the steps of the rates, 3");
-  CHECK(message_of([&] { fill_areas(rates, two, four); }) ==
-        "gavel::schedule::fill_areas: annealing.size() = 4, must equal forward.size() 2");
-  CHECK(message_of([&] { areas_at(rates, steps, four, two); }) ==
-        "gavel::schedule::areas_at: forward.size() = 4, must equal steps.size() 2");
-  CHECK(message_of([&] { areas_at(rates, steps, two, four); }) ==
-        "gavel::schedule::areas_at: annealing.size() = 4, must equal steps.size() 2");
+        in + "fill_areas: forward.size() = 4, must be <= the steps of the rates, 3");
+  CHECK(message_of([&] { fill_areas(rates, two, four); }) == in + "fill_areas: annealing.size() = 4, must equal forward.size() 2");
+  CHECK(message_of([&] { areas_at(rates, steps, four, two); }) == in_areas_at + "forward.size() = 4, must equal steps.size() 2");
+  CHECK(message_of([&] { areas_at(rates, steps, two, four); }) == in_areas_at + "annealing.size() = 4, must equal steps.size() 2");
   CHECK(message_of([&] { areas_at(rates, std::vector<std::uint64_t>{1, 1}, two, other); }) ==
-        "gavel::schedule::areas_at: steps[1] = 1, must be > the one before, 1");
+        in_areas_at + "steps[1] = 1, must be > the one before, 1");
   CHECK(message_of([&] { areas_at(rates, std::vector<std::uint64_t>{2, 1}, two, other); }) ==
-        "gavel::schedule::areas_at: steps[1] = 1, must be > the one before, 2");
+        in_areas_at + "steps[1] = 1, must be > the one before, 2");
   CHECK(message_of([&] { areas_at(rates, std::vector<std::uint64_t>{1, 9}, two, other); }) ==
-        "gavel::schedule::areas_at: steps[1] = 9, must be <= the last step of the rates, 2");
+        in_areas_at + "steps[1] = 9, must be <= the last step of the rates, 2");
   // The bad rate comes last: nothing is written before it is found.
   const std::vector<double> bad = {1.0, 0.5, -0.5};
-  CHECK(message_of([&] { areas_at(bad, steps, two, other); }) == "gavel::schedule::areas_at: rates[2] = -0.5, must be finite and >= 0");
+  CHECK(message_of([&] { areas_at(bad, steps, two, other); }) == in_areas_at + "rates[2] = -0.5, must be finite and >= 0");
   CHECK(two == std::array{7.0, 7.0});
   CHECK(other == std::array{7.0, 7.0});
-  CHECK(message_of([&] { (void)areas_at(bad, 2); }) == "gavel::schedule::areas_at: rates[2] = -0.5, must be finite and >= 0");
+  CHECK(message_of([&] { (void)areas_at(bad, 2); }) == in_areas_at + "rates[2] = -0.5, must be finite and >= 0");
   CHECK(message_of([&] { (void)areas_at(bad, 1); }) == "no exception");
 }
 

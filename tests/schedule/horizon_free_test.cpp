@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <vector>
 
 using gavel::testing::not_a_number;
@@ -323,37 +324,35 @@ TEST_CASE("No rate of a schedule without horizon allocates", "[schedule][horizon
 }
 
 TEST_CASE("Options of schedules without horizon are checked", "[schedule][horizon_free]") {
+  const std::string in = "gavel::schedule::";
   CHECK(message_of([] { (void)exponential_decay({.base_rate = -1.0}); }) ==
-        "gavel::schedule::exponential_decay: base_rate = -1, must be finite and >= 0");
+        in + "exponential_decay: base_rate = -1, must be finite and >= 0");
   CHECK(message_of([] { (void)exponential_decay({.base_rate = not_a_number}); }) ==
-        "domain: gavel::schedule::exponential_decay: base_rate = nan, must be finite and >= 0");
-  CHECK(message_of([] { (void)exponential_decay({.factor = 0.0}); }) ==
-        "gavel::schedule::exponential_decay: factor = 0, must be finite and > 0");
+        "domain: " + in + "exponential_decay: base_rate = nan, must be finite and >= 0");
+  CHECK(message_of([] { (void)exponential_decay({.factor = 0.0}); }) == in + "exponential_decay: factor = 0, must be finite and > 0");
   CHECK(message_of([] { (void)inverse_time({.factor = not_a_number}); }) ==
-        "domain: gavel::schedule::inverse_time: factor = nan, must be finite and > 0");
-  CHECK(message_of([] { (void)inverse_time({.period = 0.0}); }) == "gavel::schedule::inverse_time: period = 0, must be finite and > 0");
-  CHECK(message_of([] { (void)inverse_sqrt({.base_rate = infinity}); }) ==
-        "gavel::schedule::inverse_sqrt: base_rate = inf, must be finite and >= 0");
+        "domain: " + in + "inverse_time: factor = nan, must be finite and > 0");
+  CHECK(message_of([] { (void)inverse_time({.period = 0.0}); }) == in + "inverse_time: period = 0, must be finite and > 0");
+  CHECK(message_of([] { (void)inverse_sqrt({.base_rate = infinity}); }) == in + "inverse_sqrt: base_rate = inf, must be finite and >= 0");
   CHECK(message_of([] { (void)inverse_sqrt({.warmup_steps = max_steps + 1}); }) ==
-        "gavel::schedule::inverse_sqrt: warmup_steps = 9007199254740993, must be <= 9007199254740992");
-  CHECK(message_of([] { (void)inverse_sqrt({.timescale = -1.0}); }) ==
-        "gavel::schedule::inverse_sqrt: timescale = -1, must be finite and > 0");
-  CHECK(message_of([] { (void)transformer({.scale = -1.0}); }) == "gavel::schedule::transformer: scale = -1, must be finite and >= 0");
-  CHECK(message_of([] { (void)transformer({.model_width = 0}); }) == "gavel::schedule::transformer: model_width = 0, must be >= 1");
-  CHECK(message_of([] { (void)transformer({.warmup_steps = 0}); }) == "gavel::schedule::transformer: warmup_steps = 0, must be >= 1");
+        in + "inverse_sqrt: warmup_steps = 9007199254740993, must be <= 9007199254740992");
+  CHECK(message_of([] { (void)inverse_sqrt({.timescale = -1.0}); }) == in + "inverse_sqrt: timescale = -1, must be finite and > 0");
+  CHECK(message_of([] { (void)transformer({.scale = -1.0}); }) == in + "transformer: scale = -1, must be finite and >= 0");
+  CHECK(message_of([] { (void)transformer({.model_width = 0}); }) == in + "transformer: model_width = 0, must be >= 1");
+  CHECK(message_of([] { (void)transformer({.warmup_steps = 0}); }) == in + "transformer: warmup_steps = 0, must be >= 1");
   CHECK(message_of([] { (void)cosine_wave({.base_rate = 0.1, .minimum_rate = 0.2}); }) ==
-        "gavel::schedule::cosine_wave: minimum_rate = 0.2, must be <= base_rate 0.1");
-  CHECK(message_of([] { (void)cosine_wave({.half_wave = 0.0}); }) == "gavel::schedule::cosine_wave: half_wave = 0, must be finite and > 0");
-  CHECK(message_of([] { (void)cyclic({.base_rate = 0.5, .peak_rate = 0.1}); }) ==
-        "gavel::schedule::cyclic: base_rate = 0.5, must be <= peak_rate 0.1");
-  CHECK(message_of([] { (void)cyclic({.rising_steps = 0}); }) == "gavel::schedule::cyclic: rising_steps = 0, must be >= 1");
+        in + "cosine_wave: minimum_rate = 0.2, must be <= base_rate 0.1");
+  CHECK(message_of([] { (void)cosine_wave({.half_wave = 0.0}); }) == in + "cosine_wave: half_wave = 0, must be finite and > 0");
+  CHECK(message_of([] { (void)cyclic({.base_rate = 0.5, .peak_rate = 0.1}); }) == in + "cyclic: base_rate = 0.5, must be <= peak_rate 0.1");
+  CHECK(message_of([] { (void)cyclic({.rising_steps = 0}); }) == in + "cyclic: rising_steps = 0, must be >= 1");
   CHECK(message_of([] { (void)cyclic({.falling_steps = max_steps + 1}); }) ==
-        "gavel::schedule::cyclic: falling_steps = 9007199254740993, must be <= 9007199254740992");
-  CHECK(message_of([] { (void)cyclic({.gamma = -1.0}); }) == "gavel::schedule::cyclic: gamma = -1, must be finite and > 0");
-  CHECK(message_of([] { (void)cyclic({.gamma = 0.0}); }) == "gavel::schedule::cyclic: gamma = 0, must be finite and > 0");
+        in + "cyclic: falling_steps = 9007199254740993, must be <= 9007199254740992");
+  CHECK(message_of([] { (void)cyclic({.gamma = -1.0}); }) == in + "cyclic: gamma = -1, must be finite and > 0");
+  CHECK(message_of([] { (void)cyclic({.gamma = 0.0}); }) == in + "cyclic: gamma = 0, must be finite and > 0");
 }
 
 TEST_CASE("Piecewise constants and warm restarts check their parts", "[schedule][horizon_free]") {
+  const std::string in_warm_restarts = "gavel::schedule::warm_restarts: ";
   CHECK(message_of([] { (void)piecewise_constant({5}, {0.1}); }) ==
         "gavel::schedule::piecewise_constant: rates.size() = 1, must equal boundaries.size() + 1 = 2");
   CHECK(message_of([] { (void)piecewise_constant({}, {}); }) ==
@@ -366,15 +365,11 @@ TEST_CASE("Piecewise constants and warm restarts check their parts", "[schedule]
         "domain: gavel::schedule::piecewise_constant: rates[0] = nan, must be finite and >= 0");
   CHECK(message_of([] { (void)piecewise_constant(std::vector<std::uint64_t>(33, 1), std::vector<double>(33, 0.1)); }) ==
         "gavel::fixed_list: size = 33, must be <= capacity 32");
-  CHECK(message_of([] { (void)warm_restarts({.minimum_rate = 2.0}); }) ==
-        "gavel::schedule::warm_restarts: minimum_rate = 2, must be <= base_rate 1");
-  CHECK(message_of([] { (void)warm_restarts({.first_steps = 0.5}); }) == "gavel::schedule::warm_restarts: first_steps = 0.5, must be >= 1");
+  CHECK(message_of([] { (void)warm_restarts({.minimum_rate = 2.0}); }) == in_warm_restarts + "minimum_rate = 2, must be <= base_rate 1");
+  CHECK(message_of([] { (void)warm_restarts({.first_steps = 0.5}); }) == in_warm_restarts + "first_steps = 0.5, must be >= 1");
   CHECK(message_of([] { (void)warm_restarts({.first_steps = not_a_number}); }) ==
-        "domain: gavel::schedule::warm_restarts: first_steps = nan, must be finite");
-  CHECK(message_of([] { (void)warm_restarts({.length_ratio = 0.5}); }) ==
-        "gavel::schedule::warm_restarts: length_ratio = 0.5, must be >= 1");
-  CHECK(message_of([] { (void)warm_restarts({.length_ratio = infinity}); }) ==
-        "gavel::schedule::warm_restarts: length_ratio = inf, must be finite");
-  CHECK(message_of([] { (void)warm_restarts({.height_ratio = 0.0}); }) ==
-        "gavel::schedule::warm_restarts: height_ratio = 0, must be finite and > 0");
+        "domain: " + in_warm_restarts + "first_steps = nan, must be finite");
+  CHECK(message_of([] { (void)warm_restarts({.length_ratio = 0.5}); }) == in_warm_restarts + "length_ratio = 0.5, must be >= 1");
+  CHECK(message_of([] { (void)warm_restarts({.length_ratio = infinity}); }) == in_warm_restarts + "length_ratio = inf, must be finite");
+  CHECK(message_of([] { (void)warm_restarts({.height_ratio = 0.0}); }) == in_warm_restarts + "height_ratio = 0, must be finite and > 0");
 }

@@ -6,14 +6,12 @@
 #include "support/catch.hpp"
 #include "support/messages.hpp"
 #include "support/numbers.hpp"
-#include "support/reference.hpp"
 
 #include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <limits>
 #include <string>
 #include <vector>
@@ -76,29 +74,6 @@ std::vector<double> predicted(const multi_power_law& law, const std::vector<doub
 }
 
 }  // namespace
-
-TEST_CASE("multi-power law: the reference values", "[schedule][multi_power]") {
-  std::ifstream file(gavel::testing::reference_directory() + "/20-lr-annealing-scaling-law.json");
-  REQUIRE(file.good());
-  std::size_t cases = 0;
-  const gavel::testing::json document = gavel::testing::json::parse(file);
-  for (const auto& one : document.at("cases")) {
-    if (gavel::testing::case_kind(one.at("name")) != gavel::testing::case_kind("multi-power-law")) continue;
-    ++cases;
-    const auto& inputs = one.at("inputs");
-    const auto& p = inputs.at("params");
-    const multi_power_law law{p.at("L0"), p.at("A"), p.at("B"), p.at("alpha"), p.at("C"), p.at("beta"), p.at("gamma"), inputs.at("S_W")};
-    const std::vector<double> rates = inputs.at("eta");
-    const std::vector<std::uint64_t> steps = inputs.at("steps");
-    const std::vector<double> expected = one.at("expected").at("loss");
-    std::vector<double> direct;
-    for (const std::uint64_t step : steps) direct.push_back(multi_power_loss(law, rates, step));
-    gavel::testing::check_close(direct, expected, one.at("tolerance"), "loss");
-    gavel::testing::check_close(predicted(law, rates, steps, 0.0), expected, one.at("tolerance"), "exact prediction");
-    gavel::testing::check_close(predicted(law, rates, steps, 1e-7), expected, {{"rel", 1e-7}}, "prediction");
-  }
-  CHECK(cases >= 1);
-}
 
 TEST_CASE("multi-power law: single values and predictions are the formula on any schedule", "[schedule][multi_power]") {
   gavel::philox4x32 rng(20);

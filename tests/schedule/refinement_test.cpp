@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <string>
 #include <vector>
 
 using gavel::testing::not_a_number;
@@ -431,60 +432,55 @@ TEST_CASE("Logs and scales at the ends of the range of doubles give finite rates
 }
 
 TEST_CASE("What refinement refuses", "[schedule][refinement]") {
+  const std::string in = "gavel::schedule::";
   const doubles good = {1.0, 2.0, 3.0};
   doubles out(3, -7.0), two(2);
-  CHECK(message_of([&] { last_iterate_factors(doubles{}, {}); }) ==
-        "gavel::schedule::last_iterate_factors: weights.size() = 0, must be >= 1");
-  CHECK(message_of([&] { last_iterate_factors(good, two); }) ==
-        "gavel::schedule::last_iterate_factors: out.size() = 2, must equal weights.size() 3");
+  CHECK(message_of([&] { last_iterate_factors(doubles{}, {}); }) == in + "last_iterate_factors: weights.size() = 0, must be >= 1");
+  CHECK(message_of([&] { last_iterate_factors(good, two); }) == in + "last_iterate_factors: out.size() = 2, must equal weights.size() 3");
   CHECK(message_of([&] { last_iterate_factors(doubles{1.0, -1.0, 1.0}, out); }) ==
-        "gavel::schedule::last_iterate_factors: weights[1] = -1, must be finite and >= 0");
+        in + "last_iterate_factors: weights[1] = -1, must be finite and >= 0");
   CHECK(message_of([&] { last_iterate_factors(doubles{1.0, 1.0, infinite}, out); }) ==
-        "gavel::schedule::last_iterate_factors: weights[2] = inf, must be finite and >= 0");
+        in + "last_iterate_factors: weights[2] = inf, must be finite and >= 0");
   CHECK(message_of([&] { last_iterate_factors(doubles(3, 0.0), out); }) ==
-        "gavel::schedule::last_iterate_factors: sum of weights = 0, must be finite and > 0");
+        in + "last_iterate_factors: sum of weights = 0, must be finite and > 0");
   CHECK(message_of([&] { last_iterate_factors(doubles(3, 1e308), out); }) ==
-        "gavel::schedule::last_iterate_factors: sum of weights = inf, must be finite and > 0");
+        in + "last_iterate_factors: sum of weights = inf, must be finite and > 0");
 
-  CHECK(message_of([&] { (void)refined_rates(doubles{}, {}); }) ==
-        "gavel::schedule::refined_rates: gradient_norms.size() = 0, must be >= 1");
-  CHECK(message_of([&] { (void)refined_rates(good, two); }) ==
-        "gavel::schedule::refined_rates: out.size() = 2, must equal gradient_norms.size() 3");
+  CHECK(message_of([&] { (void)refined_rates(doubles{}, {}); }) == in + "refined_rates: gradient_norms.size() = 0, must be >= 1");
+  CHECK(message_of([&] { (void)refined_rates(good, two); }) == in + "refined_rates: out.size() = 2, must equal gradient_norms.size() 3");
   CHECK(message_of([&] { (void)refined_rates(doubles{1.0, 0.0, 1.0}, out); }) ==
-        "gavel::schedule::refined_rates: gradient_norms[1] = 0, must be finite and > 0");
+        in + "refined_rates: gradient_norms[1] = 0, must be finite and > 0");
   CHECK(message_of([&] { (void)refined_rates(doubles{1.0, 1.0, not_a_number}, out); }) ==
-        "domain: gavel::schedule::refined_rates: gradient_norms[2] = nan, must be finite and > 0");
+        "domain: " + in + "refined_rates: gradient_norms[2] = nan, must be finite and > 0");
   CHECK(message_of([&] { (void)refined_rates(doubles{1e-200, 2.0, 3.0}, out); }) ==
-        "gavel::schedule::refined_rates: gradient_norms[0] = 1e-200, must be >= 1e-150 of their median, 2");
+        in + "refined_rates: gradient_norms[0] = 1e-200, must be >= 1e-150 of their median, 2");
   CHECK(message_of([&] { (void)refined_rates(good, out, {.distance = -1.0}); }) ==
-        "gavel::schedule::refined_rates: distance = -1, must be finite and >= 0");
+        in + "refined_rates: distance = -1, must be finite and >= 0");
   CHECK(message_of([&] { (void)refined_rates(good, out, {.distance = not_a_number}); }) ==
-        "domain: gavel::schedule::refined_rates: distance = nan, must be finite and >= 0");
+        "domain: " + in + "refined_rates: distance = nan, must be finite and >= 0");
   CHECK(message_of([&] { (void)refined_rates(good, out, {.norm = gradient_norm::l1, .distance = 1.0}); }) ==
-        "gavel::schedule::refined_rates: distance = 1, must be 0 (unknown) with l1 norms: the guarantee is for l2");
+        in + "refined_rates: distance = 1, must be 0 (unknown) with l1 norms: the guarantee is for l2");
   CHECK(out == doubles(3, -7.0));
-  CHECK(message_of([&] { resample(doubles{}, out); }) == "gavel::schedule::resample: values.size() = 0, must be >= 1");
+  CHECK(message_of([&] { resample(doubles{}, out); }) == in + "resample: values.size() = 0, must be >= 1");
 
-  CHECK(message_of([&] { (void)refine(doubles{}); }) == "gavel::schedule::refine: gradient_norms.size() = 0, must be >= 1");
-  CHECK(message_of([&] { (void)refine(doubles{1.0, 1.0, -1.0}); }) ==
-        "gavel::schedule::refine: gradient_norms[2] = -1, must be finite and >= 0");
+  CHECK(message_of([&] { (void)refine(doubles{}); }) == in + "refine: gradient_norms.size() = 0, must be >= 1");
+  CHECK(message_of([&] { (void)refine(doubles{1.0, 1.0, -1.0}); }) == in + "refine: gradient_norms[2] = -1, must be finite and >= 0");
   CHECK(message_of([&] { (void)refine(doubles{1.0, -infinite}, {.drop_non_finite = true}); }) ==
-        "gavel::schedule::refine: gradient_norms[1] = -inf, must be finite and >= 0");
+        in + "refine: gradient_norms[1] = -inf, must be finite and >= 0");
   CHECK(message_of([&] { (void)refine(doubles{1.0, not_a_number}); }) ==
-        "domain: gavel::schedule::refine: gradient_norms[1] = nan, must be finite and >= 0");
-  CHECK(message_of([&] { (void)refine(doubles{infinite}); }) ==
-        "gavel::schedule::refine: gradient_norms[0] = inf, must be finite and >= 0");
+        "domain: " + in + "refine: gradient_norms[1] = nan, must be finite and >= 0");
+  CHECK(message_of([&] { (void)refine(doubles{infinite}); }) == in + "refine: gradient_norms[0] = inf, must be finite and >= 0");
   CHECK(message_of([&] { (void)refine(doubles{infinite, not_a_number}, {.drop_non_finite = true}); }) ==
-        "gavel::schedule::refine: finite gradient_norms = 0, must be >= 1");
-  CHECK(message_of([&] { (void)refine(good, {.base_rate = 0.0}); }) == "gavel::schedule::refine: base_rate = 0, must be finite and > 0");
+        in + "refine: finite gradient_norms = 0, must be >= 1");
+  CHECK(message_of([&] { (void)refine(good, {.base_rate = 0.0}); }) == in + "refine: base_rate = 0, must be finite and > 0");
   CHECK(message_of([&] { (void)refine(good, {.base_rate = not_a_number}); }) ==
-        "domain: gavel::schedule::refine: base_rate = nan, must be finite and > 0");
-  CHECK(message_of([&] { (void)refine(good, {.smoothing = 1.5}); }) == "gavel::schedule::refine: smoothing = 1.5, must be in [0, 1]");
+        "domain: " + in + "refine: base_rate = nan, must be finite and > 0");
+  CHECK(message_of([&] { (void)refine(good, {.smoothing = 1.5}); }) == in + "refine: smoothing = 1.5, must be in [0, 1]");
   CHECK(message_of([&] { (void)refine(good, {.smoothing_width = 4}); }) ==
-        "gavel::schedule::refine: smoothing_width = 4, must be odd, or 0 for the width that smoothing gives");
+        in + "refine: smoothing_width = 4, must be odd, or 0 for the width that smoothing gives");
   CHECK(message_of([&] { (void)refine(good, {.drop_ends = 2}); }) ==
-        "gavel::schedule::refine: drop_ends = 2, must leave a sample of gradient_norms.size() 3");
+        in + "refine: drop_ends = 2, must leave a sample of gradient_norms.size() 3");
   CHECK(refine(good, {.drop_ends = 1}).dropped_norms == 2);
   CHECK(message_of([&] { (void)refine(doubles{1.0, 2.0}, {.drop_ends = 1}); }) ==
-        "gavel::schedule::refine: drop_ends = 1, must leave a sample of gradient_norms.size() 2");
+        in + "refine: drop_ends = 1, must leave a sample of gradient_norms.size() 2");
 }

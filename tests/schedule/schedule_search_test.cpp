@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <numbers>
+#include <string>
 #include <vector>
 
 using gavel::schedule::annealing_areas;
@@ -242,33 +243,31 @@ TEST_CASE("The cosine cycle should be as long as a long run", "[schedule][search
 }
 
 TEST_CASE("Bad searches are named", "[schedule][search]") {
+  const std::string in = "gavel::schedule::";
   const std::vector<double> short_base(100, 1e-4), one = {0.5}, none;
   std::vector<double> three(3);
   const auto refuse = [&](const std::vector<double>& fractions, std::uint64_t horizon,
                           gavel::schedule::cooldown_prediction_options options) {
     return message_of([&] { (void)best_cooldown(published, short_base, horizon, fractions, linear_shape, {}, options); });
   };
-  CHECK(refuse(one, 0, {}) == "gavel::schedule::best_cooldown: horizon = 0, must be >= 1");
-  CHECK(refuse(none, 99, {}) == "gavel::schedule::best_cooldown: fractions.size() = 0, must be >= 1");
-  CHECK(refuse({0.5, 0.5}, 99, {}) == "gavel::schedule::best_cooldown: fractions[1] = 0.5, must be > the one before, 0.5");
-  CHECK(refuse({-0.1}, 99, {}) == "gavel::schedule::best_cooldown: fractions[0] = -0.1, must be in [0, 1]");
-  CHECK(refuse({0.95}, 100, {.warmup_steps = 20}) ==
-        "gavel::schedule::best_cooldown: fractions[0] = 0.95, must begin after the warm-up, at step 20");
-  CHECK(refuse({0.2}, 1000, {}) == "gavel::schedule::best_cooldown: fractions[0] = 0.2, must begin by the last step of the base, 99");
+  CHECK(refuse(one, 0, {}) == in + "best_cooldown: horizon = 0, must be >= 1");
+  CHECK(refuse(none, 99, {}) == in + "best_cooldown: fractions.size() = 0, must be >= 1");
+  CHECK(refuse({0.5, 0.5}, 99, {}) == in + "best_cooldown: fractions[1] = 0.5, must be > the one before, 0.5");
+  CHECK(refuse({-0.1}, 99, {}) == in + "best_cooldown: fractions[0] = -0.1, must be in [0, 1]");
+  CHECK(refuse({0.95}, 100, {.warmup_steps = 20}) == in + "best_cooldown: fractions[0] = 0.95, must begin after the warm-up, at step 20");
+  CHECK(refuse({0.2}, 1000, {}) == in + "best_cooldown: fractions[0] = 0.2, must begin by the last step of the base, 99");
   CHECK(refuse({0.95}, 1000, {}) == "no exception");  // the base need not reach the horizon
-  CHECK(refuse(one, 99, {.final_fraction = 1.5}) == "gavel::schedule::best_cooldown: final_fraction = 1.5, must be in [0, 1]");
-  CHECK(refuse(one, 99, {.pieces = 0}) == "gavel::schedule::best_cooldown: pieces = 0, must be >= 1");
+  CHECK(refuse(one, 99, {.final_fraction = 1.5}) == in + "best_cooldown: final_fraction = 1.5, must be in [0, 1]");
+  CHECK(refuse(one, 99, {.pieces = 0}) == in + "best_cooldown: pieces = 0, must be >= 1");
   CHECK(message_of([&] { (void)best_cooldown(published, short_base, 99, one, linear_shape, three); }) ==
-        "gavel::schedule::best_cooldown: losses.size() = 3, must equal fractions.size() 1");
+        in + "best_cooldown: losses.size() = 3, must equal fractions.size() 1");
   CHECK(message_of([&] { (void)best_cooldown(published, short_base, 99, one, [](double z) { return 1.0 - 2.0 * z; }); }) ==
-        "gavel::schedule::best_cooldown: rate from shape(z) = -4e-06, must be finite and >= 0");
-  CHECK(message_of([] { (void)cool_down(annealing_areas{}, linear_shape, 3); }) ==
-        "gavel::schedule::cool_down: areas.steps() = 0, must be >= 1");
+        in + "best_cooldown: rate from shape(z) = -4e-06, must be finite and >= 0");
+  CHECK(message_of([] { (void)cool_down(annealing_areas{}, linear_shape, 3); }) == in + "cool_down: areas.steps() = 0, must be >= 1");
   const auto family = [](double value) { return constant_rate{value}; };
-  CHECK(message_of([&] { (void)best_of(published, family, none, 10); }) == "gavel::schedule::best_of: grid.size() = 0, must be >= 1");
+  CHECK(message_of([&] { (void)best_of(published, family, none, 10); }) == in + "best_of: grid.size() = 0, must be >= 1");
   CHECK(message_of([&] { (void)best_of(published, family, one, 10, three); }) ==
-        "gavel::schedule::best_of: losses.size() = 3, must equal grid.size() 1");
+        in + "best_of: losses.size() = 3, must equal grid.size() 1");
   const std::vector<double> zero = {0.0};
-  CHECK(message_of([&] { (void)best_of(published, family, zero, 10); }) ==
-        "gavel::schedule::predict_at: rates[0] = 0, must be > 0: S_1 would be 0");
+  CHECK(message_of([&] { (void)best_of(published, family, zero, 10); }) == in + "predict_at: rates[0] = 0, must be > 0: S_1 would be 0");
 }

@@ -215,36 +215,32 @@ TEST_CASE("Neither rate nor fill allocates, tables included", "[schedule][sequen
 }
 
 TEST_CASE("Parts that make no sense are refused", "[schedule][sequence]") {
-  CHECK(message_of([] { (void)constant_rate(-1.0); }) == "gavel::schedule::constant_rate: rate = -1, must be finite and >= 0");
-  CHECK(message_of([] { (void)constant_rate(infinity); }) == "gavel::schedule::constant_rate: rate = inf, must be finite and >= 0");
-  CHECK(message_of([] { (void)constant_rate(not_a_number); }) ==
-        "domain: gavel::schedule::constant_rate: rate = nan, must be finite and >= 0");
-  CHECK(message_of([] { (void)ramp({.from = -1.0}); }) == "gavel::schedule::ramp: from = -1, must be finite and >= 0");
-  CHECK(message_of([] { (void)ramp({.to = infinity}); }) == "gavel::schedule::ramp: to = inf, must be finite and >= 0");
-  CHECK(message_of([] { (void)ramp({.to = not_a_number}); }) == "domain: gavel::schedule::ramp: to = nan, must be finite and >= 0");
-  CHECK(message_of([] { (void)ramp({.steps = max_steps + 1}); }) ==
-        "gavel::schedule::ramp: steps = 9007199254740993, must be <= 9007199254740992");
+  const std::string in = "gavel::schedule::";
+  const std::string in_cooldown = "gavel::schedule::cooldown: ";
+  CHECK(message_of([] { (void)constant_rate(-1.0); }) == in + "constant_rate: rate = -1, must be finite and >= 0");
+  CHECK(message_of([] { (void)constant_rate(infinity); }) == in + "constant_rate: rate = inf, must be finite and >= 0");
+  CHECK(message_of([] { (void)constant_rate(not_a_number); }) == "domain: " + in + "constant_rate: rate = nan, must be finite and >= 0");
+  CHECK(message_of([] { (void)ramp({.from = -1.0}); }) == in + "ramp: from = -1, must be finite and >= 0");
+  CHECK(message_of([] { (void)ramp({.to = infinity}); }) == in + "ramp: to = inf, must be finite and >= 0");
+  CHECK(message_of([] { (void)ramp({.to = not_a_number}); }) == "domain: " + in + "ramp: to = nan, must be finite and >= 0");
+  CHECK(message_of([] { (void)ramp({.steps = max_steps + 1}); }) == in + "ramp: steps = 9007199254740993, must be <= 9007199254740992");
   CHECK(message_of([] { (void)sequence(constant_rate(1.0), max_steps + 1, constant_rate(1.0)); }) ==
-        "gavel::schedule::sequence: boundary = 9007199254740993, must be <= 9007199254740992");
-  CHECK(message_of([] { (void)at_least(-0.5, constant_rate(1.0)); }) ==
-        "gavel::schedule::at_least: minimum = -0.5, must be finite and >= 0");
+        in + "sequence: boundary = 9007199254740993, must be <= 9007199254740992");
+  CHECK(message_of([] { (void)at_least(-0.5, constant_rate(1.0)); }) == in + "at_least: minimum = -0.5, must be finite and >= 0");
   CHECK(message_of([] { (void)at_least(not_a_number, constant_rate(1.0)); }) ==
-        "domain: gavel::schedule::at_least: minimum = nan, must be finite and >= 0");
+        "domain: " + in + "at_least: minimum = nan, must be finite and >= 0");
   const auto cooled = [](const cooldown_options& options) { return message_of([&] { (void)cooldown(constant_rate(0.5), options); }); };
-  CHECK(cooled({}) == "gavel::schedule::cooldown: steps = 0, must be >= 1");
-  CHECK(cooled({.steps = max_steps + 1}) == "gavel::schedule::cooldown: steps = 9007199254740993, must be <= 9007199254740992");
-  CHECK(cooled({.start = max_steps, .steps = 1}) ==
-        "gavel::schedule::cooldown: start = 9007199254740992, must be <= 2^53 - steps = 9007199254740991");
+  CHECK(cooled({}) == in_cooldown + "steps = 0, must be >= 1");
+  CHECK(cooled({.steps = max_steps + 1}) == in_cooldown + "steps = 9007199254740993, must be <= 9007199254740992");
+  CHECK(cooled({.start = max_steps, .steps = 1}) == in_cooldown + "start = 9007199254740992, must be <= 2^53 - steps = 9007199254740991");
   CHECK(cooled({.start = last_step, .steps = 1}) ==
-        "gavel::schedule::cooldown: start = 18446744073709551615, must be <= 2^53 - steps = 9007199254740991");
-  CHECK(cooled({.steps = 1, .minimum_rate = -1.0}) == "gavel::schedule::cooldown: minimum_rate = -1, must be finite and >= 0");
-  CHECK(cooled({.steps = 1, .minimum_rate = not_a_number}) ==
-        "domain: gavel::schedule::cooldown: minimum_rate = nan, must be finite and >= 0");
+        in_cooldown + "start = 18446744073709551615, must be <= 2^53 - steps = 9007199254740991");
+  CHECK(cooled({.steps = 1, .minimum_rate = -1.0}) == in_cooldown + "minimum_rate = -1, must be finite and >= 0");
+  CHECK(cooled({.steps = 1, .minimum_rate = not_a_number}) == "domain: " + in_cooldown + "minimum_rate = nan, must be finite and >= 0");
   const auto growing = exponential_decay({.factor = 2.0});
   CHECK(message_of([&] { (void)cooldown(growing, {.start = 5000, .steps = 1}); }) ==
-        "gavel::schedule::cooldown: rate(start) = inf, must be finite and >= 0");
-  CHECK(cooled({.steps = 1, .minimum_rate = 0.75}) ==
-        "gavel::schedule::cooldown: minimum_rate = 0.75, must be <= the rate at the start, 0.5");
+        in_cooldown + "rate(start) = inf, must be finite and >= 0");
+  CHECK(cooled({.steps = 1, .minimum_rate = 0.75}) == in_cooldown + "minimum_rate = 0.75, must be <= the rate at the start, 0.5");
 }
 
 TEST_CASE("Tables refuse rates that are not rates", "[schedule][sequence]") {
