@@ -8,10 +8,8 @@
 #include <gavel/core/views.hpp>
 
 #include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 /// @file

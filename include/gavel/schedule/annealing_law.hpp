@@ -4,7 +4,6 @@
 #include <gavel/schedule/annealing_areas.hpp>
 
 #include <gavel/core/check.hpp>
-#include <gavel/core/numerics.hpp>
 #include <gavel/core/views.hpp>
 
 #include <cmath>

@@ -268,7 +268,7 @@ struct cosine_onecycle_schedule_options {
 
 /// `linear_onecycle_schedule`: three straight phases, first value to peak, back to the first value, down to the last.
 /// @throws std::invalid_argument if a phase has no step or an option is outside its range
-/// @throws std::domain_error     if peak_value is NaN
+/// @throws std::domain_error     if an option is NaN
 [[nodiscard]] constexpr interpolated linear_onecycle_schedule(const linear_onecycle_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::linear_onecycle_schedule";
   const std::uint64_t peak_at = detail::check_onecycle(function, options);
@@ -288,7 +288,7 @@ struct cosine_onecycle_schedule_options {
 
 /// `cosine_onecycle_schedule`: half a cosine wave up from peak / div_factor, half a wave down to peak / (div_factor final_div_factor).
 /// @throws std::invalid_argument if a phase has no step or an option is outside its range
-/// @throws std::domain_error     if peak_value is NaN
+/// @throws std::domain_error     if an option is NaN
 [[nodiscard]] constexpr interpolated cosine_onecycle_schedule(const cosine_onecycle_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::cosine_onecycle_schedule";
   const std::uint64_t peak_at = detail::check_onecycle(function, options);

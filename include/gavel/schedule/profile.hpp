@@ -12,6 +12,7 @@
 /// Profiles: the shape of a rate schedule, a curve rho(z) over progress z from 0 (start) to 1 (end of the budget), with peak 1. A schedule is
 /// a base rate times a profile read at the progress of a step (rate_schedule.hpp); the shapes here know neither rates nor steps. Each is a
 /// small value that literals build at compile time; z is clamped to [0, 1]. Any callable `double(double)` is a profile too.
+/// @note Constructors throw std::domain_error for NaN, std::invalid_argument for any other number outside the range.
 ///
 /// @par Source
 /// The framing, schedule = profile + sampling rate: Chen, Wolfe, Kyrillidis, "REX: Revisiting Budgeted Training with an Improved

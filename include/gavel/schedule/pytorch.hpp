@@ -217,7 +217,7 @@ struct one_cycle_lr_options {
 /// PyTorch divides by zero for pct_start T = 1 and skips the rise below it; at step T it extrapolates back up. Momentum is not cycled.
 /// @throws std::invalid_argument if pct_start T <= 1 (T = 1 always), for three phases 2 pct_start T >= T + 1, or another option is outside its
 ///                               range
-/// @throws std::domain_error     if max_lr is NaN
+/// @throws std::domain_error     if an option is NaN
 [[nodiscard]] constexpr profile_schedule<one_cycle, every_step, inclusive> one_cycle_lr(const one_cycle_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::one_cycle_lr";
   check_not_negative(function, "max_lr", options.max_lr);

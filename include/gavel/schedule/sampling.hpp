@@ -87,7 +87,7 @@ class milestones {
  public:
   using list = fixed_list<double, max_milestones>;
   /// @param points progresses in [0, 1], not decreasing
-  /// @throws std::invalid_argument otherwise, or for more than `max_milestones`
+  /// @throws std::invalid_argument otherwise, or for more than `max_milestones`; std::domain_error for NaN
   constexpr milestones(const list& points) : points_(points) { detail::check_milestones("gavel::schedule::milestones", points); }
   constexpr milestones(std::initializer_list<double> points) : milestones(list(points)) {}
   template <class Convention>

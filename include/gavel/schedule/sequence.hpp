@@ -4,7 +4,6 @@
 #include <gavel/core/views.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
 
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>

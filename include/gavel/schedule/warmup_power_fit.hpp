@@ -77,7 +77,7 @@ double golden_minimum(F&& f, double low, double high, int rounds) {
 /// trainer that only knows such shapes. Least squares over p, q and the peak, which enters linearly and is eliminated.
 /// @param rates the table, [T], finite, >= 0; entry t stands at progress z = t / (T - 1)
 /// @return p, q, the peak and what is left over; the default values and `undefined` for a table without a shape
-/// @throws std::domain_error for a rate that is negative or not finite
+/// @throws std::invalid_argument for a rate that is negative or infinite, std::domain_error for NaN
 /// @note The table is read at 401 points, so the time does not grow with T; some thousand passes over them, a few tens of milliseconds.
 ///       Allocates these points once. Of several minima in p it takes the lowest on a grid of 0.02 and narrows it.
 /// @par Source
