@@ -351,6 +351,17 @@ TEST_CASE("What the curves cannot tell is a status", "[schedule][annealing]") {
   CHECK(cut.status == annealing_fit_status::iteration_limit);
 }
 
+TEST_CASE("Below a tenth of the loss a log residual goes on as its tangent", "[schedule][annealing]") {
+  for (const double observed : {1.0, 3.0}) {
+    for (const double ratio : {2.0, 0.5, 0.100001, 0.1, 0.05, 0.0, -2.0}) {
+      INFO("observed " << observed << ", ratio " << ratio);
+      const detail::log_residual residual = detail::log_residual_of(ratio * observed, observed);
+      CHECK(residual.value == Approx(ratio > 0.1 ? -std::log(ratio) : std::log(10.0) + 1.0 - 10.0 * ratio).margin(1e-14));
+      CHECK(residual.scale == Approx(1.0 / (std::fmax(ratio, 0.1) * observed)));
+    }
+  }
+}
+
 TEST_CASE("What is too small to be seen, on both sides of each threshold", "[schedule][annealing]") {
   const std::vector<double> pairs = {0.2, 0.2, 0.8, 0.8, 1.6, 1.6, 4.0, 4.0}, other = {0.0, 0.1, 0.0, 0.2, 0.1, 0.0, 0.2, 0.0};
   for (const bool seen : {false, true}) {

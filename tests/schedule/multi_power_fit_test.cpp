@@ -419,6 +419,29 @@ TEST_CASE("multi-power fit: rates at the ends of the range of doubles", "[schedu
   }
 }
 
+TEST_CASE("multi-power fit: a term of less than 1e-9 of the losses is not seen", "[schedule][multi_power]") {
+  for (const bool seen : {false, true}) {
+    const std::vector<double> rates(3000, 1e-3);
+    std::vector<std::uint64_t> steps;
+    std::vector<double> losses;
+    double squares = 0.0;
+    for (std::uint64_t step = 0; step < 3000; step += 150) {
+      steps.push_back(step);
+      squares += 1.0 / (9.0 * 20.0 * 1e-3 * static_cast<double>(step + 1));  // of S_1^-1/2 / L_0
+    }
+    const double amplitude = (seen ? 1.1e-9 : 0.9e-9) / std::sqrt(squares);
+    for (const std::uint64_t step : steps) {
+      losses.push_back(multi_power_loss({.loss_floor = 3.0, .amplitude = amplitude, .annealing = 0.0, .alpha = 0.5}, rates, step));
+    }
+    multi_power_observations observations;
+    observations.add_curve(rates, steps, losses);
+    const multi_power_fit fit = fit_multi_power_law(observations);
+    CHECK(fit.law.amplitude == Approx(amplitude));
+    CHECK(fit.identified.amplitude == seen);
+    CHECK(fit.identified.loss_floor);
+  }
+}
+
 TEST_CASE("multi-power fit: what is refused", "[schedule][multi_power]") {
   multi_power_observations observations;
   auto add = [&](const std::vector<double>& rates, const std::vector<std::uint64_t>& steps, const std::vector<double>& losses) {
