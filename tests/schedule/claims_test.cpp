@@ -572,7 +572,7 @@ TEST_CASE("claims: the schedule of least worst-case bound", "[schedule][claims][
   for (const row& r : {row{20, 1.933, 2.095}, row{60, 1.994, 2.051}, row{200, 2.004, 2.022}}) {
     const std::size_t n = r.steps;
     const double root = std::sqrt(static_cast<double>(n));
-    const bound_minimum best = minimise_last_iterate_bound(doubles(n, 1.0), 1.0);
+    const bound_minimum best = minimize_last_iterate_bound(doubles(n, 1.0), 1.0);
     const double straight = best_bound(sampled(n, linear{}));
     figures.add_printed(best.bound * root, r.optimum, 3);
     figures.add_printed(straight * root, r.linear, 3);
@@ -678,7 +678,7 @@ namespace {
 
 // The fit of the published curves; `claims: the two published curves` finds it again.
 constexpr annealing_law published_law{
-    .loss_floor = 2.6278, .amplitude = 0.42967, .alpha = 0.54985, .annealing = 0.41077, .decay_factor = 0.999};
+    .loss_floor = 2.6278, .amplitude = 0.42967, .annealing = 0.41077, .alpha = 0.54985, .decay_factor = 0.999};
 
 constexpr double peak_rate = 2e-4;
 
