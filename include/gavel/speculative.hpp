@@ -33,3 +33,4 @@
 #include <gavel/speculative/tree_shape.hpp>
 #include <gavel/speculative/tree_walk.hpp>
 #include <gavel/speculative/verifier.hpp>
+#include <gavel/speculative/verifier_fit.hpp>

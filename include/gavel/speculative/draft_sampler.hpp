@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/check.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/storage.hpp>
 #include <gavel/core/uniform.hpp>
@@ -42,8 +43,8 @@ namespace gavel::speculative {
 }
 
 /// The largest n a law can draw from q: the number of tokens with q > 0 (below 2^-1000 for double, 2^-100 for float counts as 0, everywhere
-/// in `speculative`), since drafts are distinct; for hub_pair 2 if there are two such
-/// tokens, else 0; for iid there is no limit (the largest std::size_t).
+/// in `speculative`), since drafts are distinct; for hub_pair 2 if there are two such tokens, else 0; for iid there is no limit (the largest
+/// std::size_t).
 /// @param q [V] probabilities; not checked to sum to 1
 template <dense_vector Q>
   requires std::floating_point<scalar_of<Q>>
@@ -65,7 +66,8 @@ template <std::floating_point T>
 class draft_sampler {
  public:
   /// Draws from probabilities.
-  /// @param q [V] draft distribution, borrowed for the call  @param drafts [n] receives token ids in drawing order
+  /// @param q [V] draft distribution, borrowed for the call
+  /// @param drafts [n] receives token ids in drawing order
   /// @note Uniforms: `uniforms_per_draw`. iid: one for each draft; without replacement: one for each, among the tokens left; greedy:
   ///       one, for the last draft; hub_pair: the first picks the partner of a = argmax q among the others, the second puts a first with
   ///       probability q_a. Cost: O(n V) for iid and without replacement, else one top-k and one pass.
@@ -75,28 +77,26 @@ class draft_sampler {
     draw_checked(law, q, drafts, rng);
   }
 
-  /// Draws from a reduced draft vocabulary: positions of @p q_probs, reported as token ids. Ties go to the lowest position.
-  /// @param q_ids [M] token id of each position; not looked at but for the drafts  @param q_probs [M]
+  /// Draws from a reduced draft vocabulary: positions of @p q, reported as token ids. Ties go to the lowest position.
+  /// @param ids [m] token id of each position; not looked at but for the drafts
+  /// @param q [m]
   /// @throws std::invalid_argument also if the sizes differ
   template <random_bits G>
-  void draw(draft_law law, std::span<const token_id> q_ids, std::span<const T> q_probs, std::span<token_id> drafts, G& rng) {
-    if (q_ids.size() != q_probs.size()) {
-      invalid_argument(function, "q_ids.size()", q_ids.size(), "must equal q_probs.size() =", q_probs.size());
-    }
-    draw(law, q_probs, drafts, rng);
-    for (token_id& draft : drafts) draft = q_ids[draft];
+  void draw(draft_law law, std::span<const token_id> ids, std::span<const T> q, std::span<token_id> drafts, G& rng) {
+    check_size(function, "ids.size()", ids.size(), "q.size()", q.size());
+    draw(law, q, drafts, rng);
+    for (token_id& draft : drafts) draft = ids[draft];
   }
 
-  /// Draws from logits at a temperature. The softmax stays in the workspace: `probs()` is the law that was sampled, for the verifier.
+  /// Draws from logits at a temperature. The softmax stays in the workspace: `probs()` is what was sampled from, for the verifier.
   /// @param logits [V] float, double or a 16-bit storage type; -inf means impossible
   /// @param temperature > 0 and finite; what is meant by temperature 0 is `draft_law::top_n` with n = 1
-  /// @throws std::domain_error for NaN, +inf, or no finite logit at all; std::invalid_argument for an empty row or a bad temperature
+  /// @throws std::domain_error for NaN, a logit of +inf, or no finite logit at all; std::invalid_argument for an empty row or a bad
+  ///         temperature
   template <stored_scalar S, random_bits G>
   void draw_from_logits(draft_law law, std::span<const S> logits, double temperature, std::span<token_id> drafts, G& rng) {
-    if (!(temperature > 0.0 && temperature <= (std::numeric_limits<double>::max)())) {
-      invalid_argument(function, "temperature", temperature, "must be > 0 and finite");
-    }
-    if (logits.empty()) invalid_argument(function, "logits.size()", logits.size(), "must be >= 1");
+    check_positive(function, "temperature", temperature);
+    check_at_least(function, "logits.size()", logits.size(), 1);
     bool possible = false;
     for (std::size_t i = 0; i < logits.size(); ++i) {
       const auto x = widen(logits[i]);
@@ -110,8 +110,8 @@ class draft_sampler {
     draw_checked(law, probs(), drafts, rng);
   }
 
-  /// Draws from logits with the options of the engine: temperature, top-k, top-p, min-p, as `probs_from_logits` applies them. The law that
-  /// was sampled stays in the workspace: hand `probs()` to the verifier.
+  /// Draws from logits with the options of the engine: temperature, top-k, top-p, min-p, as `probs_from_logits` applies them. What was
+  /// sampled from stays in the workspace: hand `probs()` to the verifier.
   /// @param logits  [V] float, double or a 16-bit storage type; finite or -inf, at least one finite
   /// @param options truncation may leave fewer tokens than drafts, which is refused like a small support
   /// @throws as `probs_from_logits`, and for n as every member
@@ -124,15 +124,15 @@ class draft_sampler {
   }
 
   /// The same from the logits of a reduced draft vocabulary, reported as token ids; `probs()` goes with the ids.
-  /// @param q_ids [M] token id of each position  @param logits [M]
+  /// @param ids [m] token id of each position
+  /// @param logits [m]
   /// @throws std::invalid_argument also if the sizes differ
   template <stored_scalar S, random_bits G>
-  void draw_from_logits(draft_law law, std::span<const token_id> q_ids, std::span<const S> logits, const sampling_options& options,
+  void draw_from_logits(draft_law law, std::span<const token_id> ids, std::span<const S> logits, const sampling_options& options,
                         std::span<token_id> drafts, G& rng) {
-    if (q_ids.size() != logits.size())
-      invalid_argument(function, "q_ids.size()", q_ids.size(), "must equal logits.size() =", logits.size());
+    check_size(function, "ids.size()", ids.size(), "logits.size()", logits.size());
     draw_from_logits(law, logits, options, drafts, rng);
-    for (token_id& draft : drafts) draft = q_ids[draft];
+    for (token_id& draft : drafts) draft = ids[draft];
   }
 
   /// [V] the probabilities of the last `draw_from_logits`.
@@ -154,7 +154,7 @@ class draft_sampler {
         for (token_id& draft : drafts) draft = pick(q, rng);
         break;
       case draft_law::without_replacement:
-        set_weights(q);
+        detail::copy_drawable(q, weights_);
         for (token_id& draft : drafts) {
           draft = pick(weights_, rng);
           weights_[draft] = T(0);
@@ -162,14 +162,14 @@ class draft_sampler {
         break;
       case draft_law::greedy:
         if (n > 1) kernels::top_k(q.data(), q.size(), n - 1, drafts.data());
-        set_weights(q);
+        detail::copy_drawable(q, weights_);
         for (const token_id top : drafts.first(n - 1)) weights_[top] = T(0);
         drafts[n - 1] = pick(weights_, rng);
         break;
       case draft_law::top_n: kernels::top_k(q.data(), q.size(), n, drafts.data()); break;
       case draft_law::hub_pair: {
         const token_id hub = static_cast<token_id>(kernels::argmax(q.data(), q.size()));
-        set_weights(q);
+        detail::copy_drawable(q, weights_);
         weights_[hub] = T(0);
         const token_id partner = pick(weights_, rng);
         const double others = mass(weights_), first = detail::real(q[hub]);
@@ -179,12 +179,6 @@ class draft_sampler {
         break;
       }
     }
-  }
-
-  // Once the likely tokens are gone, one too improbable to be a draft would be drawn as easily as any other.
-  void set_weights(std::span<const T> q) {
-    weights_.assign(q.begin(), q.end());
-    for (T& weight : weights_) weight = detail::drawable(weight) ? weight : T(0);
   }
 
   template <random_bits G>
@@ -198,12 +192,15 @@ class draft_sampler {
     return sum;
   }
 
-  std::vector<T> weights_;  // q without the tokens that cannot come any more
+  // q without the tokens that cannot come any more. Once the likely ones are gone, one too improbable to be a draft would be drawn as easily
+  // as any other.
+  std::vector<T> weights_;
   std::vector<T> probs_;
 };
 
 /// One-shot form of `draft_sampler::draw`; allocates where the law needs a workspace.
-/// @param q [V] draft distribution  @param drafts [n] receives token ids
+/// @param q [V] draft distribution
+/// @param drafts [n] receives token ids
 template <dense_vector Q, random_bits G>
   requires std::floating_point<scalar_of<Q>>
 void draw_drafts(draft_law law, const Q& q, std::span<token_id> drafts, G& rng) {
@@ -213,8 +210,8 @@ void draw_drafts(draft_law law, const Q& q, std::span<token_id> drafts, G& rng) 
 /// One-shot form for a reduced draft vocabulary.
 template <dense_vector Q, random_bits G>
   requires std::floating_point<scalar_of<Q>>
-void draw_drafts(draft_law law, vector_view<const token_id> q_ids, const Q& q_probs, std::span<token_id> drafts, G& rng) {
-  draft_sampler<scalar_of<Q>>().draw(law, q_ids, std::span<const scalar_of<Q>>(as_span(q_probs)), drafts, rng);
+void draw_drafts(draft_law law, vector_view<const token_id> ids, const Q& q, std::span<token_id> drafts, G& rng) {
+  draft_sampler<scalar_of<Q>>().draw(law, ids, std::span<const scalar_of<Q>>(as_span(q)), drafts, rng);
 }
 
 /// The probability that a law draws exactly this tuple, in this order: sums to 1 over all tuples of n tokens.
@@ -223,7 +220,8 @@ void draw_drafts(draft_law law, vector_view<const token_id> q_ids, const Q& q_pr
 ///     the first n-1 are the top in descending order;   top_n: 1 for the top in descending order;   hub_pair: q_i for (i, a), and
 ///     q_a q_i / (1 - q_a) for (a, i).
 ///
-/// @param q [V] draft distribution; divided by its sum  @param drafts [n] token ids < V
+/// @param q [V] draft distribution; divided by its sum
+/// @param drafts [n] token ids < V
 /// @throws as `draft_sampler::draw`; std::invalid_argument also for an id >= V
 /// @note O(n V); allocates for greedy and top_n.
 template <dense_vector Q>
@@ -235,9 +233,7 @@ template <dense_vector Q>
   const std::size_t n = drafts.size();
   check_distribution(function, "q", row);
   detail::check_draft_count(function, law, row, n);
-  for (std::size_t i = 0; i < n; ++i) {
-    if (drafts[i] >= row.size()) invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", row.size());
-  }
+  for (std::size_t i = 0; i < n; ++i) check_index(function, "drafts", drafts[i], "vocabulary size", row.size(), i);
   bool repeats = false;
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < i; ++j) repeats |= drafts[i] == drafts[j];

@@ -30,12 +30,10 @@ class greedy_drafts {
   using scalar = T;
   static constexpr draft_law law = draft_law::greedy;
 
-  /// Borrows the rows.
-  /// @param p [V] target probabilities, q [V] draft probabilities: non-negative, each sum within 1e-6 of one. They are used as they are: a
-  ///        row whose sum is off moves the law of the output by no more than about twice that
-  /// @param n number of drafts, >= 1, no more than tokens with q > 0
-  /// @throws std::invalid_argument for empty rows, different sizes, n out of range; std::domain_error if a row is not a distribution
-  /// @note Cost: a few passes over the rows and the search of the top tokens; with `trusted` O(1). Allocates only while n grows.
+  /// The calls of the concept `verifier`. The first n - 1 drafts are the most probable tokens in any order (ties as they were broken by
+  /// whoever drafted, always in the same way), the last one is the sampled one.
+  /// @note Cost: `prepare` also searches the top tokens; `verify` O(n^2) if the last draft is accepted (and a pass over q if q(T) > 1/2),
+  ///       else O(V).
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows::check_shape(prepare_name, law, p, q, n);
     rows::check_rows(prepare_name, law, p, q, n);
@@ -43,33 +41,25 @@ class greedy_drafts {
     find_top();
     checks_top_ = true;
   }
-  /// The same without reading the rows: `verify` then takes the first n - 1 drafts for T whatever they are.
+  /// Without reading the rows: `verify` then takes the first n - 1 drafts for T whatever they are.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
     rows::check_shape(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
 
-  /// Decides. @param drafts [n] distinct tokens with q > 0: first the n - 1 most probable ones in any order (ties as they were broken by
-  ///        whoever drafted, always in the same way), last the sampled one
-  /// @throws std::invalid_argument if drafts has another size or breaks one of these rules
-  /// @note Draws: one uniform, and a second one if no draft is accepted. Cost: O(n^2) if the last draft is accepted (and a pass over q if
-  ///       q(T) > 1/2), else O(V).
   template <random_bits G>
   [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
     check_drafts("gavel::speculative::greedy_drafts::verify", drafts);
     return detail::decide(rule{*this, drafts}, drafts, rng);
   }
 
-  /// The exact law of `verify` given @p drafts. @param acceptance [n] @param residual [V] law of the token if no draft is accepted
-  /// @throws as `verify`, and std::invalid_argument for outputs of another size
   void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     check_drafts("gavel::speculative::greedy_drafts::conditional_law", drafts);
     rows_.check_outputs("gavel::speculative::greedy_drafts::conditional_law", acceptance, residual);
     detail::describe(rule{*this, drafts}, acceptance, residual);
   }
 
-  /// A_y = Pr(the output is y and was accepted). @param out [V] @note Ties for the top tokens go to the lower id.
-  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
+  /// Ties for the top tokens go to the lower id.
   void acceptance_marginals(std::span<double> out) {
     rows_.check_marginals("gavel::speculative::greedy_drafts::acceptance_marginals", out);
     find_top();
@@ -81,7 +71,6 @@ class greedy_drafts {
     }
     for (const token_id x : top_.ids()) out[x] = detail::real(rows_.p[x]);
   }
-  /// Probability that a draft is accepted. Cost: O(V).
   [[nodiscard]] double acceptance_rate() {
     rows_.check_prepared("gavel::speculative::greedy_drafts::acceptance_rate");
     find_top();
@@ -132,18 +121,18 @@ class greedy_drafts {
     if (!checks_top_) return;
     for (std::size_t i = 0; i + 1 < drafts.size(); ++i) {
       if (rows_.q[drafts[i]] < least_top_) {
-        invalid_argument_at(function, "drafts", i, drafts[i], "must be one of the n - 1 most probable tokens of q");
+        refuse(function, "drafts", drafts[i], "must be one of the n - 1 most probable tokens of q", {}, i);
       }
     }
     if (drafts.size() > 1 && rows_.q[drafts.back()] > least_top_) {
-      invalid_argument_at(function, "drafts", drafts.size() - 1, drafts.back(), "must not be one of the n - 1 most probable tokens of q");
+      refuse(function, "drafts", drafts.back(), "must not be one of the n - 1 most probable tokens of q", {}, drafts.size() - 1);
     }
   }
 
   void adopt(std::span<const T> p, std::span<const T> q, std::size_t n) {
     top_.reserve(n);
     order_.reserve(n);
-    rows_ = {p, q, n, {}, false};
+    rows_ = {p, q, n};
     least_top_ = T(0);
     known_top_ = false;
     checks_top_ = false;

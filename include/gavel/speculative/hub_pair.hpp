@@ -31,45 +31,33 @@ class hub_pair {
   using scalar = T;
   static constexpr draft_law law = draft_law::hub_pair;
 
-  /// Borrows the rows.
-  /// @param p [V] target probabilities, q [V] draft probabilities with at least two positive ones: non-negative, each sum within 1e-6 of
-  ///        one. They are used as they are: a row whose sum is off moves the law of the output by no more than about twice that
-  /// @param n number of drafts, 2
-  /// @throws std::invalid_argument for empty rows, different sizes, n != 2, fewer than two tokens with q > 0; std::domain_error if a row is
-  ///         not a distribution
-  /// @note Cost: a few passes over the rows; with `trusted` O(1). Allocates once.
+  /// The calls of the concept `verifier`, with n = 2 and at least two tokens with q > 0. One of the drafts is argmax q.
+  /// @note Cost of `verify`: O(1) if i is accepted and q_a <= 1/2, else up to three passes over the rows, most of them once per prepared
+  ///       pair. Allocates once.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows::check_shape(prepare_name, law, p, q, n);
     rows::check_rows(prepare_name, law, p, q, n);
     adopt(p, q, n);
     find_hub();
   }
-  /// The same without reading the rows: `verify` then takes the more probable of the two drafts for a.
+  /// Without reading the rows: `verify` then takes the more probable of the two drafts for a.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
     rows::check_shape(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
 
-  /// Decides. @param drafts [2] distinct tokens with q > 0, one of them argmax q, in drawn order
-  /// @throws std::invalid_argument if drafts has another size or breaks one of these rules
-  /// @note Draws: one uniform, and a second one if both drafts are rejected. Cost: O(1) if i is accepted and q_a <= 1/2, else up to three
-  ///       passes over the rows, most of them once per prepared pair.
   template <random_bits G>
   [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
     check_drafts("gavel::speculative::hub_pair::verify", drafts);
     return detail::decide(rule{*this, drafts}, drafts, rng);
   }
 
-  /// The exact law of `verify` given @p drafts. @param acceptance [2] @param residual [V] law of the token if both drafts are rejected
-  /// @throws as `verify`, and std::invalid_argument for outputs of another size
   void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     check_drafts("gavel::speculative::hub_pair::conditional_law", drafts);
     rows_.check_outputs("gavel::speculative::hub_pair::conditional_law", acceptance, residual);
     detail::describe(rule{*this, drafts}, acceptance, residual);
   }
 
-  /// A_y = Pr(the output is y and was accepted). @param out [V]
-  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out) {
     rows_.check_marginals("gavel::speculative::hub_pair::acceptance_marginals", out);
     if (!has_hub_) find_hub();
@@ -82,7 +70,6 @@ class hub_pair {
     const leftovers& left = leftover();
     out[hub_.ids()[0]] = left.hub_accepted_second + left.hub_accepted_first;
   }
-  /// Probability that a draft is accepted. Cost: O(V).
   [[nodiscard]] double acceptance_rate() {
     rows_.check_prepared("gavel::speculative::hub_pair::acceptance_rate");
     if (!has_hub_) find_hub();
@@ -138,13 +125,13 @@ class hub_pair {
   void check_drafts(const char* function, std::span<const token_id> drafts) const {
     rows_.check_drafts(function, law, drafts);
     if (has_hub_ && drafts[0] != hub_.ids()[0] && drafts[1] != hub_.ids()[0]) {
-      invalid_argument(function, "drafts", {}, "must contain the most probable token of q,", hub_.ids()[0]);
+      refuse(function, "drafts", {}, "must contain the most probable token of q,", hub_.ids()[0]);
     }
   }
 
   void adopt(std::span<const T> p, std::span<const T> q, std::size_t n) {
     hub_.reserve(1);
-    rows_ = {p, q, n, {}, false};
+    rows_ = {p, q, n};
     has_hub_ = false;
     rest_ = -1.0;
     left_ = {};

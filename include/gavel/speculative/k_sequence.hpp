@@ -34,42 +34,30 @@ class k_sequence {
   using scalar = T;
   static constexpr draft_law law = draft_law::iid;
 
-  /// Borrows the rows and searches g.
-  /// @param p [V] target probabilities, q [V] draft probabilities: non-negative, each sum within 1e-6 of one. They are used as they are: a
-  ///        row whose sum is off moves the law of the output by no more than about n times that
-  /// @param n number of drafts, >= 1
-  /// @throws std::invalid_argument for empty rows, different sizes, n < 1; std::domain_error if a row is not a distribution
-  /// @note Cost: for n > 1 about 10 passes over both rows for g, and one over each for the checks, which `trusted` saves.
+  /// The calls of the concept `verifier`; `prepare` searches g.
+  /// @note Cost: `prepare`, for n > 1, about 10 passes over both rows more; `verify` O(n) to accept, O(V) to reject.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows::check_shape(prepare_name, law, p, q, n);
     rows::check_rows(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
-  /// The same without checking the rows.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
     rows::check_shape(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
 
-  /// Decides. @param drafts [n] tokens with q > 0
-  /// @throws std::invalid_argument if drafts has another size, or a token is out of range or has q = 0
-  /// @note Draws: one uniform, and a second one if no draft is accepted. Cost: O(n) to accept, O(V) to reject.
   template <random_bits G>
   [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) const {
     rows_.check_drafts("gavel::speculative::k_sequence::verify", law, drafts);
     return detail::decide(rule{*this, drafts}, drafts, rng);
   }
 
-  /// The exact law of `verify` given @p drafts. @param acceptance [n] @param residual [V] law of the token if no draft is accepted
-  /// @throws as `verify`, and std::invalid_argument for outputs of another size
   void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
     rows_.check_drafts("gavel::speculative::k_sequence::conditional_law", law, drafts);
     rows_.check_outputs("gavel::speculative::k_sequence::conditional_law", acceptance, residual);
     detail::describe(rule{*this, drafts}, acceptance, residual);
   }
 
-  /// A_y = Pr(the output is y and was accepted). @param out [V]
-  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out) const {
     rows_.check_marginals("gavel::speculative::k_sequence::acceptance_marginals", out);
     for (std::size_t y = 0; y < out.size(); ++y) {
@@ -78,7 +66,7 @@ class k_sequence {
       out[y] = scale_ * (thinned < q ? thinned : q);
     }
   }
-  /// Probability that a draft is accepted. O(1).
+  /// @note O(1).
   [[nodiscard]] double acceptance_rate() const {
     rows_.check_prepared("gavel::speculative::k_sequence::acceptance_rate");
     return scale_ * pass_rate_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/simplex.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/top_k.hpp>
 #include <gavel/speculative/detail/exponential_clock.hpp>
@@ -23,7 +23,7 @@
 ///
 ///     alpha* = 1 + min over sets H of [ P(H) - Q(H) ],     P(H) = sum_{x in H} p_x,   Q(H) = Pr(every draft lies in H).
 ///
-/// The minimising H names the tokens where acceptance is lost: the drafts fall into H more often than the target does. It is a prefix of
+/// The minimizing H names the tokens where acceptance is lost: the drafts fall into H more often than the target does. It is a prefix of
 /// the tokens in ascending order of p/q (after the tokens that a law drafts always), so one threshold describes it.
 ///
 /// @par Source
@@ -64,53 +64,56 @@ class optimal_acceptance_solver {
   [[nodiscard]] optimal_acceptance_result solve(const P& p, const Q& q, draft_law law, std::size_t n) {
     constexpr const char* function = "gavel::speculative::optimal_acceptance";
     const std::span<const scalar_of<P>> target = as_span(p), draft = as_span(q);
-    check_size(function, "q", draft.size(), "must equal p.size() =", target.size());
-    const double p_sum = row_sum(function, "p", target), q_sum = row_sum(function, "q", draft);
+    check_size(function, "q.size()", draft.size(), "p.size()", target.size());
+    const double p_sum = detail::check_row(function, "p", target), q_sum = detail::check_row(function, "q", draft);
     return solve_checked(function, target, draft, p_sum, q_sum, law, n);
   }
 
   /// The same for a draft model with a reduced vocabulary: q lives on some token ids, all others have q = 0. Nothing is densified.
-  /// @param p [V]  @param q_ids [M] distinct token ids < V  @param q_probs [M] their draft probabilities
+  /// @param p [V]
+  /// @param ids [m] distinct token ids < V
+  /// @param q [m] their draft probabilities
   /// @throws std::invalid_argument also for an id >= V or one that appears twice
   template <dense_vector P, dense_vector Q>
     requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
-  [[nodiscard]] optimal_acceptance_result solve(const P& p, vector_view<const token_id> q_ids, const Q& q_probs, draft_law law,
-                                                std::size_t n) {
+  [[nodiscard]] optimal_acceptance_result solve(const P& p, vector_view<const token_id> ids, const Q& q, draft_law law, std::size_t n) {
     using T = scalar_of<P>;
     constexpr const char* function = "gavel::speculative::optimal_acceptance";
-    const std::span<const T> target = as_span(p), draft = as_span(q_probs);
-    check_size(function, "q_ids", q_ids.size(), "must equal q_probs.size() =", draft.size());
-    const double p_sum = row_sum(function, "p", target), q_sum = row_sum(function, "q_probs", draft);
-    check_ids(function, q_ids, target.size());
+    const std::span<const T> target = as_span(p), draft = as_span(q);
+    check_size(function, "ids.size()", ids.size(), "q.size()", draft.size());
+    const double p_sum = detail::check_row(function, "p", target), q_sum = detail::check_row(function, "q", draft);
+    check_ids(function, ids, target.size());
     std::vector<T>& part = gathered<T>();
     part.resize(draft.size());
-    for (std::size_t i = 0; i < draft.size(); ++i) part[i] = target[q_ids[i]];
+    for (std::size_t i = 0; i < draft.size(); ++i) part[i] = target[ids[i]];
     return solve_checked(function, std::span<const T>(part), draft, p_sum, q_sum, law, n);
   }
 
   /// alpha* of every row of a batch.
-  /// @param p,q [B, V]  @param rates [B] receives alpha*; untouched if a row is refused (the message names it)
+  /// @param target_rows,draft_rows [B, V]
+  /// @param rates [B] receives alpha*; untouched if a row is refused (the message names it)
   template <class T, class U>
     requires detail::row_scalars<T, U>
-  void solve_rows(matrix_view<T> p, matrix_view<U> q, draft_law law, std::size_t n, std::span<double> rates) {
+  void solve_rows(matrix_view<T> target_rows, matrix_view<U> draft_rows, draft_law law, std::size_t n, std::span<double> rates) {
     using S = std::remove_const_t<T>;
     constexpr const char* function = "gavel::speculative::optimal_acceptance";
-    if (q.rows() != p.rows()) invalid_argument(function, "q.rows()", q.rows(), "must equal p.rows() =", p.rows());
-    if (q.cols() != p.cols()) invalid_argument(function, "q.cols()", q.cols(), "must equal p.cols() =", p.cols());
-    if (rates.size() != p.rows()) invalid_argument(function, "rates.size()", rates.size(), "must equal p.rows() =", p.rows());
-    rates_.resize(p.rows());
-    for (std::size_t r = 0; r < p.rows(); ++r) {
-      detail::check_row<S>(function, "p", p, r);
-      detail::check_row<S>(function, "q", q, r);
-      const std::span<const S> target = p.row(r), draft = q.row(r);
-      rates_[r] =
-          solve_checked(function, target, draft, row_sum(function, "p", target), row_sum(function, "q", draft), law, n).acceptance_rate;
+    const std::size_t rows = target_rows.rows();
+    check_size(function, "draft_rows.rows()", draft_rows.rows(), "target_rows.rows()", rows);
+    check_size(function, "draft_rows.cols()", draft_rows.cols(), "target_rows.cols()", target_rows.cols());
+    check_size(function, "rates.size()", rates.size(), "target_rows.rows()", rows);
+    rates_.resize(rows);
+    for (std::size_t r = 0; r < rows; ++r) {
+      const double p_sum = detail::check_row<S>(function, "target_rows", target_rows, r);
+      const double q_sum = detail::check_row<S>(function, "draft_rows", draft_rows, r);
+      const std::span<const S> p = target_rows.row(r), q = draft_rows.row(r);
+      rates_[r] = solve_checked(function, p, q, p_sum, q_sum, law, n).acceptance_rate;
     }
-    for (std::size_t r = 0; r < p.rows(); ++r) rates[r] = rates_[r];
+    for (std::size_t r = 0; r < rows; ++r) rates[r] = rates_[r];
   }
 
   /// Q(H): the probability that all n drafts lie in a set H of your choice, for example to see how much of a failing draft falls where.
-  /// @param q [V] draft distribution  @param member [V] nonzero: the token is in H
+  /// @param q [V] draft distribution
+  /// @param member [V] nonzero: the token is in H
   /// @return to about 1e-14 absolute (iid: relative)
   /// @throws as `solve`
   template <dense_vector Q>
@@ -119,8 +122,8 @@ class optimal_acceptance_solver {
     using T = scalar_of<Q>;
     constexpr const char* function = "gavel::speculative::all_inside_probability";
     const std::span<const T> draft = as_span(q);
-    check_size(function, "member", member.size(), "must equal q.size() =", draft.size());
-    const double q_sum = row_sum(function, "q", draft);
+    check_size(function, "member.size()", member.size(), "q.size()", draft.size());
+    const double q_sum = detail::check_row(function, "q", draft);
     check_count(function, law, draft, n);
     if (law == draft_law::without_replacement) return clock_probability(draft, member, q_sum, n);
     const detail::top_set always = detail::find_top_set(draft, always_drafted(law, n), ids_);
@@ -139,24 +142,13 @@ class optimal_acceptance_solver {
   }
 
  private:
-  static void check_size(const char* function, const char* name, std::size_t size, const char* rule, std::size_t expected) {
-    if (size != expected) gavel::invalid_argument(function, (std::string(name) + ".size()").c_str(), size, rule, expected);
-  }
-
-  template <class T>
-  [[nodiscard]] static double row_sum(const char* function, const char* name, std::span<const T> row) {
-    const gavel::weight_scan scan = gavel::scan_weights(row.data(), row.size());
-    if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= detail::row_tolerance)) check_distribution(function, name, row);
-    return scan.sum;
-  }
-
   void check_ids(const char* function, vector_view<const token_id> ids, std::size_t vocabulary) {
     seen_.assign((vocabulary + 63) / 64, 0);
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] >= vocabulary) invalid_argument_at(function, "q_ids", i, ids[i], "must be < vocabulary size", vocabulary);
+      check_index(function, "ids", ids[i], "vocabulary size", vocabulary, i);
       std::uint64_t& word = seen_[ids[i] / 64];
       const std::uint64_t bit = std::uint64_t{1} << (ids[i] % 64);
-      if ((word & bit) != 0) invalid_argument_at(function, "q_ids", i, ids[i], "must not appear twice");
+      if ((word & bit) != 0) refuse(function, "ids", ids[i], "must differ from the ids before it", {}, i);
       word |= bit;
     }
   }
@@ -164,9 +156,7 @@ class optimal_acceptance_solver {
   template <class T>
   static void check_count(const char* function, draft_law law, std::span<const T> q, std::size_t n) {
     detail::check_draft_count(function, law, q, n);
-    if (law == draft_law::without_replacement && n > detail::exponential_clock::max_drafts) {
-      invalid_argument(function, "n", n, "must be <= 16 without replacement");
-    }
+    if (law == draft_law::without_replacement) check_at_most(function, "n", n, detail::exponential_clock::max_drafts);
   }
 
   // How many of the most probable tokens every tuple of the law contains.
@@ -313,16 +303,16 @@ template <dense_vector P, dense_vector Q>
 /// One-shot form for a reduced draft vocabulary.
 template <dense_vector P, dense_vector Q>
   requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
-[[nodiscard]] optimal_acceptance_result optimal_acceptance(const P& p, vector_view<const token_id> q_ids, const Q& q_probs, draft_law law,
+[[nodiscard]] optimal_acceptance_result optimal_acceptance(const P& p, vector_view<const token_id> ids, const Q& q, draft_law law,
                                                            std::size_t n) {
-  return optimal_acceptance_solver().solve(p, q_ids, q_probs, law, n);
+  return optimal_acceptance_solver().solve(p, ids, q, law, n);
 }
 
 /// One-shot form for a batch.
 template <class T, class U>
   requires detail::row_scalars<T, U>
-void optimal_acceptance(matrix_view<T> p, matrix_view<U> q, draft_law law, std::size_t n, std::span<double> rates) {
-  optimal_acceptance_solver().solve_rows(p, q, law, n, rates);
+void optimal_acceptance(matrix_view<T> target_rows, matrix_view<U> draft_rows, draft_law law, std::size_t n, std::span<double> rates) {
+  optimal_acceptance_solver().solve_rows(target_rows, draft_rows, law, n, rates);
 }
 
 /// One-shot form of `optimal_acceptance_solver::all_inside_probability`.
@@ -332,19 +322,19 @@ template <dense_vector Q>
   return optimal_acceptance_solver().all_inside_probability(q, member, law, n);
 }
 
-/// Writes the minimising set of a result.
-/// @param p,q [V] the rows the result was computed from (reduced vocabulary: p at the draft ids, and q_probs)
+/// Writes the minimizing set of a result.
+/// @param p,q [V] the rows the result was computed from (reduced vocabulary: p at the ids, and q)
 /// @param member [V] receives 1 for tokens of H, else 0
 /// @throws std::invalid_argument if the sizes differ
 /// @note O(V), or O(V log V) where some tokens are always drafted; allocates only in that case.
 template <dense_vector P, dense_vector Q>
   requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
-void fill_minimising_set(const P& p, const Q& q, const optimal_acceptance_result& result, std::span<std::uint8_t> member) {
-  constexpr const char* function = "gavel::speculative::fill_minimising_set";
+void fill_minimizing_set(const P& p, const Q& q, const optimal_acceptance_result& result, std::span<std::uint8_t> member) {
+  constexpr const char* function = "gavel::speculative::fill_minimizing_set";
   const std::span<const scalar_of<P>> target = as_span(p), draft = as_span(q);
-  if (draft.size() != target.size()) invalid_argument(function, "q.size()", draft.size(), "must equal p.size() =", target.size());
-  if (member.size() != target.size()) invalid_argument(function, "member.size()", member.size(), "must equal p.size() =", target.size());
-  if (result.n_always > draft.size()) invalid_argument(function, "result.n_always", result.n_always, "must be <= q.size() =", draft.size());
+  check_size(function, "q.size()", draft.size(), "p.size()", target.size());
+  check_size(function, "member.size()", member.size(), "p.size()", target.size());
+  check_at_most(function, "result.n_always", result.n_always, "q.size()", draft.size());
   std::vector<token_id> ids;
   const detail::top_set always = detail::find_top_set(draft, result.n_always, ids);
   detail::top_set::reader is_top = always.read();

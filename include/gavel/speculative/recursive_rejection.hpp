@@ -18,7 +18,7 @@ namespace gavel::speculative {
 ///
 /// Tests the drafts one after the other, each against what rejecting the ones before has left of p. With p_1 = p, q_1 = q the draft x_i is
 /// accepted with probability min(1, p_i(x_i) / q_i(x_i)); on rejection p_{i+1} = norm((p_i - q_i)+), and without replacement q_{i+1} is q_i
-/// without x_i, renormalised. The residual is p_{n+1}. None of these rows is ever built, because with scalars c_i, Z_i and m_i
+/// without x_i, renormalized. The residual is p_{n+1}. None of these rows is ever built, because with scalars c_i, Z_i and m_i
 ///
 ///     p_i = (p - c_i q)+ / Z_i,   Z_i = sum (p - c_i q)+,   m_i = 1 - q(rejected drafts)  (1 with replacement),
 ///     c_1 = 0,   c_{i+1} = c_i + Z_i / m_i;
@@ -40,44 +40,33 @@ class recursive_rejection {
   using scalar = T;
   static constexpr draft_law law = Law;
 
-  /// Borrows the rows.
-  /// @param p [V] target probabilities, q [V] draft probabilities: non-negative, each sum within 1e-6 of one. They are used as they are: a
-  ///        row whose sum is off moves the law of the output by no more than about n times that
-  /// @param n number of drafts, >= 1, without replacement no more than tokens with q > 0
-  /// @throws std::invalid_argument for empty rows, different sizes, n out of range; std::domain_error if a row is not a distribution
-  /// @note Cost: one or two passes over each row; with `trusted` O(1). Allocates only while n grows (`verify` also copies q
-  ///       once where the drafts hold all but a trace of it).
+  /// The calls of the concept `verifier`.
+  /// @note Cost of `verify`: O(1) if the first draft is accepted, one pass over the rows for every further draft that is tested (with
+  ///       replacement only once per prepared pair), and one for the residual. It copies q once where the drafts hold all but a trace of it.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows::check_shape(prepare_name, law, p, q, n);
     rows::check_rows(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
-  /// The same without reading the rows.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
     rows::check_shape(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
 
-  /// Decides. @param drafts [n] tokens with q > 0, in the order in which they were drawn; distinct without replacement
-  /// @throws std::invalid_argument if drafts has another size or breaks one of these rules
-  /// @note Draws: one uniform, and a second one if no draft is accepted. Cost: O(1) if the first draft is accepted, one pass over the rows
-  ///       for every further draft that is tested (with replacement only once per prepared pair), and one for the residual.
   template <random_bits G>
   [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
     rows_.check_drafts("gavel::speculative::recursive_rejection::verify", law, drafts);
     return detail::decide(rule{*this, drafts}, drafts, rng);
   }
 
-  /// The exact law of `verify` given @p drafts. @param acceptance [n] @param residual [V] law of the token if no draft is accepted
-  /// @throws as `verify`, and std::invalid_argument for outputs of another size
   void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     rows_.check_drafts("gavel::speculative::recursive_rejection::conditional_law", law, drafts);
     rows_.check_outputs("gavel::speculative::recursive_rejection::conditional_law", acceptance, residual);
     detail::describe(rule{*this, drafts}, acceptance, residual);
   }
 
-  /// A_y = Pr(the output is y and was accepted) = min(p_y, c_{n+1} q_y). @param out [V]
-  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: at most n + 1 passes over the rows. No randomness.
+  /// min(p_y, c_{n+1} q_y).
+  /// @note Cost: at most n + 1 passes over the rows; `acceptance_rate` alike.
   void acceptance_marginals(std::span<double> out)
     requires(Law == draft_law::iid)
   {
@@ -89,7 +78,6 @@ class recursive_rejection {
       out[y] = p < drafted ? p : drafted;
     }
   }
-  /// Probability that a draft is accepted. Cost: at most n + 1 passes over the rows.
   [[nodiscard]] double acceptance_rate()
     requires(Law == draft_law::iid)
   {
@@ -173,7 +161,7 @@ class recursive_rejection {
     steps_.reserve(n + 1);
     rejected_.reserve(n);
     steps_.assign(1, step{});
-    rows_ = {p, q, n, {}, false};
+    rows_ = {p, q, n};
   }
 
   rows rows_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/check.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/sample.hpp>
@@ -77,11 +78,8 @@ class on_reduced_vocabulary {
     set_vocabulary("gavel::speculative::on_reduced_vocabulary::use_vocabulary", ids, vocabulary_size);
   }
 
-  /// Prepares for one position.
-  /// @param p [V] target probabilities of the full vocabulary: non-negative, sum within 1e-6 of one
-  /// @param q [m] draft probabilities of the ids: non-negative, sum within 1e-6 of one
-  /// @param n number of drafts, as the inner verifier has it
-  /// @throws std::invalid_argument for wrong sizes, and what the inner verifier refuses; std::domain_error if a row is not a distribution
+  /// Prepares for one position: p of the full vocabulary, [V], and q of the ids, [m].
+  /// @throws std::invalid_argument also for what the inner verifier refuses; the adapter is unprepared then
   /// @note Cost: O(m) and what the inner verifier does with m + 1 entries; the check of p reads it once, which `trusted` saves.
   void prepare(std::span<const scalar> p, std::span<const scalar> q, std::size_t n) {
     check_shape(p, q, n);
@@ -91,7 +89,6 @@ class on_reduced_vocabulary {
     inner_.prepare(std::span<const scalar>(compact_p_), std::span<const scalar>(compact_q_), n);
     p_ = p;
   }
-  /// The same without checking that the rows are distributions.
   void prepare(std::span<const scalar> p, std::span<const scalar> q, std::size_t n, trusted_t) {
     check_shape(p, q, n);
     gather(p, q, n);
@@ -109,9 +106,8 @@ class on_reduced_vocabulary {
     prepare(p, q, n, trusted);
   }
 
-  /// Decides. @param drafts [n] tokens of the full vocabulary, ids with q > 0, as the law of the inner verifier asks
-  /// @throws std::invalid_argument if drafts has another size or breaks one of these rules (what the inner verifier refuses, it names by
-  ///         position among the ids)
+  /// The drafts are tokens of the full vocabulary, of which the inner verifier sees the positions among the ids: what it refuses, it names
+  /// by those.
   /// @note Draws: what the inner verifier draws, and one more if its token is the mass outside the ids. Cost: the inner verifier's on m + 1
   ///       entries, and O(V) for a token outside.
   template <random_bits G>
@@ -132,13 +128,11 @@ class on_reduced_vocabulary {
     return result;
   }
 
-  /// The exact law of `verify` given @p drafts. @param acceptance [n] @param residual [V] law of the token if no draft is accepted
-  /// @throws as `verify`, and std::invalid_argument for outputs of another size
   void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     constexpr const char* function = "gavel::speculative::on_reduced_vocabulary::conditional_law";
     map_drafts(function, drafts);
-    if (acceptance.size() != n_) invalid_argument(function, "acceptance.size()", acceptance.size(), "must equal n =", n_);
-    check_out(function, "residual.size()", residual);
+    check_size(function, "acceptance.size()", acceptance.size(), "n", n_);
+    check_size(function, "residual.size()", residual.size(), "vocabulary size", p_.size());
     inner_.conditional_law(std::span<const token_id>(draft_slots_), acceptance, std::span<double>(compact_out_));
     std::span<const scalar> outside = outside_weights();
     double total = 0.0;
@@ -152,19 +146,16 @@ class on_reduced_vocabulary {
     for (std::size_t slot = 0; slot < ids_.size(); ++slot) residual[ids_[slot]] += compact_out_[slot];
   }
 
-  /// A_y = Pr(the output is y and was accepted). @param out [V]
-  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out)
     requires verifier_with_marginals<V>
   {
     constexpr const char* function = "gavel::speculative::on_reduced_vocabulary::acceptance_marginals";
     check_prepared(function);
-    check_out(function, "out.size()", out);
+    check_size(function, "out.size()", out.size(), "vocabulary size", p_.size());
     inner_.acceptance_marginals(std::span<double>(compact_out_));
     for (double& a : out) a = 0.0;
     for (std::size_t slot = 0; slot < ids_.size(); ++slot) out[ids_[slot]] = compact_out_[slot];
   }
-  /// Probability that a draft is accepted.
   [[nodiscard]] double acceptance_rate()
     requires verifier_with_marginals<V>
   {
@@ -185,19 +176,15 @@ class on_reduced_vocabulary {
   // new vocabulary costs O(m): nothing has to be cleared.
   [[nodiscard]] bool has(token_id token) const noexcept { return slots_[token] < ids_.size() && ids_[slots_[token]] == token; }
 
-  [[nodiscard]] bool drawn_at(token_id slot) const noexcept { return detail::drawable(compact_q_[slot]); }
-
   void set_vocabulary(const char* function, std::span<const token_id> ids, std::size_t vocabulary_size) {
     ids_ = {};
     p_ = {};
-    if (ids.empty()) invalid_argument(function, "ids.size()", ids.size(), "must be >= 1");
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] >= vocabulary_size) invalid_argument_at(function, "ids", i, ids[i], "must be < vocabulary size", vocabulary_size);
-    }
+    check_at_least(function, "ids.size()", ids.size(), 1);
+    for (std::size_t i = 0; i < ids.size(); ++i) check_index(function, "ids", ids[i], "vocabulary size", vocabulary_size, i);
     if (slots_.size() < vocabulary_size) slots_.resize(vocabulary_size);
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const std::size_t slot = slots_[ids[i]];
-      if (slot < i && ids[slot] == ids[i]) invalid_argument_at(function, "ids", i, ids[i], "must differ from the ids before it");
+      if (slot < i && ids[slot] == ids[i]) refuse(function, "ids", ids[i], "must differ from the ids before it", {}, i);
       slots_[ids[i]] = static_cast<token_id>(i);
     }
     ids_ = ids;
@@ -205,11 +192,11 @@ class on_reduced_vocabulary {
   }
 
   void check_shape(std::span<const scalar> p, std::span<const scalar> q, std::size_t n) const {
-    if (ids_.empty()) invalid_argument(prepare_name, "use_vocabulary", {}, "must be called first");
-    if (p.size() != vocabulary_size_) invalid_argument(prepare_name, "p.size()", p.size(), "must equal vocabulary size", vocabulary_size_);
-    if (q.size() != ids_.size()) invalid_argument(prepare_name, "q.size()", q.size(), "must equal ids.size() =", ids_.size());
-    if (n < 1) invalid_argument(prepare_name, "n", n, "must be >= 1");
-    if (law != draft_law::iid && n > ids_.size()) invalid_argument(prepare_name, "n", n, "must be <= ids.size() =", ids_.size());
+    if (ids_.empty()) refuse(prepare_name, "use_vocabulary", {}, "must be called first");
+    check_size(prepare_name, "p.size()", p.size(), "vocabulary size", vocabulary_size_);
+    check_size(prepare_name, "q.size()", q.size(), "ids.size()", ids_.size());
+    check_at_least(prepare_name, "n", n, 1);
+    if (law != draft_law::iid) check_at_most(prepare_name, "n", n, "ids.size()", ids_.size());
   }
 
   // Leaves the adapter unprepared until the inner verifier has taken the rows.
@@ -240,26 +227,14 @@ class on_reduced_vocabulary {
   }
 
   void check_prepared(const char* function) const {
-    if (p_.empty()) invalid_argument(function, "prepare", {}, "must be called first");
-  }
-
-  void check_out(const char* function, const char* parameter, std::span<double> out) const {
-    if (out.size() != p_.size()) invalid_argument(function, parameter, out.size(), "must equal vocabulary size", p_.size());
+    if (p_.empty()) refuse(function, "prepare", {}, "must be called first");
   }
 
   void map_drafts(const char* function, std::span<const token_id> drafts) {
     check_prepared(function);
-    if (drafts.size() != n_) invalid_argument(function, "drafts.size()", drafts.size(), "must equal n =", n_);
-    for (std::size_t i = 0; i < n_; ++i) {
-      if (drafts[i] >= p_.size()) invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", p_.size());
-      const bool drawable = has(drafts[i]) && (law == draft_law::top_n || drawn_at(slots_[drafts[i]]));
-      if (!drawable) invalid_argument_at(function, "drafts", i, drafts[i], "must have draft probability > 0");
-      draft_slots_[i] = slots_[drafts[i]];
-      if (law == draft_law::iid) continue;
-      for (std::size_t j = 0; j < i; ++j) {
-        if (drafts[j] == drafts[i]) invalid_argument_at(function, "drafts", i, drafts[i], "must differ from the drafts before it");
-      }
-    }
+    detail::check_drafts(function, law, drafts, n_, p_.size(),
+                         [&](token_id x) { return has(x) && (law == draft_law::top_n || detail::drawable(compact_q_[slots_[x]])); });
+    for (std::size_t i = 0; i < n_; ++i) draft_slots_[i] = slots_[drafts[i]];
   }
 
   // p with zeros at the ids, written when a position first needs it.

@@ -29,47 +29,34 @@ class single_draft {
   using scalar = T;
   static constexpr draft_law law = draft_law::iid;
 
-  /// Borrows the rows.
-  /// @param p [V] target probabilities, q [V] draft probabilities: non-negative, each sum within 1e-6 of one. They are used as they are: a
-  ///        row whose sum is off moves the law of the output by no more than that
-  /// @param n number of drafts, 1
-  /// @throws std::invalid_argument for empty rows, different sizes, n != 1; std::domain_error if a row is not a distribution
-  /// @note Cost: one pass over each row; with `trusted` O(1).
+  /// The calls of the concept `verifier`, with n = 1.
+  /// @note Cost of `verify`: O(1) to accept, O(V) to reject.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
     check(p, q, n);
     rows::check_rows(prepare_name, law, p, q, n);
     rows_ = {p, q, n};
   }
-  /// The same without reading the rows.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
     check(p, q, n);
     rows_ = {p, q, n};
   }
 
-  /// Decides. @param drafts [1] a token with q > 0
-  /// @throws std::invalid_argument if drafts has another size, or its token is out of range or has q = 0
-  /// @note Draws: one uniform, and a second one if the draft is rejected. Cost: O(1) to accept, O(V) to reject.
   template <random_bits G>
   [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) const {
     rows_.check_drafts("gavel::speculative::single_draft::verify", law, drafts);
     return detail::decide(rule{rows_, drafts}, drafts, rng);
   }
 
-  /// The exact law of `verify` given @p drafts. @param acceptance [1] @param residual [V] law of the token if the draft is rejected
-  /// @throws as `verify`, and std::invalid_argument for outputs of another size
   void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
     rows_.check_drafts("gavel::speculative::single_draft::conditional_law", law, drafts);
     rows_.check_outputs("gavel::speculative::single_draft::conditional_law", acceptance, residual);
     detail::describe(rule{rows_, drafts}, acceptance, residual);
   }
 
-  /// A_y = Pr(the output is y and was accepted). @param out [V]
-  /// @throws std::invalid_argument if out has another size or nothing is prepared  @note Cost: O(V). No randomness.
   void acceptance_marginals(std::span<double> out) const {
     rows_.check_marginals("gavel::speculative::single_draft::acceptance_marginals", out);
     for (std::size_t y = 0; y < out.size(); ++y) out[y] = detail::real(rows_.p[y] < rows_.q[y] ? rows_.p[y] : rows_.q[y]);
   }
-  /// Probability that the draft is accepted. Cost: O(V).
   [[nodiscard]] double acceptance_rate() const {
     rows_.check_prepared("gavel::speculative::single_draft::acceptance_rate");
     return kernels::overlap(rows_.p.data(), rows_.q.data(), rows_.p.size());
@@ -95,7 +82,7 @@ class single_draft {
 
   static void check(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows::check_shape(prepare_name, law, p, q, n);
-    if (n != 1) invalid_argument(prepare_name, "n", n, "must be 1");
+    if (n != 1) refuse(prepare_name, "n", n, "must be 1");
   }
 
   rows rows_;

@@ -38,22 +38,19 @@ class target_only {
   using scalar = T;
   static constexpr draft_law law = Law;
 
-  /// Borrows the rows.
-  /// @param p [V] target probabilities, q [V] draft probabilities: non-negative, each sum within 1e-6 of one, used as they are
-  /// @param n number of drafts, >= 1; without replacement and greedy no more than tokens with q > 0, `top_n` no more than V
-  /// @throws std::invalid_argument for empty rows, different sizes, n out of range; std::domain_error if a row is not a distribution
-  /// @note Cost: one or two passes over each row; with `trusted` O(1). Allocates only while n grows.
+  /// The calls of the concept `verifier`.
+  /// @note Cost of `verify`: O(n^2) to accept, O(V) to reject.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows::check_shape(prepare_name, law, p, q, n);
     rows::check_rows(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
-  /// The same without reading the rows.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
     rows::check_shape(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
-  /// The same where draft probabilities are unknown; the marginals are then not available.
+  /// Where draft probabilities are unknown: drafts may be any tokens, and there are no marginals.
+  /// @throws std::invalid_argument also from the marginals
   void prepare(std::span<const T> p, std::size_t n) {
     rows::check_shape(prepare_name, law, p, p, n);
     check_distribution(prepare_name, "p", p);
@@ -64,37 +61,31 @@ class target_only {
     adopt(p, {}, n);
   }
 
-  /// Decides. @param drafts [n] tokens, with q > 0 if q is known (except for `top_n`), distinct unless the law is `iid`
-  /// @throws std::invalid_argument if drafts has another size or breaks one of these rules
-  /// @note Draws: one uniform, and a second one if no draft is accepted. Cost: O(n^2) to accept, O(V) to reject.
   template <random_bits G>
   [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
     rows_.check_drafts("gavel::speculative::target_only::verify", law, drafts);
     return detail::decide(rule{rows_, drafts, seen_}, drafts, rng);
   }
 
-  /// The exact law of `verify` given @p drafts. @param acceptance [n] @param residual [V] law of the token if no draft is accepted
-  /// @throws as `verify`, and std::invalid_argument for outputs of another size
   void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     rows_.check_drafts("gavel::speculative::target_only::conditional_law", law, drafts);
     rows_.check_outputs("gavel::speculative::target_only::conditional_law", acceptance, residual);
     detail::describe(rule{rows_, drafts, seen_}, acceptance, residual);
   }
 
-  /// A_y = Pr(the output is y and was accepted). @param out [V]
-  /// @throws std::invalid_argument if out has another size, or q was not given
   /// @note Cost: O(V), with a logarithm and an exponential per token for iid drafts; the other laws allocate n ids.
   void acceptance_marginals(std::span<double> out)
     requires(Law != draft_law::without_replacement)
   {
-    rows_.check_marginals("gavel::speculative::target_only::acceptance_marginals", out);
+    constexpr const char* function = "gavel::speculative::target_only::acceptance_marginals";
+    check_has_q(function);
+    rows_.check_marginals(function, out);
     for_each_marginal([&](std::size_t y, double a) { out[y] = a; });
   }
-  /// Probability that a draft is accepted, the sum of the marginals.
   [[nodiscard]] double acceptance_rate()
     requires(Law != draft_law::without_replacement)
   {
-    rows_.check_prepared("gavel::speculative::target_only::acceptance_rate");
+    check_has_q("gavel::speculative::target_only::acceptance_rate");
     double rate = 0.0;
     for_each_marginal([&](std::size_t, double a) { rate += a; });
     return rate;
@@ -124,6 +115,11 @@ class target_only {
     }
     [[nodiscard]] detail::residual_weights<T> residual() const { return {prepared.p, prepared.p, 0.0, 0.0, seen.ids()}; }
   };
+
+  void check_has_q(const char* function) const {
+    rows_.check_prepared(function);
+    if (rows_.q.empty()) refuse(function, "q", {}, "must have been given to prepare");
+  }
 
   void adopt(std::span<const T> p, std::span<const T> q, std::size_t n) {
     seen_.reserve(n);

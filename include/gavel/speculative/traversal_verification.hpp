@@ -112,7 +112,7 @@ class traversal_verifier {
     double scale = 0.0;           // c
     double mass = 1.0;            // Z
     double left = 1.0;            // m
-    std::vector<T> trimmed = {};  // the draft row without the tokens that are never drawn, once the drawn ones hold all but a trace of it
+    std::vector<T> trimmed = {};  // what `trim_draft_row` has left of the draft row
   };
 
   struct call {
@@ -200,11 +200,7 @@ class traversal_verifier {
       parent.left -= detail::real(q[now.tree.token(children[deleted - 1])]);
       const auto drawn = now.tree.child_tokens(parent.node).first(deleted);
       if (parent.left < 0.01) parent.left = mass_without(q, drawn);
-      if (parent.left < detail::trace_of_mass<T> && parent.trimmed.empty()) {
-        parent.trimmed.assign(q.begin(), q.end());
-        for (T& prob : parent.trimmed) prob = detail::drawable(prob) ? prob : T(0);
-        parent.left = mass_without(now.draft_row(parent), drawn);
-      }
+      if (detail::trim_draft_row(q, parent.left, parent.trimmed)) parent.left = mass_without(now.draft_row(parent), drawn);
     }
   }
 

@@ -10,8 +10,13 @@
 
 /// @file
 /// The words every header of `speculative` shares: token ids, draft laws, verdicts, and the concept that all verifiers satisfy.
-/// @par Source The problem: Leviathan, Kalman, Matias, "Fast Inference from Transformers via Speculative Decoding", 2022, arXiv 2211.17192;
-///             Chen et al., "Accelerating Large Language Model Decoding with Speculative Sampling", 2023, arXiv 2302.01318.
+///
+/// Names of rows: `p` is the target and `q` the draft row of one position, both [V]; a draft row that lives on m tokens is `q` with its
+/// `ids`, both [m]. The rows of many positions are `target_rows` and `draft_rows`, [positions, V].
+///
+/// @par Source
+/// The problem: Leviathan, Kalman, Matias, "Fast Inference from Transformers via Speculative Decoding", 2022, arXiv 2211.17192;
+/// Chen et al., "Accelerating Large Language Model Decoding with Speculative Sampling", 2023, arXiv 2302.01318.
 
 namespace gavel::speculative {
 
@@ -43,8 +48,8 @@ struct verdict {
 struct trusted_t {};
 
 /// Last argument of a verifier's `prepare(p, q, n, trusted)`: the rows come from a softmax of this program, skip the checks that read them
-/// (probabilities, sum, support; O(V)). Sizes, n and the drafts are still checked. Rows that are not distributions then give a wrong
-/// law, never a wrong memory access.
+/// (probabilities, sum, support; O(V)). Sizes, n and the drafts are still checked. Rows that are not distributions then give wrong
+/// tokens, never a wrong memory access.
 inline constexpr trusted_t trusted{};
 
 namespace detail {
@@ -56,12 +61,23 @@ struct any_bits {  // an archetype: the least a random generator offers
 };
 }  // namespace detail
 
-/// A rule that turns drafts into one token whose law is exactly the target's.
+/// A rule that turns drafts into one token whose law is exactly the target's. The calls of all verifiers, which document only what
+/// differs:
 ///
-/// `prepare(p, q, n)` borrows the target and draft rows (they must outlive the last call that follows) and does the work that does not
-/// depend on the drafts; `verify(drafts, rng)` decides. The two diagnostics describe the same decision exactly, which is how exactness is
-/// proved by enumeration: given the drafts, draft i is accepted with probability `acceptance[i]`, and with the remaining probability the
-/// token is drawn from `residual`. For every prepared pair and the verifier's draft law D,
+/// `prepare(p, q, n)` borrows the rows, which must outlive the last call that follows, and does the work that does not depend on the drafts.
+/// p and q, [V], are non-negative and sum to one within 1e-6. They are used as they are: a row whose sum is off moves the law of the output
+/// by about n times that at most. n >= 1 is the number of drafts; where drafts differ, no more than tokens with q > 0 (`top_n`: than V).
+/// Throws std::invalid_argument for empty rows, different sizes or a bad n, std::domain_error if a row is not a distribution; the verifier
+/// stays as it was then. `prepare(p, q, n, trusted)` does not check the rows. Cost: one pass or two over each; with `trusted` O(1).
+/// Allocates only while n grows.
+///
+/// `verify(drafts, rng)` decides. The drafts, [n], are tokens with q > 0 (`top_n`: any) in the order in which they were drawn, distinct
+/// unless the law is `iid`. Throws std::invalid_argument if they are not, or if nothing is prepared; the generator is untouched then. Draws
+/// one uniform, and a second one if no draft is accepted.
+///
+/// `conditional_law(drafts, acceptance, residual)` is the exact law of that decision: draft i is accepted with probability `acceptance[i]`,
+/// [n], and with the remaining probability the token is drawn from `residual`, [V]. Throws as `verify`, and for outputs of another size.
+/// This is how exactness is proved by enumeration: for every prepared pair and the verifier's draft law D,
 ///
 ///     sum over tuples x of D(x) * (sum_i acceptance_i(x) [x_i = y] + (1 - sum_i acceptance_i(x)) residual_y(x)) = p_y.
 ///
@@ -77,7 +93,9 @@ concept verifier = std::copyable<V> && std::default_initializable<V> &&
                      { c.max_uniforms() } -> std::convertible_to<std::size_t>;
                    };
 
-/// A verifier whose acceptance marginals A_y = Pr(the output is y and was accepted as a draft) have a closed form.
+/// A verifier whose acceptance marginals have a closed form: `acceptance_marginals(out)` writes A_y = Pr(the output is y and was accepted as
+/// a draft), [V], and `acceptance_rate()` is their sum, the probability that a draft is accepted. Both throw std::invalid_argument for an
+/// output of another size or if nothing is prepared, draw nothing, and cost O(V) unless the verifier says otherwise.
 template <class V>
 concept verifier_with_marginals = verifier<V> && requires(V v, std::span<double> out) {
   v.acceptance_marginals(out);                             // [V]

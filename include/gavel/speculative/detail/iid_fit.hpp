@@ -4,7 +4,6 @@
 #include <gavel/speculative/detail/iid_selection.hpp>
 #include <gavel/speculative/detail/projected_newton.hpp>
 #include <gavel/speculative/detail/ratio_groups.hpp>
-#include <gavel/speculative/selection.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -16,7 +15,7 @@
 
 namespace gavel::speculative::detail {
 
-/// One level: groups with a mass under q, a wanted phi (picked / q) and a log-weight each. Outside the minimising set phi should not exceed
+/// One level: groups with a mass under q, a wanted phi (picked / q) and a log-weight each. Outside the minimizing set phi should not exceed
 /// what is wanted, inside it should not fall short. The model of `projected_newton`.
 class iid_level {
  public:
@@ -50,7 +49,7 @@ class iid_level {
     target_.resize(size());
     for (std::size_t k = 0; k < size(); ++k) target_[k] = masses_[k] * wanted_[k];
     std::size_t used = fixed_point(tolerance, max_iterations);
-    if (loss_ > tolerance && used < max_iterations) used += newton.minimise(*this, outside_, theta_, tolerance, max_iterations - used);
+    if (loss_ > tolerance && used < max_iterations) used += newton.minimize(*this, outside_, theta_, tolerance, max_iterations - used);
     return used;
   }
 

@@ -17,6 +17,12 @@
 
 namespace gavel::speculative::detail {
 
+/// Largest number of i.i.d. drafts of a weighted choice: `exact_step` is tested up to it.
+inline constexpr std::size_t max_weighted_iid_drafts = 32;
+
+/// Spacing of the nodes at which the marginals for n i.i.d. drafts are exact to about 1e-14 relative.
+[[nodiscard]] constexpr double exact_step(std::size_t n) noexcept { return n <= 4 ? 0.22 : n <= 8 ? 0.2 : n <= 16 ? 0.17 : 0.15; }
+
 inline namespace GAVEL_BASE_ISA {
 
 /// The law of a weighted choice among n i.i.d. drafts, for tokens in groups that share a weight. With x_1..x_n ~ q and draft i picked with

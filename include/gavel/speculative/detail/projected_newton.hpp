@@ -9,12 +9,12 @@
 #include <vector>
 
 /// @file
-/// Fits the selection weights of one level of an optimal verifier: picked marginals at most p outside the minimising set, at least p
+/// Fits the selection weights of one level of an optimal verifier: picked marginals at most p outside the minimizing set, at least p
 /// inside.
 
 namespace gavel::speculative::detail {
 
-/// Log-weights lie in [-range, 0] outside the minimising set and in [0, range] inside: beyond it nothing is gained.
+/// Log-weights lie in [-range, 0] outside the minimizing set and in [0, range] inside: beyond it nothing is gained.
 inline constexpr double log_weight_range = 36.0;
 
 [[nodiscard]] constexpr double clip_log_weight(bool outside, double log_weight) noexcept {
@@ -33,7 +33,7 @@ inline constexpr double log_weight_range = 36.0;
   return sum;
 }
 
-/// Minimises E[log of the summed weights] - sum_k target_k theta_k over theta = log weights in their box, by Newton steps on the
+/// Minimizes E[log of the summed weights] - sum_k target_k theta_k over theta = log weights in their box, by Newton steps on the
 /// coordinates that are free to move. The gradient is picked - target, so a minimum inside the box meets every target, and at a bound the
 /// rest of the slack is on the harmless side.
 ///
@@ -44,7 +44,7 @@ class projected_newton {
   /// Improves @p theta until the lost acceptance is <= @p tolerance; on return theta holds the best point seen.
   /// @return evaluations used
   template <class Model>
-  std::size_t minimise(Model& model, bool outside, std::vector<double>& theta, double tolerance, std::size_t max_iterations) {
+  std::size_t minimize(Model& model, bool outside, std::vector<double>& theta, double tolerance, std::size_t max_iterations) {
     const std::size_t size = theta.size();
     gradient_.resize(size);
     step_.resize(size);

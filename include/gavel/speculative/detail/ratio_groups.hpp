@@ -56,7 +56,7 @@ class ratio_order {
   }
 
   [[nodiscard]] std::span<const token> tokens() const noexcept { return tokens_; }
-  /// The first `split()` tokens are the minimising set H*.
+  /// The first `split()` tokens are the minimizing set H*.
   [[nodiscard]] std::size_t split() const noexcept { return split_; }
   /// q(H*).
   [[nodiscard]] double inside_mass() const noexcept { return inside_mass_; }
@@ -121,7 +121,7 @@ class ratio_order {
 
 /// Neighbours in the order that share a weight: group g holds the tokens [first(g), first(g + 1)).
 ///
-/// A group aims at its lowest ratio outside the minimising set and at its highest inside, so that none of its tokens is on the wrong side.
+/// A group aims at its lowest ratio outside the minimizing set and at its highest inside, so that none of its tokens is on the wrong side.
 /// That wastes (p(group) - q(group) ratio) of what p could give; the waste costs no acceptance as long as it stays below the slack of every
 /// prefix, so a group may grow while it wastes less than `share` of the slack at its far end, plus `allowance`.
 class ratio_groups {
@@ -176,7 +176,7 @@ class ratio_groups {
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return bounds_.size() - 1; }
-  /// Groups [0, inside()) make up the minimising set.
+  /// Groups [0, inside()) make up the minimizing set.
   [[nodiscard]] std::size_t inside() const noexcept { return inside_; }
   [[nodiscard]] std::size_t first(std::size_t group) const noexcept { return bounds_[group]; }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/sample.hpp>
@@ -13,6 +13,7 @@
 #include <cstdio>  // snprintf
 #include <span>
 #include <type_traits>
+#include <vector>
 
 /// @file
 /// Small steps shared by everything that reads rows: which draft probabilities count, row checks that name the row.
@@ -38,9 +39,23 @@ template <class T>
   return real(q) >= least_draft_prob<T>;
 }
 
-/// Below this mass left by the drafts, the tokens that cannot be drafted would weigh in it.
+/// A draft row without the tokens that cannot be drafted.
 template <class T>
-inline constexpr double trace_of_mass = sizeof(T) < sizeof(double) ? 0x1p-50 : 0x1p-900;
+inline void copy_drawable(std::span<const T> q, std::vector<T>& out) {
+  out.assign(q.begin(), q.end());
+  for (T& prob : out) prob = drawable(prob) ? prob : T(0);
+}
+
+/// Tokens too improbable to be drafted are part of a row, and weigh only once the drafts hold all but a trace of it: where no more than
+/// @p mass is left, @p trimmed becomes a copy of the row without them. Allocates only then.
+/// @return whether it became one by this call
+template <class T>
+[[nodiscard]] inline bool trim_draft_row(std::span<const T> q, double mass, std::vector<T>& trimmed) {
+  constexpr double trace = sizeof(T) < sizeof(double) ? 0x1p-50 : 0x1p-900;
+  if (mass >= trace || !trimmed.empty()) return false;
+  copy_drawable(q, trimmed);
+  return true;
+}
 
 /// How far the sum of a row may be from one, the default of `check_distribution`.
 inline constexpr double row_tolerance = 1e-6;
@@ -49,19 +64,24 @@ inline constexpr double row_tolerance = 1e-6;
 inline constexpr double largest_prob = 1.0 + row_tolerance;
 
 template <class T>
-GAVEL_COLD inline void report_row(const char* function, const char* parameter, std::size_t row_index, std::span<const T> row) {
+GAVEL_COLD inline void report_row(const char* function, const char* parameter, std::span<const T> row, std::size_t index) {
   char name[96] = {};
-  std::snprintf(name, sizeof name, "%s.row(%zu)", parameter, row_index);
+  std::snprintf(name, sizeof name, index == no_index ? "%s" : "%s.row(%zu)", parameter, index);
   check_distribution(function, name, row);
 }
 
-/// Refuses a row that is no distribution, as `check_distribution` does, under the name `parameter.row(index)`.
+/// Refuses a row that is no distribution, as `check_distribution` does, under the name `parameter` or `parameter.row(index)`.
+/// @return its sum
 template <class T>
-inline void check_row(const char* function, const char* parameter, matrix_view<const T> rows, std::size_t row_index) {
-  const std::span<const T> row = rows.row(row_index);
-  const auto scan = gavel::scan_weights(row.data(), row.size());
+inline double check_row(const char* function, const char* parameter, std::span<const T> row, std::size_t index = no_index) {
+  const weight_scan scan = scan_weights(row.data(), row.size());
   if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= row_tolerance)) [[unlikely]]
-    report_row(function, parameter, row_index, row);
+    report_row(function, parameter, row, index);
+  return scan.sum;
+}
+template <class T>
+inline double check_row(const char* function, const char* parameter, matrix_view<const T> rows, std::size_t index) {
+  return check_row(function, parameter, rows.row(index), index);
 }
 
 /// One token ~ p, one uniform.
@@ -77,7 +97,7 @@ inline void check_drafted(const char* function, const char* parameter, std::size
     domain_error_at(function, "target probability of draft", index, target, "must be in [0, 1]");
   if (!(draft >= T(0) && real(draft) <= largest_prob))
     domain_error_at(function, "draft probability of draft", index, draft, "must be in [0, 1]");
-  if (!drawable(draft)) invalid_argument_at(function, parameter, index, token, "must have draft probability > 0");
+  if (!drawable(draft)) refuse(function, parameter, token, "must have draft probability > 0", {}, index);
 }
 
 }  // namespace gavel::speculative::detail

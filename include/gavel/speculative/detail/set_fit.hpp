@@ -58,7 +58,7 @@ class set_optimum {
   std::vector<double> e_, f_, rest_;
 };
 
-/// One level: the tokens outside the minimising set, picked whenever one of them is drafted (the others idle), or the tokens inside,
+/// One level: the tokens outside the minimizing set, picked whenever one of them is drafted (the others idle), or the tokens inside,
 /// picked when all drafts are inside (the others blocked). The model of `projected_newton`.
 class set_level {
  public:
@@ -82,7 +82,7 @@ class set_level {
   /// @return evaluations used
   std::size_t fit(projected_newton& newton, double tolerance, std::size_t max_iterations) {
     if (target_.empty() || n_ == 1) return 0;  // a single draft is always picked
-    return newton.minimise(*this, outside_, theta_, tolerance, max_iterations);
+    return newton.minimize(*this, outside_, theta_, tolerance, max_iterations);
   }
 
   void evaluate(std::span<const double> theta) {

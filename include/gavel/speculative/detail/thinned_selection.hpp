@@ -12,14 +12,14 @@
 #include <vector>
 
 /// @file
-/// Select, then thin: the decision that both optimal verifiers share once they have weights.
+/// Select, then thin: the decision that both optimal verifiers share once they have weights, and their calls.
 
 namespace gavel::speculative::detail {
 
 /// Pick draft i with probability w(x_i) / sum_j w(x_j), accept its token y with probability min(1, p_y / A_y), A_y = Pr(y is picked), else
 /// draw from norm((p - A)+). The output is exactly p for any weights, as long as A belongs to them.
 ///
-/// Tokens sit in slots that share a weight; slots from `first_outside` on lie outside the minimising set, and a draft inside is picked only
+/// Tokens sit in slots that share a weight; slots from `first_outside` on lie outside the minimizing set, and a draft inside is picked only
 /// if all drafts are. A_y = q_y phi(slot of y). The last slot holds the tokens that are never drafted.
 template <class T>
 class thinned_selection {
@@ -33,8 +33,8 @@ class thinned_selection {
   /// Borrows the rows; both are divided by their sums, so that a sum that is off by rounding does not bias the output.
   void begin(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows = {p, q, n};
-    p_scale_ = 1.0 / gavel::scan_weights(p.data(), p.size()).sum;
-    q_scale_ = 1.0 / gavel::scan_weights(q.data(), q.size()).sum;
+    p_scale_ = 1.0 / scan_weights(p.data(), p.size()).sum;
+    q_scale_ = 1.0 / scan_weights(q.data(), q.size()).sum;
   }
   /// After slots, weights and phi are set. Where rounding leaves nothing of (p - A)+ (A = p everywhere: the residual is reached with
   /// probability about 1e-16) it is p.
@@ -101,6 +101,62 @@ class thinned_selection {
 
   double p_scale_ = 1.0, q_scale_ = 1.0;
   std::vector<double> residual_;  // [V] weights
+};
+
+/// The calls of an optimal verifier `Derived`, which has `law`, `max_drafts`, the `names` of the calls, the weights of a pair
+/// (`fit_weights(state, p, q, n)`) and what they reached (`fit()`).
+template <class Derived, class T>
+class optimal_verifier {
+ public:
+  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+    check_shape(p, q, n);
+    prepared_rows<T>::check_rows(Derived::names::prepare, Derived::law, p, q, n);
+    self().fit_weights(state_, p, q, n);
+  }
+  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+    check_shape(p, q, n);
+    self().fit_weights(state_, p, q, n);
+  }
+
+  template <random_bits G>
+  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) const {
+    state_.rows.check_drafts(Derived::names::verify, Derived::law, drafts);
+    return state_.decide(drafts, rng);
+  }
+
+  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
+    state_.rows.check_drafts(Derived::names::conditional_law, Derived::law, drafts);
+    state_.rows.check_outputs(Derived::names::conditional_law, acceptance, residual);
+    state_.describe(drafts, acceptance, residual);
+  }
+
+  /// min(A_y, p_y).
+  void acceptance_marginals(std::span<double> out) const {
+    state_.rows.check_marginals(Derived::names::acceptance_marginals, out);
+    for (std::size_t y = 0; y < out.size(); ++y) out[y] = state_.accepted(y);
+  }
+  /// A_y = Pr(y is picked), before thinning; errors and cost as for `acceptance_marginals`.
+  void selection_marginals(std::span<double> out) const {
+    state_.rows.check_marginals(Derived::names::selection_marginals, out);
+    for (std::size_t y = 0; y < out.size(); ++y) out[y] = state_.picked(y);
+  }
+  /// @note O(1).
+  [[nodiscard]] double acceptance_rate() const {
+    state_.rows.check_prepared(Derived::names::acceptance_rate);
+    return static_cast<const Derived&>(*this).fit().acceptance_rate;
+  }
+
+  [[nodiscard]] static constexpr std::size_t max_uniforms() noexcept { return 2; }
+
+ private:
+  [[nodiscard]] Derived& self() noexcept { return static_cast<Derived&>(*this); }
+
+  static void check_shape(std::span<const T> p, std::span<const T> q, std::size_t n) {
+    prepared_rows<T>::check_shape(Derived::names::prepare, Derived::law, p, q, n);
+    check_at_most(Derived::names::prepare, "n", n, Derived::max_drafts);
+  }
+
+  thinned_selection<T> state_;
 };
 
 }  // namespace gavel::speculative::detail

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/kernels/top_k.hpp>
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/verifier.hpp>
@@ -62,10 +62,6 @@ template <class T>
   return set;
 }
 
-[[noreturn]] GAVEL_COLD inline void refuse_draft_count(const char* function, std::size_t n, std::size_t support) {
-  invalid_argument(function, "n", n, "must be <= number of tokens with q > 0, which is", support);
-}
-
 /// Tokens that can be drafted.
 template <class T>
 [[nodiscard]] inline std::size_t support_size(std::span<const T> q) noexcept {
@@ -75,17 +71,20 @@ template <class T>
 }
 
 /// Refuses more distinct drafts than q has tokens for.
+inline void check_support(const char* function, std::size_t support, std::size_t n) {
+  check_at_most(function, "n", n, "number of tokens with q > 0, which is", support);
+}
 template <class T>
 inline void check_support(const char* function, std::span<const T> q, std::size_t n) {
   std::size_t support = 0;  // stop as soon as enough tokens are seen
   for (std::size_t x = 0; x < q.size() && support < n; ++x) support += drawable(q[x]) ? 1u : 0u;
-  if (support < n) refuse_draft_count(function, n, support);
+  check_support(function, support, n);
 }
 
 /// The rules on n that do not depend on q.
 inline void check_draft_count(const char* function, draft_law law, std::size_t n) {
-  if (law == draft_law::hub_pair && n != 2) invalid_argument(function, "n", n, "must be 2 for draft_law::hub_pair");
-  if (n < 1) invalid_argument(function, "n", n, "must be >= 1");
+  if (law == draft_law::hub_pair && n != 2) refuse(function, "n", n, "must be 2 for draft_law::hub_pair");
+  check_at_least(function, "n", n, 1);
 }
 
 /// All rules on n: at least one draft, exactly two for hub pairs, and enough tokens for distinct drafts.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/error.hpp>
+#include <gavel/core/check.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/overlap.hpp>
@@ -20,7 +20,8 @@
 /// accepts, given that the tests before it did not; `index(k)` is the draft it tests; `residual()` are the weights of the token that is
 /// drawn when no test accepts. `decide` plays a rule with at most two uniforms and `describe` writes down its law; both walk through the
 /// same `walk_tests` and the same `residual_weights`, so that an enumeration of `describe` is a statement about `decide`.
-/// @par Source Accept or draw from what is left: Leviathan, Kalman, Matias, 2022, arXiv 2211.17192. Each rule names its own source.
+/// @par Source
+/// Accept or draw from what is left: Leviathan, Kalman, Matias, 2022, arXiv 2211.17192. Each rule names its own source.
 
 namespace gavel::speculative::detail {
 
@@ -82,6 +83,20 @@ template <class T>
 
 // --------------------------------------------------------------------------------------------------------------- borrowed rows
 
+/// Refuses drafts that the law cannot have drawn; `can_be_drawn(token)` tells whether a token of the vocabulary has a draft probability.
+template <class CanBeDrawn>
+void check_drafts(const char* function, draft_law law, std::span<const token_id> drafts, std::size_t n, std::size_t vocabulary_size,
+                  CanBeDrawn&& can_be_drawn) {
+  check_size(function, "drafts.size()", drafts.size(), "n", n);
+  for (std::size_t i = 0; i < n; ++i) {
+    check_index(function, "drafts", drafts[i], "vocabulary size", vocabulary_size, i);
+    if (!can_be_drawn(drafts[i])) refuse(function, "drafts", drafts[i], "must have draft probability > 0", {}, i);
+    for (std::size_t j = 0; law != draft_law::iid && j < i; ++j) {
+      if (drafts[j] == drafts[i]) refuse(function, "drafts", drafts[i], "must differ from the drafts before it", {}, i);
+    }
+  }
+}
+
 /// The rows and the number of drafts a verifier was prepared with, and the checks of its arguments.
 template <class T>
 struct prepared_rows {
@@ -89,28 +104,22 @@ struct prepared_rows {
   std::span<const T> q;  // draft [V]
   std::size_t n = 0;     // drafts
   std::vector<T> trimmed = {};
-  bool is_trimmed = false;
 
-  /// The draft row that the sampler drew from. Tokens too improbable to be drawn are part of @p q, and weigh only once the drafts hold all but
-  /// a trace of it: then `mass_outside` puts a copy without them in its place.
-  [[nodiscard]] std::span<const T> draft() const noexcept { return is_trimmed ? std::span<const T>(trimmed) : q; }
+  /// The draft row that the sampler drew from: `q`, or what `trim_draft_row` has left of it.
+  [[nodiscard]] std::span<const T> draft() const noexcept { return trimmed.empty() ? q : std::span<const T>(trimmed); }
 
-  /// Mass of the draft row outside the ascending @p tokens. Allocates only in the rare case above.
+  /// Mass of the draft row outside the ascending @p tokens.
   [[nodiscard]] double mass_outside(std::span<const token_id> tokens) {
     const double mass = detail::mass_outside(draft(), tokens);
-    if (mass >= trace_of_mass<T> || is_trimmed) return mass;
-    trimmed.assign(q.begin(), q.end());
-    for (T& prob : trimmed) prob = drawable(prob) ? prob : T(0);
-    is_trimmed = true;
-    return detail::mass_outside(draft(), tokens);
+    return trim_draft_row(q, mass, trimmed) ? detail::mass_outside(draft(), tokens) : mass;
   }
 
   /// The checks that cost nothing: sizes and n.
   static void check_shape(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n) {
-    if (p.empty()) invalid_argument(function, "p.size()", p.size(), "must be >= 1");
-    if (q.size() != p.size()) invalid_argument(function, "q.size()", q.size(), "must equal p.size() =", p.size());
+    check_at_least(function, "p.size()", p.size(), 1);
+    check_size(function, "q.size()", q.size(), "p.size()", p.size());
     check_draft_count(function, law, n);
-    if (law != draft_law::iid && n > p.size()) invalid_argument(function, "n", n, "must be <= vocabulary size", p.size());
+    if (law != draft_law::iid) check_at_most(function, "n", n, "vocabulary size", p.size());
   }
 
   /// The checks that read the rows: both are distributions, and the law can draw n tokens from q.
@@ -120,34 +129,24 @@ struct prepared_rows {
     if (law != draft_law::iid && law != draft_law::top_n) check_support(function, q, n);
   }
 
+  void check_prepared(const char* function) const {
+    if (p.empty()) refuse(function, "prepare", {}, "must be called first");
+  }
+
   void check_drafts(const char* function, draft_law law, std::span<const token_id> drafts) const {
-    if (p.empty()) invalid_argument(function, "prepare", {}, "must be called first");
-    if (drafts.size() != n) invalid_argument(function, "drafts.size()", drafts.size(), "must equal n =", n);
-    for (std::size_t i = 0; i < n; ++i) {
-      if (drafts[i] >= p.size()) invalid_argument_at(function, "drafts", i, drafts[i], "must be < vocabulary size", p.size());
-      if (law != draft_law::top_n && !q.empty() && !drawable(q[drafts[i]])) {
-        invalid_argument_at(function, "drafts", i, drafts[i], "must have draft probability > 0");
-      }
-      if (law == draft_law::iid) continue;
-      for (std::size_t j = 0; j < i; ++j) {
-        if (drafts[j] == drafts[i]) invalid_argument_at(function, "drafts", i, drafts[i], "must differ from the drafts before it");
-      }
-    }
+    check_prepared(function);
+    detail::check_drafts(function, law, drafts, n, p.size(),
+                         [&](token_id x) { return law == draft_law::top_n || q.empty() || drawable(q[x]); });
   }
 
   void check_outputs(const char* function, std::span<double> acceptance, std::span<double> residual) const {
-    if (acceptance.size() != n) invalid_argument(function, "acceptance.size()", acceptance.size(), "must equal n =", n);
-    if (residual.size() != p.size()) invalid_argument(function, "residual.size()", residual.size(), "must equal vocabulary size", p.size());
+    check_size(function, "acceptance.size()", acceptance.size(), "n", n);
+    check_size(function, "residual.size()", residual.size(), "vocabulary size", p.size());
   }
 
   void check_marginals(const char* function, std::span<double> out) const {
     check_prepared(function);
-    if (out.size() != p.size()) invalid_argument(function, "out.size()", out.size(), "must equal vocabulary size", p.size());
-  }
-
-  void check_prepared(const char* function) const {
-    if (p.empty()) invalid_argument(function, "prepare", {}, "must be called first");
-    if (q.empty()) invalid_argument(function, "q", {}, "must have been given to prepare");
+    check_size(function, "out.size()", out.size(), "vocabulary size", p.size());
   }
 };
 
