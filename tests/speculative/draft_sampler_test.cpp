@@ -225,7 +225,7 @@ TEST_CASE("Draft laws refuse bad input and leave output and generator alone", "[
   CHECK(draw(draft_law::iid, {0.5, 0.4}, drafts) == "domain: gavel::speculative::draw_drafts: sum of q = 0.9, must be 1 within 1e-06");
   CHECK(draw(draft_law::iid, {}, drafts) == "gavel::speculative::draw_drafts: q.size() = 0, must be >= 1");
   CHECK(message_of([&] { draw_drafts(draft_law::iid, std::vector<token_id>{1}, row, drafts, rng); }) ==
-        "gavel::speculative::draw_drafts: q_ids.size() = 1, must equal q_probs.size() = 6");
+        "gavel::speculative::draw_drafts: ids.size() = 1, must equal q.size() 6");
   draft_sampler<float> sampler;
   auto from_logits = [&](std::vector<float> logits, double temperature) {
     return message_of([&] { sampler.draw_from_logits(draft_law::iid, std::span<const float>(logits), temperature, drafts, rng); });
@@ -236,7 +236,7 @@ TEST_CASE("Draft laws refuse bad input and leave output and generator alone", "[
   CHECK(from_logits({inf, 0.0f}, 1.0) == "domain: gavel::speculative::draw_drafts: logits[0] = inf, must be finite or -inf");
   CHECK(from_logits({-inf, -inf}, 1.0) == "domain: gavel::speculative::draw_drafts: logits, must hold a finite number");
   CHECK(from_logits({}, 1.0) == "gavel::speculative::draw_drafts: logits.size() = 0, must be >= 1");
-  CHECK(from_logits({0.0f}, 0.0) == "gavel::speculative::draw_drafts: temperature = 0, must be > 0 and finite");
+  CHECK(from_logits({0.0f}, 0.0) == "gavel::speculative::draw_drafts: temperature = 0, must be finite and > 0");
   CHECK(rng.calls == 0);
   CHECK(drafts == std::vector<token_id>{77, 77});
   CHECK(message_of([&] { (void)draft_probability(draft_law::iid, row, std::vector<token_id>{6}); }) ==
@@ -286,5 +286,5 @@ TEST_CASE("drafts from logits with the engine's options are drafts from the trun
       Catch::Matchers::Contains("n = 3"));
   REQUIRE_THROWS_WITH(sampler.draw_from_logits(draft_law::iid, std::span<const token_id>(ids).first(3), std::span<const float>(logits),
                                                sampling_options{}, drafts, rng),
-                      "gavel::speculative::draw_drafts: q_ids.size() = 3, must equal logits.size() = 8");
+                      "gavel::speculative::draw_drafts: ids.size() = 3, must equal logits.size() 8");
 }

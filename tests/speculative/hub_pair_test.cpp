@@ -11,11 +11,8 @@ using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
 
-static_assert(verifier<hub_pair<>> && verifier_with_marginals<hub_pair<>>);
-static_assert(verifier<hub_pair<double>> && verifier_with_marginals<hub_pair<double>>);
-
-TEMPLATE_TEST_CASE("hub_pair emits exactly the target and accepts as often as possible", "[speculative][hub_pair]", float, double) {
-  check_exact_law<hub_pair<TestType>>({2}, optimality::reached);
+TEST_CASE("hub_pair emits exactly the target and accepts as often as possible", "[speculative][hub_pair]") {
+  check_exact_law<hub_pair<double>>({2}, optimality::reached);
 }
 
 TEST_CASE("hub_pair accepts as often as greedy drafts allow", "[speculative][hub_pair]") {
@@ -28,10 +25,10 @@ TEST_CASE("hub_pair accepts as often as greedy drafts allow", "[speculative][hub
   }
 }
 
-TEMPLATE_TEST_CASE("hub_pair: verify follows its law and the target", "[speculative][hub_pair]", float, double) {
-  check_frequencies<hub_pair<TestType>>(2);
-  check_outputs_on_large_vocabulary<hub_pair<TestType>>(2);
-  check_draws_and_copies<hub_pair<TestType>>(2);
+TEST_CASE("hub_pair: verify follows its law and the target", "[speculative][hub_pair]") {
+  check_frequencies<hub_pair<double>>(2);
+  check_outputs_on_large_vocabulary<hub_pair<double>>(2);
+  check_draws_and_copies<hub_pair<double>>(2);
 }
 
 TEST_CASE("hub_pair: ties for the most probable token go to the lowest id, checked or trusted", "[speculative][hub_pair]") {
@@ -59,16 +56,15 @@ TEST_CASE("hub_pair: ties for the most probable token go to the lowest id, check
   CHECK(largest_difference(law_by_enumeration(v, draft_law::hub_pair, next, 2).token, p) <= 1e-12);
 }
 
-TEMPLATE_TEST_CASE("hub_pair refuses bad input", "[speculative][hub_pair]", float, double) {
-  check_shared_messages<hub_pair<TestType>>("hub_pair", 2);
-  const std::vector<TestType> row{TestType(0.5), TestType(0.25), TestType(0.25)};
-  hub_pair<TestType> v;
-  CHECK(message_of([&] { (void)v.prepare(row, row, 3); }) ==
-        "gavel::speculative::hub_pair::prepare: n = 3, must be 2 for draft_law::hub_pair");
-  CHECK(message_of([&] { (void)v.prepare(row, row, 0, trusted); }) ==
+TEST_CASE("hub_pair refuses bad input", "[speculative][hub_pair]") {
+  check_shared_messages<hub_pair<double>>("hub_pair", 2);
+  const std::vector<double> row{0.5, 0.25, 0.25};
+  hub_pair<double> v;
+  CHECK(message_of([&] { v.prepare(row, row, 3); }) == "gavel::speculative::hub_pair::prepare: n = 3, must be 2 for draft_law::hub_pair");
+  CHECK(message_of([&] { v.prepare(row, row, 0, trusted); }) ==
         "gavel::speculative::hub_pair::prepare: n = 0, must be 2 for draft_law::hub_pair");
-  const std::vector<TestType> one_hot{TestType(0), TestType(1), TestType(0)};
-  CHECK(message_of([&] { (void)v.prepare(row, one_hot, 2); }) ==
+  const std::vector<double> one_hot{0.0, 1.0, 0.0};
+  CHECK(message_of([&] { v.prepare(row, one_hot, 2); }) ==
         "gavel::speculative::hub_pair::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
   test_engine rng(1);
   v.prepare(row, row, 2);

@@ -13,12 +13,7 @@ using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
 
-static_assert(verifier<k_sequence<>> && verifier_with_marginals<k_sequence<>>);
-static_assert(verifier<k_sequence<double>> && verifier_with_marginals<k_sequence<double>>);
-
-TEMPLATE_TEST_CASE("k_sequence emits exactly the target", "[speculative][k_sequence]", float, double) {
-  check_exact_law<k_sequence<TestType>>({1, 2, 3});
-}
+TEST_CASE("k_sequence emits exactly the target", "[speculative][k_sequence]") { check_exact_law<k_sequence<double>>({1, 2, 3}); }
 
 TEST_CASE("k_sequence: g is the best factor, and no factor below it is valid", "[speculative][k_sequence]") {
   test_engine rng(8);
@@ -58,10 +53,10 @@ TEST_CASE("k_sequence: the residual p - c min(q, p / g) is max(p - c q, (1 - c /
     v.prepare(p, q, 3);
     v.conditional_law(std::vector<token_id>{0, 1, 2}, acceptance, residual);
     const double c = v.acceptance_rate() / v.pass_rate();
-    std::vector<double> book(8);
-    for (std::size_t y = 0; y < 8; ++y) book[y] = p[y] - c * (std::min)(q[y], p[y] / v.gamma());
-    normalise(book);
-    REQUIRE(largest_difference(residual, book) <= 1e-12);
+    std::vector<double> expected(8);
+    for (std::size_t y = 0; y < 8; ++y) expected[y] = p[y] - c * (std::min)(q[y], p[y] / v.gamma());
+    normalize(expected);
+    REQUIRE(largest_difference(residual, expected) <= 1e-12);
   }
 }
 
@@ -91,15 +86,15 @@ TEST_CASE("k_sequence: equal and disjoint rows", "[speculative][k_sequence]") {
   CHECK(residual == a);
 }
 
-TEMPLATE_TEST_CASE("k_sequence: verify follows its law and the target", "[speculative][k_sequence]", float, double) {
-  check_frequencies<k_sequence<TestType>>(3);
-  check_outputs_on_large_vocabulary<k_sequence<TestType>>(3);
-  check_draws_and_copies<k_sequence<TestType>>(2);
+TEST_CASE("k_sequence: verify follows its law and the target", "[speculative][k_sequence]") {
+  check_frequencies<k_sequence<double>>(3);
+  check_outputs_on_large_vocabulary<k_sequence<double>>(3);
+  check_draws_and_copies<k_sequence<double>>(2);
 }
 
-TEMPLATE_TEST_CASE("k_sequence refuses bad input", "[speculative][k_sequence]", float, double) {
-  check_shared_messages<k_sequence<TestType>>("k_sequence", 2);
-  const std::vector<TestType> row{TestType(0.5), TestType(0.5)};
-  k_sequence<TestType> v;
-  CHECK(message_of([&] { (void)v.prepare(row, row, 0); }) == "gavel::speculative::k_sequence::prepare: n = 0, must be >= 1");
+TEST_CASE("k_sequence refuses bad input", "[speculative][k_sequence]") {
+  check_shared_messages<k_sequence<double>>("k_sequence", 2);
+  const std::vector<double> row{0.5, 0.5};
+  k_sequence<double> v;
+  CHECK(message_of([&] { v.prepare(row, row, 0); }) == "gavel::speculative::k_sequence::prepare: n = 0, must be >= 1");
 }

@@ -6,6 +6,7 @@
 
 #include "reference_cases_acceptance.hpp"
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 #include "support/numbers.hpp"
 
 #include <algorithm>
@@ -13,18 +14,19 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace {
 
 using namespace gavel::speculative;
+using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 using row = std::vector<double>;
 
 constexpr std::array all_laws = {draft_law::iid, draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair};
 
-row normalised(row weights) {
+row normalized(row weights) {
   long double sum = 0.0L;
   for (const double w : weights) sum += static_cast<long double>(w);
   for (double& w : weights) w = static_cast<double>(static_cast<long double>(w) / sum);
@@ -37,7 +39,7 @@ row random_row(gavel::philox4x32& rng, std::size_t size, double power, double ze
   do {
     for (double& w : weights) w = gavel::uniform(rng) < zeros ? 0.0 : std::pow(gavel::exponential(rng), power);
   } while (*std::max_element(weights.begin(), weights.end()) == 0.0);
-  return normalised(weights);
+  return normalized(weights);
 }
 
 std::size_t support(const row& q) {
@@ -148,7 +150,7 @@ double oracle(draft_law law, const row& p, const row& q, std::size_t n) {
 // The result must be consistent in itself: the set it names has the masses it reports.
 void check_set(const row& p, const row& q, draft_law law, std::size_t n, const optimal_acceptance_result& result, double tolerance) {
   std::vector<std::uint8_t> member(p.size(), 9);
-  fill_minimising_set(p, q, result, member);
+  fill_minimizing_set(p, q, result, member);
   double target = 0.0, draft = 0.0;
   for (std::size_t x = 0; x < p.size(); ++x) {
     REQUIRE(member[x] <= 1);
@@ -178,7 +180,7 @@ std::vector<named_rows> adversarial_rows(std::size_t size) {
       q[x] = q_of(x);
       p[x] = p_of(x, q[x]);
     }
-    rows.push_back({name, normalised(p), normalised(q)});
+    rows.push_back({name, normalized(p), normalized(q)});
   };
   auto any = [&](std::size_t) { return gavel::exponential(rng) + 1e-3; };
   from("p equals q", [](std::size_t, double q) { return q; }, any);
@@ -326,6 +328,88 @@ TEST_CASE("Equal draft probabilities without replacement are a hypergeometric la
   std::printf("Q without replacement, equal probabilities up to V = 40000: largest error %.2g\n", largest);
 }
 
+TEST_CASE("The kernels of the clock visit every node and none beyond", "[speculative][optimal_acceptance]") {
+  // Behind the last node stand more times and weights, and guards where results would go.
+  namespace parts = gavel::speculative::detail;
+  constexpr std::size_t n = 3, spare = parts::clock_nodes_per_step, nodes = 2 * spare;
+  std::vector<double> t(nodes + spare), weight(nodes + spare), factor(nodes + spare, 7.0), state(n * nodes + spare, 7.0);
+  for (std::size_t m = 0; m < t.size(); ++m) {
+    t[m] = 0.125 * static_cast<double>(m + 1);
+    weight[m] = 1.0 / t[m];
+  }
+  const parts::clock_rows rows{state.data(), factor.data(), t.data(), weight.data(), nodes, n};
+  std::vector<double> expected(n * nodes, 0.0), expected_factor(nodes);
+  auto include = [&](auto&& stay, auto&& enter) {
+    for (std::size_t m = 0; m < nodes; ++m) {
+      for (std::size_t k = n; k-- > 0;) {
+        expected[k * nodes + m] = expected[k * nodes + m] * stay(t[m]) + (k > 0 ? expected[(k - 1) * nodes + m] * enter(t[m]) : 0.0);
+      }
+    }
+  };
+  auto include_light = [&](double q) { include([](double) { return 1.0; }, [&](double at) { return std::expm1(q * at); }); };
+  auto check = [&] {
+    for (std::size_t i = 0; i < n * nodes; ++i) CHECK(state[i] == Approx(expected[i]).epsilon(1e-14));
+    for (std::size_t m = 0; m < nodes; ++m) CHECK(factor[m] == Approx(expected_factor[m]).epsilon(1e-14));
+    for (std::size_t i = 0; i < spare; ++i) CHECK((state[n * nodes + i] == 7.0 && factor[nodes + i] == 7.0));
+  };
+
+  gavel::kernels::dispatch<parts::clock_reset>(rows, 0.3, 0.5);
+  for (std::size_t m = 0; m < nodes; ++m) {
+    expected[m] = std::exp(-0.3 * t[m]);
+    expected_factor[m] = std::exp(-0.5 * t[m]);
+  }
+  check();
+  gavel::kernels::dispatch<parts::clock_include_light>(rows, 0.04);
+  include_light(0.04);
+  check();
+  gavel::kernels::dispatch<parts::clock_include_heavy>(rows, 0.4, 0.1);  // q t on both sides of 1/8
+  include([](double at) { return std::exp(-0.4 * at); }, [](double at) { return -std::expm1(-0.4 * at); });
+  for (std::size_t m = 0; m < nodes; ++m) expected_factor[m] = std::exp(-0.1 * t[m]);
+  check();
+
+  // A block of three light tokens: C_ji = (coefficient of x^i in (e^x - 1)^j) times the power sum of order i.
+  constexpr std::size_t orders = parts::clock_moments;
+  constexpr double limit = 0.04;
+  std::vector<double> coefficients((n - 1) * orders);
+  std::vector<double> series(orders + 1, 0.0);
+  series[0] = 1.0;
+  for (std::size_t j = 1; j < n; ++j) {
+    std::vector<double> next(orders + 1, 0.0);
+    for (std::size_t i = 1; i <= orders; ++i) {
+      for (std::size_t l = 1; l <= i; ++l) next[i] += series[i - l] / std::tgamma(static_cast<double>(l + 1));
+    }
+    series = next;
+    for (std::size_t i = j; i <= orders; ++i) {
+      double moment = 0.0;
+      for (const double q : {0.01, 0.02, 0.03}) moment += std::pow(q / limit, static_cast<double>(i));
+      coefficients[(j - 1) * orders + i - j] = series[i] * moment;
+    }
+  }
+  const double* const first = coefficients.data();
+  gavel::kernels::dispatch<parts::clock_include_block>(rows, first, limit);
+  for (const double q : {0.01, 0.02, 0.03}) include_light(q);
+  check();
+
+  double integral = 0.0;
+  for (std::size_t m = 0; m < nodes; ++m) {
+    integral += weight[m] * expected_factor[m] * (expected[m] + expected[nodes + m] + expected[2 * nodes + m]);
+  }
+  CHECK(gavel::kernels::dispatch<parts::clock_integral>(rows) == Approx(integral).epsilon(1e-14));
+
+  // Power sums: a group of tiny tokens, whose high powers do not show, then one that is not full.
+  std::vector<parts::ratio_token> tokens(spare + 5);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i].q = i < spare ? 0x1p-18 : 0.1 + 0.01 * static_cast<double>(i);
+  std::vector<double> moments(orders, 0.5);
+  const parts::ratio_token* const some = tokens.data();
+  double* const out = moments.data();
+  gavel::kernels::dispatch<parts::clock_measure>(some, tokens.size(), 2.0, out);
+  for (std::size_t k = 0; k < orders; ++k) {
+    double sum = 0.5;
+    for (const parts::ratio_token& token : tokens) sum += std::pow(2.0 * token.q, static_cast<double>(k + 1));
+    CHECK(moments[k] == Approx(sum).epsilon(1e-14));
+  }
+}
+
 TEST_CASE("A token whose ratio lies between two floats stays on its side of the threshold", "[speculative][optimal_acceptance]") {
   // The best prefix ends at a bin of the histogram; the next token sits half an ulp below the bin's end, where it rounds up out of it.
   const double half_way = 1.0 + 1.0 / 32 - 0x1p-24;
@@ -334,7 +418,7 @@ TEST_CASE("A token whose ratio lies between two floats stays on its side of the 
   p[3] = 1.0 - p[0] - p[1] - p[2];
   const optimal_acceptance_result result = optimal_acceptance(p, q, draft_law::iid, 2);
   std::vector<std::uint8_t> member(4);
-  fill_minimising_set(p, q, result, member);
+  fill_minimizing_set(p, q, result, member);
   CHECK(member == std::vector<std::uint8_t>{1, 1, 0, 0});
   check_set(p, q, draft_law::iid, 2, result, 1e-14);
 }
@@ -390,7 +474,7 @@ TEST_CASE("Floats, reduced vocabularies and batches agree with the plain call", 
       one_by_one[r] = solver.solve(pf, qf, law, n).acceptance_rate;
       const row pd(pf.begin(), pf.end()), qd(qf.begin(), qf.end());
       CHECK(std::abs(optimal_acceptance(pd, qd, law, n).acceptance_rate - one_by_one[r]) < 1e-14);
-      CHECK(std::abs(optimal_acceptance(normalised(pd), normalised(qd), law, n).acceptance_rate - one_by_one[r]) < 1e-12);
+      CHECK(std::abs(optimal_acceptance(normalized(pd), normalized(qd), law, n).acceptance_rate - one_by_one[r]) < 1e-12);
 
       std::vector<token_id> ids;
       std::vector<float> q_part;
@@ -443,7 +527,7 @@ TEST_CASE("Edge rows", "[speculative][optimal_acceptance]") {
   CHECK(same.all_inside == 0.0);
   CHECK(same.ratio_threshold == -1.0);
   std::vector<std::uint8_t> member(3, 9);
-  fill_minimising_set(other, other, same, member);
+  fill_minimizing_set(other, other, same, member);
   CHECK(member == std::vector<std::uint8_t>{0, 0, 0});
 
   const optimal_acceptance_result certain = optimal_acceptance(other, one_hot, draft_law::iid, 5);
@@ -466,18 +550,8 @@ TEST_CASE("Edge rows", "[speculative][optimal_acceptance]") {
 
 TEST_CASE("Bad input is refused with its place", "[speculative][optimal_acceptance]") {
   const row good = {0.5, 0.25, 0.25};
-  auto message = [](auto&& call) -> std::string {
-    try {
-      call();
-    } catch (const std::domain_error& error) {
-      return std::string("domain: ") + error.what();
-    } catch (const std::invalid_argument& error) {
-      return error.what();
-    }
-    return "no exception";
-  };
   auto solve = [&](const row& p, const row& q, draft_law law, std::size_t n) {
-    return message([&] { (void)optimal_acceptance(p, q, law, n); });
+    return message_of([&] { (void)optimal_acceptance(p, q, law, n); });
   };
   const std::string name = "gavel::speculative::optimal_acceptance: ";
   CHECK(solve(good, good, draft_law::iid, 0) == name + "n = 0, must be >= 1");
@@ -487,29 +561,30 @@ TEST_CASE("Bad input is refused with its place", "[speculative][optimal_acceptan
   CHECK(solve(good, {1.0, 1e-302, 0.0}, draft_law::without_replacement, 2) ==
         name + "n = 2, must be <= number of tokens with q > 0, which is 1");
   CHECK(solve(good, {1.0, 0.0, 0.0}, draft_law::hub_pair, 2) == name + "n = 2, must be <= number of tokens with q > 0, which is 1");
-  CHECK(solve(good, {0.5, 0.5}, draft_law::iid, 2) == name + "q.size() = 2, must equal p.size() = 3");
+  CHECK(solve(good, {0.5, 0.5}, draft_law::iid, 2) == name + "q.size() = 2, must equal p.size() 3");
   CHECK(solve({}, {}, draft_law::iid, 2) == name + "p.size() = 0, must be >= 1");
   CHECK(solve(good, {0.5, not_a_number, 0.5}, draft_law::iid, 2) == "domain: " + name + "q[1] = nan, must be finite and >= 0");
   CHECK(solve({-0.5, 1.0, 0.5}, good, draft_law::iid, 2) == "domain: " + name + "p[0] = -0.5, must be finite and >= 0");
   CHECK(solve({0.5, 0.5, 0.5}, good, draft_law::greedy, 2) == "domain: " + name + "sum of p = 1.5, must be 1 within 1e-06");
   const row q17(20, 0.05);
-  CHECK(solve(q17, q17, draft_law::without_replacement, 17) == name + "n = 17, must be <= 16 without replacement");
+  CHECK(solve(q17, q17, draft_law::without_replacement, 17) == name + "n = 17, must be <= 16");
   const std::vector<token_id> twice = {1, 1}, far = {0, 3}, ids = {0, 2};
   const row half = {0.5, 0.5};
-  CHECK(message([&] { (void)optimal_acceptance(good, twice, half, draft_law::iid, 1); }) == name + "q_ids[1] = 1, must not appear twice");
-  CHECK(message([&] { (void)optimal_acceptance(good, far, half, draft_law::iid, 1); }) ==
-        name + "q_ids[1] = 3, must be < vocabulary size 3");
-  CHECK(message([&] { (void)optimal_acceptance(good, ids, good, draft_law::iid, 1); }) ==
-        name + "q_ids.size() = 2, must equal q_probs.size() = 3");
+  CHECK(message_of([&] { (void)optimal_acceptance(good, twice, half, draft_law::iid, 1); }) ==
+        name + "ids[1] = 1, must differ from the ids before it");
+  CHECK(message_of([&] { (void)optimal_acceptance(good, far, half, draft_law::iid, 1); }) ==
+        name + "ids[1] = 3, must be < vocabulary size 3");
+  CHECK(message_of([&] { (void)optimal_acceptance(good, ids, good, draft_law::iid, 1); }) ==
+        name + "ids.size() = 2, must equal q.size() 3");
   row p2 = {0.5, 0.5, 0.5, 0.6}, q2 = {0.5, 0.5, 0.5, 0.5}, rates = {7.0, 7.0};
   const gavel::matrix_view<const double> pm(p2.data(), 2, 2), qm(q2.data(), 2, 2);
-  CHECK(message([&] { optimal_acceptance(pm, qm, draft_law::iid, 1, rates); }) ==
-        "domain: " + name + "sum of p.row(1) = 1.1, must be 1 within 1e-06");
+  CHECK(message_of([&] { optimal_acceptance(pm, qm, draft_law::iid, 1, rates); }) ==
+        "domain: " + name + "sum of target_rows.row(1) = 1.1, must be 1 within 1e-06");
   CHECK(rates == row{7.0, 7.0});
-  CHECK(message([&] { optimal_acceptance(pm, qm, draft_law::iid, 1, std::span(rates).first(1)); }) ==
-        name + "rates.size() = 1, must equal p.rows() = 2");
-  CHECK(message([&] { (void)all_inside_probability(good, std::vector<std::uint8_t>{1}, draft_law::iid, 1); }) ==
-        "gavel::speculative::all_inside_probability: member.size() = 1, must equal q.size() = 3");
+  CHECK(message_of([&] { optimal_acceptance(pm, qm, draft_law::iid, 1, std::span(rates).first(1)); }) ==
+        name + "rates.size() = 1, must equal target_rows.rows() 2");
+  CHECK(message_of([&] { (void)all_inside_probability(good, std::vector<std::uint8_t>{1}, draft_law::iid, 1); }) ==
+        "gavel::speculative::all_inside_probability: member.size() = 1, must equal q.size() 3");
 }
 
 TEST_CASE("Acceptance rates of the reference cases", "[speculative][optimal_acceptance][reference]") {

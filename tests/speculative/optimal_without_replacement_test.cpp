@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <gavel/speculative/optimal_without_replacement.hpp>
 
-#include <gavel/speculative/optimal_acceptance.hpp>
 #include <gavel/speculative/optimal_iid.hpp>
 #include <gavel/speculative/recursive_rejection.hpp>
 #include <gavel/speculative/target_only.hpp>
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
-#include "speculative/verifier_checks.hpp"
+#include "speculative/optimal_verifier_checks.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -19,22 +18,9 @@ using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
 
-static_assert(verifier<optimal_without_replacement<>> && verifier_with_marginals<optimal_without_replacement<>>);
-static_assert(verifier<optimal_without_replacement<double>> && verifier_with_marginals<optimal_without_replacement<double>>);
-
 namespace {
 
 constexpr draft_law law = draft_law::without_replacement;
-
-// p is itself the marginal of a weighted pick: alpha* = 1, and nothing is left to give away.
-row_pair tight_rows(test_engine& rng, std::size_t size, std::size_t n) {
-  row_pair rows{std::vector<double>(size), random_row(rng, size)};
-  std::vector<double> weights(size);
-  for (double& w : weights) w = std::exp(4.0 * unit(rng));
-  selection_marginals(rows.q, weights, law, n, std::span<double>(rows.p));
-  normalise(rows.p);
-  return rows;
-}
 
 // A target over the whole vocabulary and a draft row cut to its `support` most probable tokens.
 row_pair truncated_rows(test_engine& rng, std::size_t size, std::size_t support, double noise) {
@@ -42,35 +28,14 @@ row_pair truncated_rows(test_engine& rng, std::size_t size, std::size_t support,
   for (std::size_t y = 0; y < size; ++y) rows.q[y] = rows.p[y] * std::exp(noise * (unit(rng) + unit(rng) + unit(rng) - 1.5));
   const std::vector<token_id> order = descending(rows.q);
   for (std::size_t k = support; k < size; ++k) rows.q[order[k]] = 0.0;
-  normalise(rows.q);
+  normalize(rows.q);
   return rows;
-}
-
-template <class T>
-void require_consistent(const optimal_without_replacement<T>& v, const row_pair& rows, std::size_t n) {
-  const fit_result& fit = v.fit();
-  const double optimum = optimal_acceptance(row_as<T>(rows.p), row_as<T>(rows.q), law, n).acceptance_rate;
-  REQUIRE(std::abs(fit.optimum - optimum) <= 1e-12);
-  REQUIRE(fit.acceptance_rate <= optimum + 1e-12);
-  REQUIRE(fit.gap == (std::max)(0.0, fit.optimum - fit.acceptance_rate));
-  std::vector<double> accepted(rows.p.size());
-  std::vector<double> picked(rows.p.size());
-  v.acceptance_marginals(std::span<double>(accepted));
-  v.selection_marginals(std::span<double>(picked));
-  double rate = 0.0;
-  double sum = 0.0;
-  for (std::size_t y = 0; y < accepted.size(); ++y) {
-    rate += accepted[y];
-    sum += picked[y];
-  }
-  REQUIRE(std::abs(rate - v.acceptance_rate()) <= 1e-12);
-  REQUIRE(std::abs(sum - 1.0) <= 1e-12);  // some draft is picked: an error in any marginal shows here
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("optimal_without_replacement emits exactly the target", "[speculative][optimal_without_replacement]", float, double) {
-  check_exact_law<optimal_without_replacement<TestType>>({1, 2, 3});
+TEST_CASE("optimal_without_replacement emits exactly the target", "[speculative][optimal_without_replacement]") {
+  check_exact_law<optimal_without_replacement<double>>({1, 2, 3});
 }
 
 TEST_CASE("optimal_without_replacement is exact however early the fit stops", "[speculative][optimal_without_replacement]") {
@@ -80,40 +45,25 @@ TEST_CASE("optimal_without_replacement is exact however early the fit stops", "[
     optimal_without_replacement<double> v(optimal_without_replacement_options{.tolerance = 1e-12, .max_iterations = limit});
     for (const std::size_t n : {2u, 3u}) {
       for (int repeat = 0; repeat < 40; ++repeat) {
-        const row_pair rows = repeat % 2 == 0 ? row_pair{random_row(rng, 6, 0.0), random_row(rng, 6, 0.2)} : tight_rows(rng, 5, n);
+        const row_pair rows = repeat % 2 == 0 ? row_pair{random_row(rng, 6, 0.0), random_row(rng, 6, 0.2)} : tight_rows(rng, law, 5, n);
         if (!law_exists(law, rows.q, n)) continue;
         check_pair_exactly(v, rows, n, optimality::bounded);
         stopped += v.fit().gap > 1e-6 ? 1u : 0u;
-        REQUIRE((v.fit().status == fit_status::optimal) == (v.fit().gap <= 1e-12));
+        REQUIRE((v.fit().status == verifier_fit_status::converged) == (v.fit().gap <= 1e-12));
       }
     }
   }
   optimal_without_replacement<double> unfitted(optimal_without_replacement_options{.tolerance = 1.0});
   for (int repeat = 0; repeat < 40; ++repeat) {
     check_pair_exactly(unfitted, {random_row(rng, 6), random_row(rng, 6)}, 3, optimality::bounded);
-    REQUIRE(unfitted.fit().status == fit_status::optimal);
+    REQUIRE(unfitted.fit().status == verifier_fit_status::converged);
   }
   REQUIRE(stopped > 50);
 }
 
 TEST_CASE("optimal_without_replacement reaches the optimum on small problems", "[speculative][optimal_without_replacement]") {
   test_engine rng(22);
-  optimal_without_replacement<double> v(optimal_without_replacement_options{.tolerance = 2e-11});
-  std::size_t most_iterations = 0;
-  for (int repeat = 0; repeat < 300; ++repeat) {
-    const std::size_t size = 2 + static_cast<std::size_t>(repeat) % 7;
-    const std::size_t n = 1 + static_cast<std::size_t>(repeat / 7) % 4;
-    if (n > size) continue;
-    const row_pair rows = repeat % 2 == 0 ? row_pair{random_row(rng, size), random_row(rng, size)} : tight_rows(rng, size, n);
-    v.prepare(rows.p, rows.q, n);
-    CAPTURE(rows.p, rows.q, n);
-    REQUIRE(std::abs(v.fit().optimum - optimum_by_subsets(law, rows.p, rows.q, n)) <= 1e-12);
-    require_consistent(v, rows, n);
-    REQUIRE(v.fit().gap <= 1e-10);
-    REQUIRE(v.fit().status == fit_status::optimal);
-    most_iterations = (std::max)(most_iterations, v.fit().iterations);
-  }
-  REQUIRE(most_iterations <= 60);
+  check_small_optima(optimal_without_replacement<double>(optimal_without_replacement_options{.tolerance = 2e-11}), rng, 300, 1, 4, 60);
 }
 
 TEST_CASE("optimal_without_replacement reaches the optimum on truncated rows", "[speculative][optimal_without_replacement]") {
@@ -127,11 +77,11 @@ TEST_CASE("optimal_without_replacement reaches the optimum on truncated rows", "
         const row_pair rows = truncated_rows(rng, 400, support, noise);
         CAPTURE(support, n, noise);
         precise.prepare(rows.p, rows.q, n);
-        require_consistent(precise, rows, n);
+        require_consistent_fit(precise, rows, n);
         REQUIRE(precise.fit().gap <= 1e-9);
         const std::vector<float> p = row_as<float>(rows.p), q = row_as<float>(rows.q);
         usual.prepare(p, q, n);
-        require_consistent(usual, rows, n);
+        require_consistent_fit(usual, rows, n);
         REQUIRE(usual.fit().gap <= 1e-6);
         REQUIRE(usual.fit().groups == support);
       }
@@ -150,7 +100,7 @@ TEST_CASE("optimal_without_replacement: sparse, peaked and small rows through on
     if (!law_exists(law, rows.q, n)) continue;
     v.prepare(rows.p, rows.q, n);
     CAPTURE(rows.p, rows.q, n, v.fit().gap);
-    require_consistent(v, rows, n);
+    require_consistent_fit(v, rows, n);
     REQUIRE(v.fit().gap <= 1e-6);
   }
   const row_pair rows = truncated_rows(rng, 40, 20, 2.0);
@@ -158,7 +108,7 @@ TEST_CASE("optimal_without_replacement: sparse, peaked and small rows through on
   for (const std::size_t n : {1u, 2u, 4u, 8u, 12u, 16u}) {  // more drafts never hurt
     v.prepare(rows.p, rows.q, n);
     CAPTURE(n, v.fit().optimum, v.fit().gap);
-    require_consistent(v, rows, n);
+    require_consistent_fit(v, rows, n);
     REQUIRE(v.acceptance_rate() >= earlier - 1e-6);
     earlier = v.acceptance_rate();
   }
@@ -209,15 +159,7 @@ TEST_CASE("optimal_without_replacement: values at the edges", "[speculative][opt
     v.conditional_law(std::vector<token_id>{2, 0}, acceptance, residual);
     for (const double r : residual) REQUIRE(std::isfinite(r));
   }
-  SECTION("disjoint supports: nothing is accepted") {
-    const std::vector<double> p{0.0, 1.0, 0.0}, q{0.5, 0.0, 0.5};
-    v.prepare(p, q, 2);
-    REQUIRE(v.acceptance_rate() == 0.0);
-    REQUIRE(v.fit().optimum == Approx(0.0).margin(1e-14));
-    v.conditional_law(std::vector<token_id>{0, 2}, acceptance, residual);
-    REQUIRE(acceptance == std::vector<double>{0.0, 0.0});
-    REQUIRE(residual == p);
-  }
+  SECTION("disjoint supports: nothing is accepted") { check_disjoint_supports(v); }
   SECTION("one-hot p") {
     const std::vector<double> p{1.0, 0.0, 0.0}, q{0.25, 0.25, 0.5};
     v.prepare(p, q, 2);
@@ -252,18 +194,16 @@ TEST_CASE("optimal_without_replacement: messages", "[speculative][optimal_withou
   optimal_without_replacement<double> v;
   const std::string prepare = "gavel::speculative::optimal_without_replacement::prepare: ";
   const std::vector<double> p{0.5, 0.5, 0.0};
-  CHECK(message_of([&] { (void)v.prepare(p, p, 0); }) == prepare + "n = 0, must be >= 1");
-  CHECK(message_of([&] { (void)v.prepare(p, p, 4); }) == prepare + "n = 4, must be <= vocabulary size 3");
-  CHECK(message_of([&] { (void)v.prepare(p, p, 3); }) == prepare + "n = 3, must be <= number of tokens with q > 0, which is 2");
+  CHECK(message_of([&] { v.prepare(p, p, 4); }) == prepare + "n = 4, must be <= vocabulary size 3");
+  CHECK(message_of([&] { v.prepare(p, p, 3); }) == prepare + "n = 3, must be <= number of tokens with q > 0, which is 2");
   const std::vector<double> wide(257, 1.0 / 257.0);
-  CHECK(message_of([&] { (void)v.prepare(wide, wide, 2); }) == prepare + "number of tokens with q > 0 = 257, must be <= 256");
-  CHECK(message_of([&] { (void)v.prepare(wide, wide, 17); }) == prepare + "n = 17, must be <= 16");
+  CHECK(message_of([&] { v.prepare(wide, wide, 2); }) == prepare + "number of tokens with q > 0 = 257, must be <= 256");
   const std::vector<double> peaked{1.0, 1e-310, 0.0};
-  CHECK(message_of([&] { (void)v.prepare(p, peaked, 2, trusted); }) ==
-        prepare + "n = 2, must be <= number of tokens with q > 0, which is 1");
-  auto make = [](const optimal_without_replacement_options& options) { return optimal_without_replacement<float>(options); };
-  CHECK(message_of([&] { (void)make({.tolerance = -1.0}); }) ==
-        "gavel::speculative::optimal_without_replacement: options.tolerance = -1, must be > 0 and finite");
-  CHECK(message_of([&] { (void)make({.max_iterations = 0}); }) ==
-        "gavel::speculative::optimal_without_replacement: options.max_iterations = 0, must be >= 1");
+  CHECK(message_of([&] { v.prepare(p, peaked, 2, trusted); }) == prepare + "n = 2, must be <= number of tokens with q > 0, which is 1");
+  const std::vector<double> widest(256, 1.0 / 256.0);
+  CHECK_NOTHROW(v.prepare(widest, widest, 1));
+  check_optimal_messages<optimal_without_replacement<double>, optimal_without_replacement_options>("optimal_without_replacement");
+  constexpr optimal_without_replacement_options usual;
+  STATIC_REQUIRE((usual.tolerance == 1e-6 && usual.max_iterations == 40));
+  STATIC_REQUIRE((optimal_without_replacement<float>::max_drafts == 16 && optimal_without_replacement<float>::max_support == 256));
 }

@@ -55,11 +55,11 @@ std::vector<tree_stop> traversal_by_rewriting(const draft_tree& tree, matrix_vie
     for (std::size_t y = 0; y < vocabulary; ++y) sum += d[y] = (std::max)(0.0, r[parent] * p[parent][y] - q[parent][y]);
     r[parent] = sum + (1.0 - r[parent]) > 0.0 ? sum / (sum + (1.0 - r[parent])) : 1.0;
     if (sum > 0.0) {
-      normalise(d);
+      normalize(d);
       p[parent] = d;
     }
     q[parent][tree.token(node)] = 0.0;
-    if (support_size(q[parent]) > 0) normalise(q[parent]);
+    if (support_size(q[parent]) > 0) normalize(q[parent]);
     children[parent].erase(children[parent].begin());
   }
   return stops;

@@ -14,7 +14,6 @@
 #include <string>
 #include <vector>
 
-using gavel::testing::message_of;
 // What every per-position verifier must pass, whatever its rule.
 
 namespace gavel::testing {
@@ -57,7 +56,7 @@ void check_pair_exactly(V& v, const row_pair& rows, std::size_t n, optimality cl
   }
 }
 
-/// All drafts enumerated at V <= 6 for random, sparse and awkward rows; one verifier object is reused throughout.
+/// All drafts enumerated at V <= 6 for random, sparse and awkward rows of doubles; one verifier object is reused throughout.
 template <class V>
 void check_exact_law(const std::vector<std::size_t>& draft_counts, optimality claim = optimality::bounded) {
   test_engine rng(20250301);
@@ -73,20 +72,16 @@ void check_exact_law(const std::vector<std::size_t>& draft_counts, optimality cl
       for (int repeat = 0; repeat < 12; ++repeat) {
         const double zero_chance = repeat % 3 == 0 ? 0.35 : 0.0;
         check({dyadic_row(rng, size, zero_chance), dyadic_row(rng, size, zero_chance)}, n);
-        if constexpr (std::same_as<typename V::scalar, double>) {
-          const double spread = repeat % 2 == 0 ? 1.5 : 6.0;
-          check({random_row(rng, size, zero_chance, spread), random_row(rng, size, zero_chance, spread)}, n);
-        }
+        const double spread = repeat % 2 == 0 ? 1.5 : 6.0;
+        check({random_row(rng, size, zero_chance, spread), random_row(rng, size, zero_chance, spread)}, n);
       }
     }
-    if constexpr (std::same_as<typename V::scalar, double>) {
-      for (const std::size_t size : {3u, 5u, 6u}) {
-        for (const row_pair& rows : edge_rows(rng, size)) check(rows, n);
-      }
-      for (int repeat = 0; repeat < 100; ++repeat) {
-        const std::size_t size = 2 + static_cast<std::size_t>(repeat % 4);
-        check({wild_row(rng, size), wild_row(rng, size)}, n);
-      }
+    for (const std::size_t size : {3u, 5u, 6u}) {
+      for (const row_pair& rows : edge_rows(rng, size)) check(rows, n);
+    }
+    for (int repeat = 0; repeat < 100; ++repeat) {
+      const std::size_t size = 2 + static_cast<std::size_t>(repeat % 4);
+      check({wild_row(rng, size), wild_row(rng, size)}, n);
     }
   }
   REQUIRE(checked >= 40 * draft_counts.size());
@@ -179,75 +174,66 @@ void check_draws_and_copies(std::size_t n) {
 template <class V>
 void check_shared_messages(const std::string& name, std::size_t n) {
   using T = typename V::scalar;
-  const std::string prepare = "gavel::speculative::" + name + "::prepare: ";
-  const std::string verify = "gavel::speculative::" + name + "::verify: ";
-  const std::string law = "gavel::speculative::" + name + "::conditional_law: ";
+  const std::string of = "gavel::speculative::" + name + "::", count = std::to_string(n), more = std::to_string(n + 1);
   const std::vector<T> p{T(0.25), T(0.25), T(0.25), T(0.25)};
   const std::vector<T> q{T(0.5), T(0.25), T(0.25), T(0)};
   V v;
-  test_engine rng(1);
+  counting_generator<std::mt19937_64> rng{std::mt19937_64(1)};
   std::vector<token_id> drafts(n, 0);
   for (std::size_t i = 0; i < n; ++i) drafts[i] = static_cast<token_id>(i);
-  auto call = [&](const std::vector<token_id>& d) { return v.verify(std::span<const token_id>(d), rng); };
-  auto with = [&](std::vector<T> p_row, std::vector<T> q_row, std::size_t count) {
-    return [=, &v] { prepare_with(v, p_row, q_row, count); };
+  std::vector<double> acceptance(n, -7.0), residual(4, -7.0), long_acceptance(n + 1, -7.0);
+  auto prepare = [&](const std::vector<T>& p_row, const std::vector<T>& q_row) {
+    return message_of([&] { prepare_with(v, p_row, q_row, n); });
   };
-  std::vector<double> acceptance(n, -7.0);
-  std::vector<double> residual(4, -7.0);
+  auto verify = [&](const std::vector<token_id>& d) { return message_of([&] { (void)v.verify(std::span<const token_id>(d), rng); }); };
+  auto conditional_law = [&](const std::vector<token_id>& d, std::span<double> a, std::span<double> r) {
+    return message_of([&] { v.conditional_law(std::span<const token_id>(d), a, r); });
+  };
 
-  CHECK(message_of([&] { (void)call(drafts); }) == verify + "prepare, must be called first");
-  CHECK(message_of([&] { (void)with({}, {}, n)(); }) == prepare + "p.size() = 0, must be >= 1");
-  CHECK(message_of([&] { (void)with(p, {T(1)}, n)(); }) == prepare + "q.size() = 1, must equal p.size() = 4");
-  CHECK(message_of([&] { (void)with(p, {T(0.5), T(NAN), T(0.5), T(0)}, n)(); }) ==
-        std::string("domain: ") + prepare + "q[1] = nan, must be finite and >= 0");
-  CHECK(message_of([&] { (void)with({T(0.5), T(0.75), T(-0.25), T(0)}, q, n)(); }) ==
-        std::string("domain: ") + prepare + "p[2] = -0.25, must be finite and >= 0");
-  CHECK(message_of([&] { (void)with(p, {T(0.5), T(0.25), T(0.125), T(0)}, n)(); }) ==
-        std::string("domain: ") + prepare + "sum of q = 0.875, must be 1 within 1e-06");
-  CHECK_NOTHROW(with(p, {T(0.5), T(0.25), T(0.25 + 5e-7), T(0)}, n)());
+  CHECK(verify(drafts) == of + "verify: prepare, must be called first");
+  CHECK(prepare({}, {}) == of + "prepare: p.size() = 0, must be >= 1");
+  CHECK(prepare(p, {T(1)}) == of + "prepare: q.size() = 1, must equal p.size() 4");
+  CHECK(prepare(p, {T(0.5), T(NAN), T(0.5), T(0)}) == "domain: " + of + "prepare: q[1] = nan, must be finite and >= 0");
+  CHECK(prepare({T(0.5), T(0.75), T(-0.25), T(0)}, q) == "domain: " + of + "prepare: p[2] = -0.25, must be finite and >= 0");
+  CHECK(prepare(p, {T(0.5), T(0.25), T(0.125), T(0)}) == "domain: " + of + "prepare: sum of q = 0.875, must be 1 within 1e-06");
+  CHECK(prepare(p, {T(0.5), T(0.25), T(0.25 + 5e-7), T(0)}) == "no exception");
 
   prepare_with(v, p, q, n);
   std::vector<token_id> bad = drafts;
   bad.push_back(2);
-  CHECK(message_of([&] { (void)call(bad); }) ==
-        verify + "drafts.size() = " + std::to_string(n + 1) + ", must equal n = " + std::to_string(n));
+  CHECK(verify(bad) == of + "verify: drafts.size() = " + more + ", must equal n " + count);
   bad = drafts;
   bad.back() = 4;
   const std::string last = "drafts[" + std::to_string(n - 1) + "] = ";
-  CHECK(message_of([&] { (void)call(bad); }) == verify + last + "4, must be < vocabulary size 4");
+  CHECK(verify(bad) == of + "verify: " + last + "4, must be < vocabulary size 4");
   if (V::law != draft_law::top_n) {
     bad.back() = 3;
-    CHECK(message_of([&] { (void)call(bad); }) == verify + last + "3, must have draft probability > 0");
-    CHECK(message_of([&] {
-            (void)v.conditional_law(std::span<const token_id>(bad), std::span<double>(acceptance), std::span<double>(residual));
-          }) == law + last + "3, must have draft probability > 0");
+    CHECK(verify(bad) == of + "verify: " + last + "3, must have draft probability > 0");
+    CHECK(conditional_law(bad, acceptance, residual) == of + "conditional_law: " + last + "3, must have draft probability > 0");
   }
   if (V::law != draft_law::iid && n > 1) {
     bad.back() = bad.front();
-    CHECK(message_of([&] { (void)call(bad); }) == verify + last + "0, must differ from the drafts before it");
+    CHECK(verify(bad) == of + "verify: " + last + "0, must differ from the drafts before it");
   }
-  std::vector<double> long_acceptance(n + 1, -7.0);
-  CHECK(message_of([&] {
-          (void)v.conditional_law(std::span<const token_id>(drafts), std::span<double>(long_acceptance), std::span<double>(residual));
-        }) == law + "acceptance.size() = " + std::to_string(n + 1) + ", must equal n = " + std::to_string(n));
-  CHECK(message_of([&] {
-          (void)v.conditional_law(std::span<const token_id>(drafts), std::span<double>(acceptance), std::span<double>(residual).first(3));
-        }) == law + "residual.size() = 3, must equal vocabulary size 4");
+  CHECK(rng.calls == 0);
+  CHECK(conditional_law(drafts, long_acceptance, residual) ==
+        of + "conditional_law: acceptance.size() = " + more + ", must equal n " + count);
+  CHECK(conditional_law(drafts, acceptance, std::span<double>(residual).first(3)) ==
+        of + "conditional_law: residual.size() = 3, must equal vocabulary size 4");
   CHECK(acceptance == std::vector<double>(n, -7.0));
   CHECK(residual == std::vector<double>(4, -7.0));
   if constexpr (verifier_with_marginals<V>) {
-    CHECK(message_of([&] { (void)v.acceptance_marginals(std::span<double>(residual).first(3)); }) ==
-          "gavel::speculative::" + name + "::acceptance_marginals: out.size() = 3, must equal vocabulary size 4");
+    CHECK(message_of([&] { v.acceptance_marginals(std::span<double>(residual).first(3)); }) ==
+          of + "acceptance_marginals: out.size() = 3, must equal vocabulary size 4");
     V fresh;
-    CHECK(message_of([&] { (void)fresh.acceptance_rate(); }) ==
-          "gavel::speculative::" + name + "::acceptance_rate: prepare, must be called first");
+    CHECK(message_of([&] { (void)fresh.acceptance_rate(); }) == of + "acceptance_rate: prepare, must be called first");
   }
   // A refused prepare leaves the verifier as it was.
-  CHECK(message_of([&] { (void)with(p, {T(1)}, n)(); }) == prepare + "q.size() = 1, must equal p.size() = 4");
-  CHECK_NOTHROW(call(drafts));
+  CHECK(prepare(p, {T(1)}) == of + "prepare: q.size() = 1, must equal p.size() 4");
+  CHECK(verify(drafts) == "no exception");
   CHECK_NOTHROW(v.prepare(std::span<const T>(p), std::span<const T>(q), n, trusted));
-  CHECK(message_of([&] { (void)v.prepare(std::span<const T>(p), std::span<const T>(q).first(2), n, trusted); }) ==
-        prepare + "q.size() = 2, must equal p.size() = 4");
+  CHECK(message_of([&] { v.prepare(std::span<const T>(p), std::span<const T>(q).first(2), n, trusted); }) ==
+        of + "prepare: q.size() = 2, must equal p.size() 4");
 }
 
 }  // namespace gavel::testing

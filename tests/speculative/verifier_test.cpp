@@ -65,15 +65,21 @@ TEMPLATE_TEST_CASE("every verifier of the library satisfies it", "[speculative][
   STATIC_REQUIRE(verifier_with_marginals<single_draft<T>>);
   STATIC_REQUIRE(verifier_with_marginals<target_only<T, draft_law::iid>>);
   STATIC_REQUIRE(verifier_with_marginals<target_only<T, draft_law::top_n>>);
+  STATIC_REQUIRE(verifier_with_marginals<target_only<T, draft_law::greedy>>);
+  STATIC_REQUIRE(verifier_with_marginals<target_only<T, draft_law::hub_pair>>);
   STATIC_REQUIRE(verifier<target_only<T, draft_law::without_replacement>>);
+  STATIC_REQUIRE_FALSE(verifier_with_marginals<target_only<T, draft_law::without_replacement>>);
   STATIC_REQUIRE(verifier_with_marginals<recursive_rejection<T, draft_law::iid>>);
   STATIC_REQUIRE(verifier<recursive_rejection<T, draft_law::without_replacement>>);
+  STATIC_REQUIRE_FALSE(verifier_with_marginals<recursive_rejection<T, draft_law::without_replacement>>);
   STATIC_REQUIRE(verifier_with_marginals<k_sequence<T>>);
   STATIC_REQUIRE(verifier_with_marginals<hub_pair<T>>);
   STATIC_REQUIRE(verifier_with_marginals<greedy_drafts<T>>);
   STATIC_REQUIRE(verifier_with_marginals<optimal_iid<T>>);
   STATIC_REQUIRE(verifier_with_marginals<optimal_without_replacement<T>>);
-  STATIC_REQUIRE(verifier<on_reduced_vocabulary<optimal_iid<T>>>);
+  STATIC_REQUIRE(verifier_with_marginals<on_reduced_vocabulary<optimal_iid<T>>>);
+  STATIC_REQUIRE(verifier<on_reduced_vocabulary<recursive_rejection<T, draft_law::without_replacement>>>);
+  STATIC_REQUIRE_FALSE(verifier_with_marginals<on_reduced_vocabulary<recursive_rejection<T, draft_law::without_replacement>>>);
 }
 
 TEST_CASE("a verdict knows whether it took a draft", "[speculative][types]") {

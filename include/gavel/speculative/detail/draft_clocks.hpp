@@ -20,7 +20,7 @@ inline constexpr std::size_t max_clock_drafts = 16;
 /// @p rest > 0, the mass of q outside its n - 1 most probable tokens.
 [[nodiscard]] inline double last_ring(std::size_t n, double rest) noexcept { return (45.0 + 3.0 * static_cast<double>(n)) / rest; }
 
-/// Adds a token to the game at time @p t. e[k] = Pr(k tokens have rung by t), f[k] = density of the (k+1)-th ring at t after k before it,
+/// Includes a token at time @p t. e[k] = Pr(k tokens have rung by t), f[k] = density of the (k+1)-th ring at t after k before it,
 /// k < n, entries @p stride apart.
 inline void include_clock(double q, double t, std::size_t n, std::size_t stride, double* e, double* f) noexcept {
   const double in = -std::expm1(-q * t);

@@ -314,7 +314,8 @@ class exponential_clock {
     kernels::dispatch<clock_include_heavy>(rows(), token.q, heavy_outside);
   }
 
-  /// 1 - Q(H). @param outside 1 - q(H), summed from the tokens outside: a difference would lose all digits of a small one
+  /// 1 - Q(H).
+  /// @param outside 1 - q(H), summed from the tokens outside: a difference would lose all digits of a small one
   [[nodiscard]] double escape(double /*inside*/, double outside) const {
     if (!(outside > 0.0)) return 0.0;
     const double value = outside * kernels::dispatch<clock_integral>(rows());

@@ -63,7 +63,8 @@ inline void sort_by_ratio(std::span<ratio_token> tokens) noexcept {
 /// Lower bound of P - Q inside a stretch of the order, from what is known at its two ends. In s = q(H) both P and Q are convex along the
 /// order (ratios ascend; Q is a "q-convex" set function), so P lies above its two end tangents and Q below its chord, and P - Q is least at
 /// the crossing of the tangents.
-/// @param value at the start of the stretch  @param dp,dq,ds growth of P, Q and q(H) over the stretch
+/// @param value at the start of the stretch
+/// @param dp,dq,ds growth of P, Q and q(H) over the stretch
 /// @param low,high slopes dP/ds of the first and last token
 /// @return the bound; at most the smaller end value up to rounding
 [[nodiscard]] inline double stretch_bound(double value, double dp, double dq, double ds, double low, double high) noexcept {

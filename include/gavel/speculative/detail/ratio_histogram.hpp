@@ -105,7 +105,8 @@ class independent_draws {
 /// The best prefix for independent drafts.
 class ratio_histogram {
  public:
-  /// @param p,q rows of equal length, checked  @param p_sum,q_sum their sums (p_sum: of the whole target row, if p is a part of it)
+  /// @param p,q rows of equal length, checked
+  /// @param p_sum,q_sum their sums (p_sum: of the whole target row, if p is a part of it)
   /// @note Two streaming passes (the second one only if some bin might hold a better prefix than the bin ends) and a sort of the tokens of
   ///       those bins. No allocation once the largest problem has been seen.
   template <class T>

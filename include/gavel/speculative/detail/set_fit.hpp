@@ -18,7 +18,8 @@ namespace gavel::speculative::detail {
 /// The prefix of the order by p/q that limits the acceptance rate: 1 + P(H) - Pr(all drafts are in H) is least there.
 class set_optimum {
  public:
-  /// @param mass,target q and p of the support, ascending by p/q @param tied [i] whether token i has the ratio of token i - 1
+  /// @param mass,target q and p of the support, ascending by p/q
+  /// @param tied [i] whether token i has the ratio of token i - 1
   void search(std::span<const double> mass, std::span<const double> target, const std::vector<char>& tied, std::size_t n,
               double last_time) {
     const log_axis_rule rule = log_axis_rule::up_to(last_time, clock_step(n));
@@ -62,7 +63,8 @@ class set_optimum {
 /// picked when all drafts are inside (the others blocked). The model of `projected_newton`.
 class set_level {
  public:
-  /// @param active,target q and p of the level's tokens  @param others q of the other tokens of the support
+  /// @param active,target q and p of the level's tokens
+  /// @param others q of the other tokens of the support
   void begin(bool outside, std::span<const double> active, std::span<const double> target, std::span<const double> others, std::size_t n,
              double last_time, bool fine) {
     outside_ = outside;

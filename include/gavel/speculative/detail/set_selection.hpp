@@ -21,7 +21,8 @@ namespace gavel::speculative::detail {
   return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
-/// Mass outside the @p count largest entries, summed from the smallest up. @param ascending receives the entries in that order
+/// Mass outside the @p count largest entries, summed from the smallest up.
+/// @param ascending receives the entries in that order
 [[nodiscard]] inline double mass_outside_top(std::span<const double> masses, std::size_t count, std::vector<double>& ascending) {
   ascending.assign(masses.begin(), masses.end());
   sort_values(ascending.data(), ascending.size(), [](double a, double b) { return a < b; });
@@ -37,7 +38,8 @@ class set_clock {
  public:
   static constexpr std::size_t stride = set_tables::stride;
 
-  /// @param active q of the tokens with a weight  @param idle q of tokens that may be drafted but have weight 0
+  /// @param active q of the tokens with a weight
+  /// @param idle q of tokens that may be drafted but have weight 0
   /// @param blocked q of all tokens that must not be drafted: tuples with one of them do not count
   /// @param last_time beyond it n tokens have rung, but for a probability of about 1e-20
   void build(std::span<const double> active, std::span<const double> idle, double blocked, std::size_t n, double last_time, double step) {

@@ -27,7 +27,7 @@ struct set_tables {
   const double* in = nullptr;      // [tokens][nodes]
   const double* out = nullptr;     // [tokens][nodes]
   const double* at = nullptr;      // [tokens][nodes]
-  const double* base_e = nullptr;  // [n][nodes] E and F of the tokens that are in the game without a weight
+  const double* base_e = nullptr;  // [n][nodes] E and F of the tokens that may be drafted but have no weight
   const double* base_f = nullptr;  // [n][nodes]
   const double* weight = nullptr;  // [nodes] of the rule in t
   const double* z = nullptr;       // [tokens] at the current s
@@ -56,10 +56,11 @@ struct set_state {
       Isa::fma(e[k], e[k], out, moved);
     }
   }
-  GAVEL_ALWAYS_INLINE void load(const double* from, std::size_t n) {
-    for (std::size_t k = 0; k < n; ++k) {
-      kernels::load<Isa>(e[k], from + k * Isa::template lanes<double>);
-      kernels::load<Isa>(f[k], from + (n + k) * Isa::template lanes<double>);
+  // The tokens without a weight.
+  GAVEL_ALWAYS_INLINE void load_base(const set_tables& tables, std::size_t m) {
+    for (std::size_t k = 0; k < tables.n; ++k) {
+      kernels::load<Isa>(e[k], tables.base_e + k * tables.nodes + m);
+      kernels::load<Isa>(f[k], tables.base_f + k * tables.nodes + m);
     }
   }
   GAVEL_ALWAYS_INLINE void store(double* to, std::size_t n) const {
@@ -115,10 +116,7 @@ struct set_marginals_kernel {
       kernels::load<Isa>(weight, tables.weight + m);
       kernels::fill(scale, factor);
       set_state<Isa> before;
-      for (std::size_t k = 0; k < n; ++k) {
-        kernels::load<Isa>(before.e[k], tables.base_e + k * tables.nodes + m);
-        kernels::load<Isa>(before.f[k], tables.base_f + k * tables.nodes + m);
-      }
+      before.load_base(tables, m);
       for (std::size_t x = 0; x < tables.tokens; ++x) {
         real in_z, out, at_z;
         load_token<Isa>(tables, x, m, in_z, out, at_z);
@@ -170,10 +168,7 @@ struct set_pairs_kernel {
       kernels::load<Isa>(weight, tables.weight + m);
       kernels::fill(scale, factor);
       set_state<Isa> before;
-      for (std::size_t k = 0; k < n; ++k) {
-        kernels::load<Isa>(before.e[k], tables.base_e + k * tables.nodes + m);
-        kernels::load<Isa>(before.f[k], tables.base_f + k * tables.nodes + m);
-      }
+      before.load_base(tables, m);
       for (std::size_t x = 0; x < tables.tokens; ++x) {
         real in_x, out_x, at_x;
         load_token<Isa>(tables, x, m, in_x, out_x, at_x);

@@ -50,7 +50,8 @@ struct top_set {
   }
 };
 
-/// @param ids workspace  @param k at most q.size()
+/// @param ids workspace
+/// @param k at most q.size()
 template <class T>
 [[nodiscard]] inline top_set find_top_set(std::span<const T> q, std::size_t k, std::vector<token_id>& ids) {
   top_set set;
