@@ -3,6 +3,7 @@
 #include <gavel/core/goodness_of_fit.hpp>
 #include <gavel/speculative/draft_sampler.hpp>
 
+#include "speculative/laws.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
 #include "support/numbers.hpp"
@@ -39,14 +40,7 @@ std::vector<std::vector<token_id>> tuples(std::size_t vocabulary, std::size_t n)
   return result;
 }
 
-struct counting_rng {
-  using result_type = std::uint32_t;
-  gavel::philox4x32 inner{7};
-  std::size_t calls = 0;
-  static constexpr result_type min() { return 0; }
-  static constexpr result_type max() { return 0xffffffffu; }
-  result_type operator()() { return ++calls, inner(); }
-};
+using counting_rng = gavel::testing::counting_generator<gavel::philox4x32>;
 
 const std::vector<double> row = {0.05, 0.4, 0.0, 0.3, 0.1, 0.15};
 
@@ -144,7 +138,7 @@ TEST_CASE("The number of uniforms is what is promised", "[speculative][draft_law
   for (const draft_law law : all_laws) {
     for (std::size_t n = 1; n <= 5; ++n) {
       if (law == draft_law::hub_pair && n != 2) continue;
-      counting_rng rng;
+      counting_rng rng{gavel::philox4x32(7)};
       std::vector<token_id> drafts(n);
       draw_drafts(law, row, drafts, rng);
       CHECK(rng.calls == 2 * gavel::speculative::uniforms_per_draw(law, n));  // two 32-bit outputs each
@@ -191,7 +185,7 @@ TEST_CASE("Ties go to the lowest index", "[speculative][draft_law]") {
 
 TEST_CASE("Draft laws: what a verifier takes for zero is never drawn, and does not count", "[speculative][draft_law]") {
   const std::vector<float> q{0.0f, 1.0f, 2e-30f, 7e-31f, 1e-40f};
-  counting_rng rng;
+  counting_rng rng{gavel::philox4x32(7)};
   std::vector<token_id> drafts(2);
   for (const draft_law law : {draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
     CAPTURE(static_cast<int>(law));
@@ -209,7 +203,7 @@ TEST_CASE("Draft laws: what a verifier takes for zero is never drawn, and does n
 
 TEST_CASE("Draft laws refuse bad input and leave output and generator alone", "[speculative][draft_law]") {
   const std::vector<double> one_hot = {0.0, 1.0, 0.0};
-  counting_rng rng;
+  counting_rng rng{gavel::philox4x32(7)};
   std::vector<token_id> drafts(2, 77), none, three(3, 77);
   auto draw = [&](draft_law law, const std::vector<double>& q, std::vector<token_id>& out) {
     return message_of([&] { draw_drafts(law, q, out, rng); });

@@ -263,22 +263,28 @@ inline std::vector<token_id> draw_drafts(draft_law law, std::span<const double> 
   return draw_drafts(law, q, n, rng, descending(q));
 }
 
-/// alpha* = 1 + min over all 2^V sets H of P(H) - Pr(all drafts in H), the draft law by enumeration. V <= 12.
-inline double optimum_by_subsets(draft_law law, std::span<const double> p, std::span<const double> q, std::size_t n) {
-  const std::size_t sets = std::size_t{1} << p.size();
+/// Q(H) = Pr(all drafts in H) for all 2^V sets H, the draft law by enumeration. V <= 12.
+inline std::vector<double> all_inside_by_enumeration(draft_law law, std::span<const double> q, std::size_t n) {
+  const std::size_t sets = std::size_t{1} << q.size();
   std::vector<double> inside(sets, 0.0);  // probability that the drafts form exactly this set, then of a subset of it
   for_each_drafts(law, q, n, [&](std::span<const token_id> drafts, double probability) {
     std::size_t set = 0;
     for (const token_id x : drafts) set |= std::size_t{1} << x;
     inside[set] += probability;
   });
-  for (std::size_t x = 0; x < p.size(); ++x) {
+  for (std::size_t x = 0; x < q.size(); ++x) {
     for (std::size_t set = 0; set < sets; ++set) {
       if ((set >> x) & 1u) inside[set] += inside[set ^ (std::size_t{1} << x)];
     }
   }
+  return inside;
+}
+
+/// alpha* = 1 + min over all sets H of P(H) - Q(H).
+inline double optimum_by_subsets(draft_law law, std::span<const double> p, std::span<const double> q, std::size_t n) {
+  const std::vector<double> inside = all_inside_by_enumeration(law, q, n);
   double least = 0.0;
-  for (std::size_t set = 0; set < sets; ++set) {
+  for (std::size_t set = 0; set < inside.size(); ++set) {
     double mass = 0.0;
     for (std::size_t x = 0; x < p.size(); ++x) mass += ((set >> x) & 1u) ? p[x] : 0.0;
     least = (std::min)(least, mass - inside[set]);

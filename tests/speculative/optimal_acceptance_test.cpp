@@ -5,6 +5,7 @@
 #include <gavel/speculative/optimal_acceptance.hpp>
 
 #include "reference_cases_acceptance.hpp"
+#include "speculative/laws.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
 #include "support/numbers.hpp"
@@ -42,32 +43,7 @@ row random_row(gavel::philox4x32& rng, std::size_t size, double power, double ze
   return normalized(weights);
 }
 
-std::size_t support(const row& q) {
-  return static_cast<std::size_t>(std::count_if(q.begin(), q.end(), [](double x) { return x > 0.0; }));
-}
-
-// Q(H) of every subset H, from all tuples.
-std::vector<double> enumerate_all_inside(draft_law law, const row& q, std::size_t n) {
-  const std::size_t v = q.size();
-  std::vector<double> of_union(std::size_t{1} << v, 0.0);
-  std::vector<token_id> tuple(n, 0);
-  for (;;) {
-    std::size_t mask = 0;
-    for (const token_id x : tuple) mask |= std::size_t{1} << x;
-    of_union[mask] += draft_probability(law, q, tuple);
-    std::size_t i = 0;
-    while (i < n && ++tuple[i] == v) tuple[i++] = 0;
-    if (i == n) break;
-  }
-  for (std::size_t x = 0; x < v; ++x) {  // sums over subsets
-    for (std::size_t mask = 0; mask < of_union.size(); ++mask) {
-      if ((mask >> x & 1) != 0) of_union[mask] += of_union[mask ^ (std::size_t{1} << x)];
-    }
-  }
-  return of_union;
-}
-
-// The exact law of sets drawn without replacement, by dynamic programming over subsets: f(S) = Pr(the first |S| draws are S).
+// The exact distribution of sets drawn without replacement, by dynamic programming over subsets: f(S) = Pr(the first |S| draws are S).
 double exact_all_inside(const row& q, std::size_t n, std::size_t inside) {
   std::vector<double> f(std::size_t{1} << q.size(), 0.0);
   f[0] = 1.0;
@@ -230,13 +206,7 @@ TEST_CASE("alpha* equals the minimum over all subsets for every law", "[speculat
         for (std::size_t n = 1; n <= (v == 8 ? 4u : 5u); ++n) {
           if (law == draft_law::hub_pair && n != 2) continue;
           if (n > max_drafts(law, q)) continue;
-          const std::vector<double> inside = enumerate_all_inside(law, q, n);
-          double best = 1.0;
-          for (std::size_t set = 0; set < inside.size(); ++set) {
-            double target = 0.0;
-            for (std::size_t x = 0; x < v; ++x) target += (set >> x & 1) != 0 ? p[x] : 0.0;
-            best = std::min(best, 1.0 + target - inside[set]);
-          }
+          const double best = gavel::testing::optimum_by_subsets(law, p, q, n);
           const optimal_acceptance_result result = solver.solve(p, q, law, n);
           INFO("law " << static_cast<int>(law) << ", V " << v << ", n " << n << ", repeat " << repeat);
           largest = std::max(largest, std::abs(result.acceptance_rate - best));
@@ -256,7 +226,7 @@ TEST_CASE("Q of every set equals the enumeration for every law", "[speculative][
     for (const draft_law law : all_laws) {
       for (std::size_t n = 1; n <= 4; ++n) {
         if ((law == draft_law::hub_pair && n != 2) || n > max_drafts(law, q)) continue;
-        const std::vector<double> inside = enumerate_all_inside(law, q, n);
+        const std::vector<double> inside = gavel::testing::all_inside_by_enumeration(law, q, n);
         for (std::size_t set = 0; set < inside.size(); ++set) {
           std::vector<std::uint8_t> member(6);
           for (std::size_t x = 0; x < 6; ++x) member[x] = static_cast<std::uint8_t>(set >> x & 1);
@@ -305,7 +275,7 @@ TEST_CASE("Two drafts without replacement have a closed form", "[speculative][op
   CHECK(std::abs(all_inside_probability(q, member, draft_law::without_replacement, 2) - (1.0 - outside * (1.0 + inside))) < 1e-13);
 }
 
-TEST_CASE("Equal draft probabilities without replacement are a hypergeometric law", "[speculative][optimal_acceptance]") {
+TEST_CASE("Equal draft probabilities without replacement are a hypergeometric distribution", "[speculative][optimal_acceptance]") {
   double largest = 0.0;
   for (const std::size_t v : {17u, 200u, 700u, 1200u, 5000u, 40000u}) {
     const row q(v, 1.0 / static_cast<double>(v));
@@ -427,7 +397,7 @@ TEST_CASE("The search without a sort finds what the full sort finds", "[speculat
   gavel::philox4x32 rng(15);
   optimal_acceptance_solver solver;
   auto check = [&](const std::string& name, const row& p, const row& q, draft_law law, std::size_t n) {
-    if (n > support(q)) return;
+    if (n > max_drafts(draft_law::without_replacement, q)) return;
     const optimal_acceptance_result result = solver.solve(p, q, law, n);
     const double expected = oracle(law, p, q, n);
     INFO(name << ", V " << p.size() << ", law " << static_cast<int>(law) << ", n " << n << ": " << result.acceptance_rate << " for "

@@ -39,7 +39,7 @@ TEST_CASE("single_draft refuses bad input", "[speculative][single_draft]") {
   check_shared_messages<single_draft<double>>("single_draft", 1);
   const std::vector<double> row{0.5, 0.5};
   single_draft<double> v;
-  CHECK(message_of([&] { v.prepare(row, row, 0); }) == "gavel::speculative::single_draft::prepare: n = 0, must be >= 1");
+  CHECK(message_of([&] { v.prepare(row, row, 0); }) == "gavel::speculative::single_draft::prepare: n = 0, must be 1");
   CHECK(message_of([&] { v.prepare(row, row, 2); }) == "gavel::speculative::single_draft::prepare: n = 2, must be 1");
   CHECK(message_of([&] { v.prepare(row, row, 2, trusted); }) == "gavel::speculative::single_draft::prepare: n = 2, must be 1");
 }

@@ -34,26 +34,29 @@ enum class optimality { bounded, reached };
 template <class T>
 inline constexpr double law_tolerance = sizeof(T) < sizeof(double) ? 3e-7 : 1e-12;
 
-/// One pair of rows: exact output law, alpha no more than the optimum (or equal to it), closed forms equal to the enumeration.
+/// A prepared pair of rows: exact output law, alpha no more than the optimum (or equal to it), closed forms equal to the enumeration.
 template <class V>
-void check_pair_exactly(V& v, const row_pair& rows, std::size_t n, optimality claim) {
-  using T = typename V::scalar;
-  constexpr double tolerance = law_tolerance<T>;
-  const std::vector<T> p = row_as<T>(rows.p);
-  const std::vector<T> q = row_as<T>(rows.q);
+void check_prepared_exactly(V& v, const row_pair& rows, std::size_t n, optimality claim) {
+  constexpr double tolerance = law_tolerance<typename V::scalar>;
   CAPTURE(rows.p, rows.q, n);
-  prepare_with(v, p, q, n);
   const output_law law = law_by_enumeration(v, V::law, rows.q, n);
   REQUIRE(largest_difference(law.token, rows.p) <= tolerance);
   const double optimum = optimum_by_subsets(V::law, rows.p, rows.q, n);
   REQUIRE(law.acceptance_rate <= optimum + tolerance);
   if (claim == optimality::reached) REQUIRE(law.acceptance_rate >= optimum - tolerance);
   if constexpr (verifier_with_marginals<V>) {
-    std::vector<double> marginals(p.size(), std::nan(""));
+    std::vector<double> marginals(rows.p.size(), std::nan(""));
     v.acceptance_marginals(std::span<double>(marginals));
     REQUIRE(largest_difference(law.accepted, marginals) <= tolerance);
     REQUIRE(std::abs(v.acceptance_rate() - law.acceptance_rate) <= tolerance);
   }
+}
+
+template <class V>
+void check_pair_exactly(V& v, const row_pair& rows, std::size_t n, optimality claim) {
+  const auto p = row_as<typename V::scalar>(rows.p), q = row_as<typename V::scalar>(rows.q);
+  prepare_with(v, p, q, n);
+  check_prepared_exactly(v, rows, n, claim);
 }
 
 /// All drafts enumerated at V <= 6 for random, sparse and awkward rows of doubles; one verifier object is reused throughout.

@@ -35,15 +35,14 @@ class greedy_drafts {
   /// @note Cost: `prepare` also searches the top tokens; `verify` O(n^2) if the last draft is accepted (and a pass over q if q(T) > 1/2),
   ///       else O(V).
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    rows::check_shape(prepare_name, law, p, q, n);
-    rows::check_rows(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
     find_top();
     checks_top_ = true;
   }
   /// Without reading the rows: `verify` then takes the first n - 1 drafts for T whatever they are.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
-    rows::check_shape(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
 
@@ -63,12 +62,7 @@ class greedy_drafts {
   void acceptance_marginals(std::span<double> out) {
     rows_.check_marginals("gavel::speculative::greedy_drafts::acceptance_marginals", out);
     find_top();
-    const double rest = rows_.mass_outside(top_.ids());
-    for (std::size_t y = 0; y < out.size(); ++y) {
-      const double p = detail::real(rows_.p[y]);
-      const double drafted = detail::real(rows_.draft()[y]) / rest;
-      out[y] = p < drafted ? p : drafted;
-    }
+    rows_.last_draft_marginals(rows_.mass_outside(top_.ids()), out);
     for (const token_id x : top_.ids()) out[x] = detail::real(rows_.p[x]);
   }
   [[nodiscard]] double acceptance_rate() {

@@ -35,14 +35,13 @@ class hub_pair {
   /// @note Cost of `verify`: O(1) if i is accepted and q_a <= 1/2, else up to three passes over the rows, most of them once per prepared
   ///       pair. Allocates once.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    rows::check_shape(prepare_name, law, p, q, n);
-    rows::check_rows(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
     find_hub();
   }
   /// Without reading the rows: `verify` then takes the more probable of the two drafts for a.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
-    rows::check_shape(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
 
@@ -61,12 +60,7 @@ class hub_pair {
   void acceptance_marginals(std::span<double> out) {
     rows_.check_marginals("gavel::speculative::hub_pair::acceptance_marginals", out);
     if (!has_hub_) find_hub();
-    const double rest = rest_mass();
-    for (std::size_t y = 0; y < out.size(); ++y) {
-      const double p = detail::real(rows_.p[y]);
-      const double drafted = detail::real(rows_.draft()[y]) / rest;
-      out[y] = p < drafted ? p : drafted;
-    }
+    rows_.last_draft_marginals(rest_mass(), out);
     const leftovers& left = leftover();
     out[hub_.ids()[0]] = left.hub_accepted_second + left.hub_accepted_first;
   }

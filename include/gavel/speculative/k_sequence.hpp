@@ -24,7 +24,6 @@ namespace gavel::speculative {
 /// max(p - c q, (1 - c / g) p). A_y = c min(q_y, p_y / g), acceptance rate 1 - (1 - b)^n, at least 1 - 1/e of the optimum.
 ///
 /// @tparam T scalar of the rows, float or double; the law is exact up to rounding in T, about 1e-7 for float and 1e-15 for double
-/// @note Copies of a prepared verifier read the same borrowed rows. No allocation.
 /// @par Source
 /// Sun, Suresh, Ro, Beirami, Jain, Yu, "SpecTr: fast speculative decoding via optimal transport", 2023, arXiv 2310.15141
 /// (K-SEQ).
@@ -37,12 +36,11 @@ class k_sequence {
   /// The calls of the concept `verifier`; `prepare` searches g.
   /// @note Cost: `prepare`, for n > 1, about 10 passes over both rows more; `verify` O(n) to accept, O(V) to reject.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    rows::check_shape(prepare_name, law, p, q, n);
-    rows::check_rows(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
-    rows::check_shape(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
 

@@ -44,12 +44,11 @@ class recursive_rejection {
   /// @note Cost of `verify`: O(1) if the first draft is accepted, one pass over the rows for every further draft that is tested (with
   ///       replacement only once per prepared pair), and one for the residual. It copies q once where the drafts hold all but a trace of it.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    rows::check_shape(prepare_name, law, p, q, n);
-    rows::check_rows(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
-    rows::check_shape(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
 

@@ -18,7 +18,6 @@ namespace gavel::speculative {
 /// A_y = min(p_y, q_y), acceptance rate sum_y min(p_y, q_y).
 ///
 /// @tparam T scalar of the rows, float or double; the law is exact up to rounding in T, about 1e-7 for float and 1e-15 for double
-/// @note Copies of a prepared verifier read the same borrowed rows. No allocation.
 /// @par Source
 /// Leviathan, Kalman, Matias, "Fast inference from transformers via speculative decoding", 2023, arXiv 2211.17192, algorithm 1;
 /// Chen, Borgeaud, Irving, Lespiau, Sifre, Jumper, "Accelerating large language model decoding with speculative sampling", 2023,
@@ -32,12 +31,13 @@ class single_draft {
   /// The calls of the concept `verifier`, with n = 1.
   /// @note Cost of `verify`: O(1) to accept, O(V) to reject.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    check(p, q, n);
-    rows::check_rows(prepare_name, law, p, q, n);
+    check_one(n);
+    rows::check(prepare_name, law, p, q, n);
     rows_ = {p, q, n};
   }
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
-    check(p, q, n);
+    check_one(n);
+    rows::check(prepare_name, law, p, q, n, trusted);
     rows_ = {p, q, n};
   }
 
@@ -80,8 +80,7 @@ class single_draft {
     [[nodiscard]] detail::residual_weights<T> residual() const { return {prepared.p, prepared.q}; }
   };
 
-  static void check(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    rows::check_shape(prepare_name, law, p, q, n);
+  static void check_one(std::size_t n) {
     if (n != 1) refuse(prepare_name, "n", n, "must be 1");
   }
 

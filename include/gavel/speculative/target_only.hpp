@@ -41,23 +41,22 @@ class target_only {
   /// The calls of the concept `verifier`.
   /// @note Cost of `verify`: O(n^2) to accept, O(V) to reject.
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    rows::check_shape(prepare_name, law, p, q, n);
-    rows::check_rows(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
-    rows::check_shape(prepare_name, law, p, q, n);
+    rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
   /// Where draft probabilities are unknown: drafts may be any tokens, and there are no marginals.
   /// @throws std::invalid_argument also from the marginals
   void prepare(std::span<const T> p, std::size_t n) {
-    rows::check_shape(prepare_name, law, p, p, n);
+    rows::check(prepare_name, law, p, p, n, trusted);
     check_distribution(prepare_name, "p", p);
     adopt(p, {}, n);
   }
   void prepare(std::span<const T> p, std::size_t n, trusted_t) {
-    rows::check_shape(prepare_name, law, p, p, n);
+    rows::check(prepare_name, law, p, p, n, trusted);
     adopt(p, {}, n);
   }
 

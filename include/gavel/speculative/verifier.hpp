@@ -69,7 +69,7 @@ struct any_bits {  // an archetype: the least a random generator offers
 /// by about n times that at most. n >= 1 is the number of drafts; where drafts differ, no more than tokens with q > 0 (`top_n`: than V).
 /// Throws std::invalid_argument for empty rows, different sizes or a bad n, std::domain_error if a row is not a distribution; the verifier
 /// stays as it was then. `prepare(p, q, n, trusted)` does not check the rows. Cost: one pass or two over each; with `trusted` O(1).
-/// Allocates only while n grows.
+/// Allocates only while n grows. Copies of a prepared verifier read the same rows.
 ///
 /// `verify(drafts, rng)` decides. The drafts, [n], are tokens with q > 0 (`top_n`: any) in the order in which they were drawn, distinct
 /// unless the law is `iid`. Throws std::invalid_argument if they are not, or if nothing is prepared; the generator is untouched then. Draws

@@ -60,25 +60,31 @@ struct clock_reset {
   }
 };
 
+/// exp(x) - 1 for |x| <= 1/8, as x (1 + x/2 + x^2/6 + ...): the difference would lose digits.
+template <class Isa>
+GAVEL_ALWAYS_INLINE void small_expm1(typename Isa::template vec<double>& y, const typename Isa::template vec<double>& x) {
+  constexpr double inverse_factorials[] = {1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0};
+  kernels::fill(y, 1.0 / 3628800);
+  for (const double coefficient : inverse_factorials) {
+    typename Isa::template vec<double> c;
+    kernels::fill(c, coefficient);
+    Isa::fma(y, y, x, c);
+  }
+  y *= x;
+}
+
 /// One light token: S_k += S_{k-1} (exp(q t) - 1), with q t <= 1/8.
 struct clock_include_light {
   template <class Isa>
   static GAVEL_ALWAYS_INLINE void run(const clock_rows& rows, double q) {
     using real = typename Isa::template vec<double>;
     constexpr std::size_t step = Isa::template lanes<double>;
-    constexpr double inverse_factorials[] = {1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0};
     for (std::size_t m = 0; m < rows.nodes; m += step) {
       real t;
       kernels::load<Isa>(t, rows.t + m);
       const real x = t * q;
       real y;
-      kernels::fill(y, 1.0 / 3628800);
-      for (const double coefficient : inverse_factorials) {
-        real c;
-        kernels::fill(c, coefficient);
-        Isa::fma(y, y, x, c);
-      }
-      y *= x;
+      small_expm1<Isa>(y, x);
       real below;
       kernels::load<Isa>(below, rows.state + m);
       for (std::size_t k = 1; k < rows.n; ++k) {
@@ -99,24 +105,16 @@ struct clock_include_heavy {
   static GAVEL_ALWAYS_INLINE void run(const clock_rows& rows, double q, double outside) {
     using real = typename Isa::template vec<double>;
     constexpr std::size_t step = Isa::template lanes<double>;
-    // 1 - exp(-x) = x (1 - x/2 + x^2/6 - ...) while x < 1/8: the difference would lose digits
-    constexpr double series[] = {1.0 / 362880, -1.0 / 40320, 1.0 / 5040, -1.0 / 720, 1.0 / 120, -1.0 / 24, 1.0 / 6, -0.5, 1.0};
     for (std::size_t m = 0; m < rows.nodes; m += step) {
       real t;
       kernels::load<Isa>(t, rows.t + m);
-      const real x = t * q;
+      const real x = t * -q;
       real small;
-      kernels::fill(small, -1.0 / 3628800);
-      for (const double coefficient : series) {
-        real c;
-        kernels::fill(c, coefficient);
-        Isa::fma(small, small, x, c);
-      }
-      small *= x;
-      real stay = -x;
+      small_expm1<Isa>(small, x);
+      real stay = x;
       kernels::exp_in_place<Isa>(stay);
       const real large = 1.0 - stay;
-      const real rings = x < 0.125 ? small : large;
+      const real rings = x > -0.125 ? -small : large;
       real heavy = t * -outside;
       kernels::exp_in_place<Isa>(heavy);
       kernels::store(rows.heavy_factor + m, heavy);
@@ -327,8 +325,6 @@ class exponential_clock {
     saved_[depth] = state_;
   }
   void restore(std::size_t depth) { state_ = saved_[depth]; }
-
-  [[nodiscard]] std::size_t nodes() const noexcept { return nodes_; }
 
  private:
   // c[j][i] = j! Stirling2(i, j) / i!: the coefficient of x^i in (e^x - 1)^j.

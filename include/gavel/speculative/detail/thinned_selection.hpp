@@ -109,12 +109,13 @@ template <class Derived, class T>
 class optimal_verifier {
  public:
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    check_shape(p, q, n);
-    prepared_rows<T>::check_rows(Derived::names::prepare, Derived::law, p, q, n);
+    check_at_most(Derived::names::prepare, "n", n, Derived::max_drafts);
+    prepared_rows<T>::check(Derived::names::prepare, Derived::law, p, q, n);
     self().fit_weights(state_, p, q, n);
   }
   void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
-    check_shape(p, q, n);
+    check_at_most(Derived::names::prepare, "n", n, Derived::max_drafts);
+    prepared_rows<T>::check(Derived::names::prepare, Derived::law, p, q, n, trusted);
     self().fit_weights(state_, p, q, n);
   }
 
@@ -150,11 +151,6 @@ class optimal_verifier {
 
  private:
   [[nodiscard]] Derived& self() noexcept { return static_cast<Derived&>(*this); }
-
-  static void check_shape(std::span<const T> p, std::span<const T> q, std::size_t n) {
-    prepared_rows<T>::check_shape(Derived::names::prepare, Derived::law, p, q, n);
-    check_at_most(Derived::names::prepare, "n", n, Derived::max_drafts);
-  }
 
   thinned_selection<T> state_;
 };

@@ -114,16 +114,17 @@ struct prepared_rows {
     return trim_draft_row(q, mass, trimmed) ? detail::mass_outside(draft(), tokens) : mass;
   }
 
-  /// The checks that cost nothing: sizes and n.
-  static void check_shape(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n) {
+  /// The checks of `prepare` that cost nothing: sizes and n.
+  static void check(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
     check_at_least(function, "p.size()", p.size(), 1);
     check_size(function, "q.size()", q.size(), "p.size()", p.size());
     check_draft_count(function, law, n);
     if (law != draft_law::iid) check_at_most(function, "n", n, "vocabulary size", p.size());
   }
 
-  /// The checks that read the rows: both are distributions, and the law can draw n tokens from q.
-  static void check_rows(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n) {
+  /// And those that read the rows: both are distributions, and the law can draw n tokens from q.
+  static void check(const char* function, draft_law law, std::span<const T> p, std::span<const T> q, std::size_t n) {
+    check(function, law, p, q, n, trusted);
     check_distribution(function, "p", p);
     check_distribution(function, "q", q);
     if (law != draft_law::iid && law != draft_law::top_n) check_support(function, q, n);
@@ -142,6 +143,14 @@ struct prepared_rows {
   void check_outputs(const char* function, std::span<double> acceptance, std::span<double> residual) const {
     check_size(function, "acceptance.size()", acceptance.size(), "n", n);
     check_size(function, "residual.size()", residual.size(), "vocabulary size", p.size());
+  }
+
+  /// min(p_y, q_y / rest), y outside the tokens that are always drafted: the marginals of a last draft from the rest of q.
+  void last_draft_marginals(double rest, std::span<double> out) const {
+    for (std::size_t y = 0; y < out.size(); ++y) {
+      const double target = real(p[y]), drafted = real(draft()[y]) / rest;
+      out[y] = target < drafted ? target : drafted;
+    }
   }
 
   void check_marginals(const char* function, std::span<double> out) const {
