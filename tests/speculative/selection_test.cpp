@@ -155,7 +155,7 @@ TEST_CASE("the kernels of the i.i.d. marginals visit every node and none beyond"
   for (std::size_t m = 0; m < nodes; ++m) CHECK(sums[m] == Approx(expected[m]).epsilon(1e-13));
   for (std::size_t m = nodes; m < sums.size(); ++m) CHECK(sums[m] == 0.5);
 
-  std::vector<double> scratch(parts::gram_kernel::batch * nodes + spare, 0.0), gram(nodes * nodes + spare, 0.25);
+  std::vector<double> scratch(parts::gram_kernel::batch * nodes + spare, 7.0), gram(nodes * nodes + spare, 0.25);
   kernels::dispatch<parts::gram_kernel>(rows, nodes, groups, factors.data(), a.data(), scratch.data(), gram.data());
   for (std::size_t i = 0; i < nodes; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
@@ -164,7 +164,7 @@ TEST_CASE("the kernels of the i.i.d. marginals visit every node and none beyond"
       CHECK(gram[i * nodes + j] == Approx(sum).epsilon(1e-13).margin(1e-15));
     }
   }
-  for (std::size_t i = nodes * nodes; i < gram.size(); ++i) CHECK(gram[i] == 0.25);
+  for (std::size_t i = 0; i < spare; ++i) CHECK((gram[nodes * nodes + i] == 0.25 && scratch[scratch.size() - 1 - i] == 7.0));
 }
 
 TEST_CASE("the kernels of the marginals without replacement visit every node and none beyond", "[speculative][selection]") {

@@ -2,6 +2,7 @@
 #include <gavel/speculative/detail/verification.hpp>
 
 #include "support/catch.hpp"
+#include "support/messages.hpp"
 #include "support/scripted_generator.hpp"
 #include "speculative/laws.hpp"
 
@@ -88,6 +89,40 @@ TEMPLATE_TEST_CASE("verification: residual weights are summed, sampled and writt
     for (int i = 0; i < grid; ++i) sampled[weights.sample((i + 0.5) / grid)] += 1.0 / grid;
     REQUIRE(largest_difference(sampled, expected) <= 1.5 / grid);
   }
+}
+
+TEST_CASE("verification: which draft probabilities count, and when those that do not leave the row", "[speculative][verification]") {
+  CHECK((parts::drawable(0x1p-100F) && !parts::drawable(0x1.fffffep-101F)));
+  CHECK((parts::drawable(0x1p-1000) && !parts::drawable(0x1.fffffffffffffp-1001)));
+  const std::vector<double> q{1.0, 0x1p-1000, 1e-310};
+  std::vector<double> trimmed;
+  CHECK_FALSE(parts::trim_draft_row(std::span<const double>(q), 0x1p-900, trimmed));
+  CHECK(trimmed.empty());
+  CHECK(parts::trim_draft_row(std::span<const double>(q), 0x1.fffffffffffffp-901, trimmed));
+  CHECK(trimmed == std::vector<double>{1.0, 0x1p-1000, 0.0});
+  CHECK_FALSE(parts::trim_draft_row(std::span<const double>(q), 0.0, trimmed));  // once is enough
+  const std::vector<float> single{1.0F, 0x1p-100F, 1e-40F};
+  std::vector<float> kept;
+  CHECK_FALSE(parts::trim_draft_row(std::span<const float>(single), 0x1p-50, kept));
+  CHECK(parts::trim_draft_row(std::span<const float>(single), 0x1.fffffffffffffp-51, kept));
+  CHECK(kept == std::vector<float>{1.0F, 0x1p-100F, 0.0F});
+  parts::prepared_rows<double> rows{q, q, 2};
+  CHECK(rows.mass_outside(std::vector<token_id>{0, 1}) == 0.0);  // 1e-310 of it cannot be drafted
+  CHECK(rows.draft().data() == rows.trimmed.data());
+}
+
+TEST_CASE("verification: rows are refused by their name, and drafted tokens by theirs", "[speculative][verification]") {
+  const std::vector<double> rows{0.5, 0.5, 0.5, 0.5 + 3e-6};
+  const matrix_view<const double> view(rows.data(), 2, 2);
+  CHECK(parts::check_row("f", "rows", view, 0) == 1.0);
+  CHECK(message_of([&] { parts::check_row("f", "rows", view, 1); }) == "domain: f: sum of rows.row(1) = 1.000003, must be 1 within 1e-06");
+  CHECK(message_of([&] { parts::check_row("f", "p", view.row(1)); }) == "domain: f: sum of p = 1.000003, must be 1 within 1e-06");
+  auto drafted = [](double target, double draft) { return message_of([=] { parts::check_drafted("f", "path", 3, 9, target, draft); }); };
+  CHECK(drafted(0.0, 1.0 + 1e-6) == "no exception");
+  CHECK(drafted(1.0 + 1e-6, 0x1p-1000) == "no exception");
+  CHECK(drafted(1.1, 0.5) == "domain: f: target probability of draft[3] = 1.1, must be in [0, 1]");
+  CHECK(drafted(0.5, -0.5) == "domain: f: draft probability of draft[3] = -0.5, must be in [0, 1]");
+  CHECK(drafted(0.5, 1e-310) == "f: path[3] = 9, must have draft probability > 0");
 }
 
 TEST_CASE("verification: the last uniform below one and rows that are no distributions stay in range", "[speculative][verification]") {
