@@ -141,11 +141,7 @@ void check_draws_and_copies(std::size_t n) {
   prepare_with(v, p_row, q_row, n);
   V copy = v;
   V other;
-  if constexpr (requires { other.prepare(std::span<const T>(p_row), std::span<const T>(q_row), n, trusted); }) {
-    other.prepare(std::span<const T>(p_row), std::span<const T>(q_row), n, trusted);
-  } else {
-    other = v;
-  }
+  other.prepare(std::span<const T>(p_row), std::span<const T>(q_row), n, trusted);
   counting_generator<std::mt19937_64> wide{std::mt19937_64(7)};
   counting_generator<std::mt19937_64> wide_copy{std::mt19937_64(7)};
   counting_generator<std::mt19937_64> wide_other{std::mt19937_64(7)};

@@ -11,7 +11,6 @@
 
 #include <cstddef>
 #include <span>
-#include <utility>
 #include <vector>
 
 /// @file
@@ -61,13 +60,7 @@ class on_reduced_vocabulary {
         inner_(other.inner_) {
     if (!p_.empty()) prepare_inner();  // the copied inner verifier still reads the compact rows of the other adapter
   }
-  on_reduced_vocabulary& operator=(const on_reduced_vocabulary& other) {
-    if (this != &other) {
-      on_reduced_vocabulary copy(other);
-      *this = std::move(copy);
-    }
-    return *this;
-  }
+  on_reduced_vocabulary& operator=(const on_reduced_vocabulary& other) { return *this = on_reduced_vocabulary(other); }
 
   /// Sets the tokens that drafts are drawn from, for all `prepare(p, q, n)` that follow.
   /// @param ids [m] distinct tokens, in any order; borrowed
