@@ -231,6 +231,7 @@ TEST_CASE("Draft laws refuse bad input and leave output and generator alone", "[
   CHECK(from_logits({-inf, -inf}, 1.0) == "domain: gavel::speculative::draw_drafts: logits, must hold a finite number");
   CHECK(from_logits({}, 1.0) == "gavel::speculative::draw_drafts: logits.size() = 0, must be >= 1");
   CHECK(from_logits({0.0f}, 0.0) == "gavel::speculative::draw_drafts: temperature = 0, must be finite and > 0");
+  CHECK(from_logits({0.0f}, not_a_number) == "domain: gavel::speculative::draw_drafts: temperature = nan, must be finite and > 0");
   CHECK(rng.calls == 0);
   CHECK(drafts == std::vector<token_id>{77, 77});
   CHECK(message_of([&] { (void)draft_probability(draft_law::iid, row, std::vector<token_id>{6}); }) ==

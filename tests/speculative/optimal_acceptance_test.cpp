@@ -553,6 +553,19 @@ TEST_CASE("Bad input is refused with its place", "[speculative][optimal_acceptan
   CHECK(rates == row{7.0, 7.0});
   CHECK(message_of([&] { optimal_acceptance(pm, qm, draft_law::iid, 1, std::span(rates).first(1)); }) ==
         name + "rates.size() = 1, must equal target_rows.rows() 2");
+  const gavel::matrix_view<const double> one_row(q2.data(), 1, 2), one_column(q2.data(), 2, 1);
+  CHECK(message_of([&] { optimal_acceptance(pm, one_row, draft_law::iid, 1, rates); }) ==
+        name + "draft_rows.rows() = 1, must equal target_rows.rows() 2");
+  CHECK(message_of([&] { optimal_acceptance(pm, one_column, draft_law::iid, 1, rates); }) ==
+        name + "draft_rows.cols() = 1, must equal target_rows.cols() 2");
+  auto fill = [&](const row& q, std::size_t members, std::size_t n_always) {
+    std::vector<std::uint8_t> member(members, 9);
+    return message_of([&] { fill_minimizing_set(good, q, {.n_always = n_always}, member); });
+  };
+  CHECK(fill(half, 3, 0) == "gavel::speculative::fill_minimizing_set: q.size() = 2, must equal p.size() 3");
+  CHECK(fill(good, 2, 0) == "gavel::speculative::fill_minimizing_set: member.size() = 2, must equal p.size() 3");
+  CHECK(fill(good, 3, 4) == "gavel::speculative::fill_minimizing_set: result.n_always = 4, must be <= q.size() 3");
+  CHECK(fill(good, 3, 3) == "no exception");
   CHECK(message_of([&] { (void)all_inside_probability(good, std::vector<std::uint8_t>{1}, draft_law::iid, 1); }) ==
         "gavel::speculative::all_inside_probability: member.size() = 1, must equal q.size() 3");
 }

@@ -245,6 +245,7 @@ TEST_CASE("selection: messages", "[speculative][selection]") {
   CHECK(message_of([&] { call(q, w, wor, 17)(); }) == name + "n = 17, must be <= 16");
   CHECK(message_of([&] { call(q, w, wor, 4)(); }) == name + "n = 4, must be <= number of tokens with q > 0, which is 3");
   CHECK(message_of([&] { call(q, {1.0, 0.0, 1.0, 1.0}, iid, 2)(); }) == name + "weights[1] = 0, must be finite and > 0");
+  CHECK(message_of([&] { call(q, {1.0, HUGE_VAL, 1.0, 1.0}, iid, 2)(); }) == name + "weights[1] = inf, must be finite and > 0");
   CHECK(message_of([&] { call(q, {1.0, std::nan(""), 1.0, 1.0}, iid, 2)(); }) ==
         std::string("domain: ") + name + "weights[1] = nan, must be finite and > 0");
   CHECK(message_of([&] { call(q, {1.0, 1e31, 1.0, 1.0}, iid, 2)(); }) == name + "largest / smallest weight = 1e+31, must be <= 1e+30");
