@@ -32,7 +32,7 @@ struct widen_kernel {
   static GAVEL_ALWAYS_INLINE int run(const S* x, float* out, std::size_t count) {
     typename Isa::template vec<float> v;
     if (count == 0) kernels::load<Isa>(v, x);
-    else kernels::load_part<Isa>(v, x, count, -1.0f);
+    else kernels::load<Isa>(v, x, count, -1.0f);
     kernels::store(out, v);
     return static_cast<int>(Isa::template lanes<float>);
   }

@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 
 #include <gavel/core/goodness_of_fit.hpp>
+#include <gavel/core/philox.hpp>
 #include <gavel/speculative/verifier.hpp>
 
 #include <algorithm>
@@ -11,8 +12,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <random>
 #include <span>
+#include <utility>
 #include <vector>
 
 // Oracles for everything that drafts and verifies: draft laws by enumeration and by sampling, random rows, the output law of a verifier by
@@ -88,7 +91,7 @@ inline std::vector<double> wild_row(test_engine& rng, std::size_t size) {
 }
 
 template <class T>
-std::vector<T> row_as(const std::vector<double>& row) {
+std::vector<T> row_as(std::span<const double> row) {
   std::vector<T> cast(row.size());
   for (std::size_t i = 0; i < row.size(); ++i) cast[i] = static_cast<T>(row[i]);
   return cast;
@@ -294,6 +297,87 @@ inline double optimum_by_subsets(draft_law law, std::span<const double> p, std::
 
 // ---------------------------------------------------------------------------------------------------------------------- verifiers
 
+/// The vocabulary kernels round each term of a sum over float rows to float.
+template <class T>
+inline constexpr double law_tolerance = sizeof(T) < sizeof(double) ? 3e-7 : 1e-12;
+
+/// A verifier behind plain numbers: everything that enumerates, counts or checks is compiled once, not for each rule and scalar.
+class any_verifier {
+ public:
+  using wide_bits = counting_generator<test_engine>;
+  using narrow_bits = counting_generator<philox4x32>;
+
+  any_verifier(draft_law the_law, double the_tolerance, bool marginals)
+      : law(the_law), tolerance(the_tolerance), has_marginals(marginals) {}
+  virtual ~any_verifier() = default;
+  any_verifier(const any_verifier&) = delete;
+  any_verifier& operator=(const any_verifier&) = delete;
+
+  virtual void prepare(std::span<const double> p, std::span<const double> q, std::size_t n, bool is_trusted = false) = 0;
+  virtual speculative::verdict verify(std::span<const token_id> drafts, wide_bits& rng) = 0;
+  virtual speculative::verdict verify(std::span<const token_id> drafts, narrow_bits& rng) = 0;
+  virtual void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) = 0;
+  virtual void acceptance_marginals(std::span<double> out) = 0;
+  [[nodiscard]] virtual double acceptance_rate() = 0;
+  [[nodiscard]] virtual std::size_t max_uniforms() = 0;
+  /// A copy that borrows the same rows, and one without rows.
+  [[nodiscard]] virtual std::unique_ptr<any_verifier> copy() = 0;
+  [[nodiscard]] virtual std::unique_ptr<any_verifier> fresh() = 0;
+
+  const draft_law law;
+  const double tolerance;
+  const bool has_marginals;
+};
+
+/// One of its own, or an existing one.
+template <class V>
+class erased final : public any_verifier {
+  using T = typename V::scalar;
+  static constexpr bool marginals = speculative::verifier_with_marginals<V>;
+
+ public:
+  erased() : any_verifier(law_of(), law_tolerance<T>, marginals), v_(&own_) {}
+  explicit erased(V& existing) : erased() { v_ = &existing; }
+
+  void prepare(std::span<const double> p, std::span<const double> q, std::size_t n, bool is_trusted) override {
+    if constexpr (requires(std::span<const T> row) { v_->prepare(row, row, n); }) {
+      std::vector<T> p_row = row_as<T>(p), q_row = row_as<T>(q);
+      const std::span<const T> p_view(p_row), q_view(q_row);
+      if (is_trusted) v_->prepare(p_view, q_view, n, speculative::trusted);
+      else v_->prepare(p_view, q_view, n);
+      p_ = std::move(p_row), q_ = std::move(q_row);  // moved vectors keep their memory, so the borrowed rows stay
+    }
+  }
+  speculative::verdict verify(std::span<const token_id> drafts, wide_bits& rng) override { return v_->verify(drafts, rng); }
+  speculative::verdict verify(std::span<const token_id> drafts, narrow_bits& rng) override { return v_->verify(drafts, rng); }
+  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) override {
+    v_->conditional_law(drafts, acceptance, residual);
+  }
+  void acceptance_marginals([[maybe_unused]] std::span<double> out) override {
+    if constexpr (marginals) v_->acceptance_marginals(out);
+  }
+  double acceptance_rate() override {
+    if constexpr (marginals) return v_->acceptance_rate();
+    else return std::nan("");
+  }
+  std::size_t max_uniforms() override { return v_->max_uniforms(); }
+  std::unique_ptr<any_verifier> copy() override {
+    auto other = std::make_unique<erased>();
+    other->own_ = *v_;
+    return other;
+  }
+  std::unique_ptr<any_verifier> fresh() override { return std::make_unique<erased>(); }
+
+ private:
+  static constexpr draft_law law_of() {
+    if constexpr (requires { V::law; }) return V::law;
+    else return draft_law::iid;
+  }
+  V own_;
+  V* v_;
+  std::vector<T> p_, q_;
+};
+
 /// What a prepared verifier does, averaged over all drafts.
 struct output_law {
   std::vector<double> token;     ///< law of the emitted token [V]
@@ -302,8 +386,7 @@ struct output_law {
 };
 
 /// Enumerates `law` over q and sums the verifier's conditional laws; checks that each of them is a law.
-template <class V>
-output_law law_by_enumeration(V& prepared, draft_law law, std::span<const double> q, std::size_t n) {
+inline output_law law_of(any_verifier& prepared, draft_law law, std::span<const double> q, std::size_t n) {
   output_law result{std::vector<double>(q.size(), 0.0), std::vector<double>(q.size(), 0.0), 0.0};
   std::vector<double> acceptance(n);
   std::vector<double> residual(q.size());
@@ -355,9 +438,8 @@ inline double g_test_p_value(const std::vector<std::size_t>& counts, std::span<c
 
 /// `draws` calls of verify() on the same drafts against conditional_law(): p-value over the cells "draft i accepted" and
 /// "residual token y".
-template <class V>
-double verify_against_conditional_law(V& prepared, std::span<const token_id> drafts, std::size_t vocabulary, std::size_t draws,
-                                      std::uint64_t seed) {
+inline double verify_p_value(any_verifier& prepared, std::span<const token_id> drafts, std::size_t vocabulary, std::size_t draws,
+                             std::uint64_t seed) {
   std::vector<double> acceptance(drafts.size());
   std::vector<double> residual(vocabulary);
   prepared.conditional_law(drafts, std::span<double>(acceptance), std::span<double>(residual));
@@ -366,7 +448,7 @@ double verify_against_conditional_law(V& prepared, std::span<const token_id> dra
   for (const double a : acceptance) none -= a;
   for (const double r : residual) probs.push_back((none < 1e-15 ? 0.0 : none) * r);
   std::vector<std::size_t> counts(probs.size(), 0);
-  test_engine rng(seed);
+  any_verifier::wide_bits rng{test_engine(seed)};
   for (std::size_t k = 0; k < draws; ++k) {
     const speculative::verdict one = prepared.verify(drafts, rng);
     if (one.accepted()) {
@@ -382,19 +464,37 @@ double verify_against_conditional_law(V& prepared, std::span<const token_id> dra
 }
 
 /// Drafts drawn by `law`, verified, `draws` times: p-value of the test that the emitted tokens follow p.
-template <class V>
-double outputs_against_target(V& prepared, draft_law law, std::span<const double> p, std::span<const double> q, std::size_t n,
-                              std::size_t draws, std::uint64_t seed) {
-  test_engine rng(seed);
+inline double output_p_value(any_verifier& prepared, draft_law law, std::span<const double> p, std::span<const double> q, std::size_t n,
+                             std::size_t draws, std::uint64_t seed) {
+  any_verifier::wide_bits rng{test_engine(seed)};
   std::vector<std::size_t> counts(p.size(), 0);
   const std::vector<token_id> order = descending(q);
   for (std::size_t k = 0; k < draws; ++k) {
-    const std::vector<token_id> drafts = draw_drafts(law, q, n, rng, order);
+    const std::vector<token_id> drafts = draw_drafts(law, q, n, rng.engine, order);
     const speculative::verdict one = prepared.verify(std::span<const token_id>(drafts), rng);
     REQUIRE(one.token < p.size());
     ++counts[one.token];
   }
   return g_test_p_value(counts, p);
+}
+
+// The same for a verifier as it is.
+template <class V>
+output_law law_by_enumeration(V& prepared, draft_law law, std::span<const double> q, std::size_t n) {
+  erased<V> one(prepared);
+  return law_of(one, law, q, n);
+}
+template <class V>
+double verify_against_conditional_law(V& prepared, std::span<const token_id> drafts, std::size_t vocabulary, std::size_t draws,
+                                      std::uint64_t seed) {
+  erased<V> one(prepared);
+  return verify_p_value(one, drafts, vocabulary, draws, seed);
+}
+template <class V>
+double outputs_against_target(V& prepared, draft_law law, std::span<const double> p, std::span<const double> q, std::size_t n,
+                              std::size_t draws, std::uint64_t seed) {
+  erased<V> one(prepared);
+  return output_p_value(one, law, p, q, n, draws, seed);
 }
 
 }  // namespace gavel::testing

@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,21 +31,16 @@ void prepare_with(V& v, const std::vector<typename V::scalar>& p, const std::vec
 
 enum class optimality { bounded, reached };
 
-/// The vocabulary kernels round each term of a sum over float rows to float.
-template <class T>
-inline constexpr double law_tolerance = sizeof(T) < sizeof(double) ? 3e-7 : 1e-12;
-
 /// A prepared pair of rows: exact output law, alpha no more than the optimum (or equal to it), closed forms equal to the enumeration.
-template <class V>
-void check_prepared_exactly(V& v, const row_pair& rows, std::size_t n, optimality claim) {
-  constexpr double tolerance = law_tolerance<typename V::scalar>;
+inline void check_prepared_exactly(any_verifier& v, const row_pair& rows, std::size_t n, optimality claim) {
+  const double tolerance = v.tolerance;
   CAPTURE(rows.p, rows.q, n);
-  const output_law law = law_by_enumeration(v, V::law, rows.q, n);
+  const output_law law = law_of(v, v.law, rows.q, n);
   REQUIRE(largest_difference(law.token, rows.p) <= tolerance);
-  const double optimum = optimum_by_subsets(V::law, rows.p, rows.q, n);
+  const double optimum = optimum_by_subsets(v.law, rows.p, rows.q, n);
   REQUIRE(law.acceptance_rate <= optimum + tolerance);
   if (claim == optimality::reached) REQUIRE(law.acceptance_rate >= optimum - tolerance);
-  if constexpr (verifier_with_marginals<V>) {
+  if (v.has_marginals) {
     std::vector<double> marginals(rows.p.size(), std::nan(""));
     v.acceptance_marginals(std::span<double>(marginals));
     REQUIRE(largest_difference(law.accepted, marginals) <= tolerance);
@@ -52,21 +48,17 @@ void check_prepared_exactly(V& v, const row_pair& rows, std::size_t n, optimalit
   }
 }
 
-template <class V>
-void check_pair_exactly(V& v, const row_pair& rows, std::size_t n, optimality claim) {
-  const auto p = row_as<typename V::scalar>(rows.p), q = row_as<typename V::scalar>(rows.q);
-  prepare_with(v, p, q, n);
+inline void check_pair_exactly(any_verifier& v, const row_pair& rows, std::size_t n, optimality claim) {
+  v.prepare(rows.p, rows.q, n);
   check_prepared_exactly(v, rows, n, claim);
 }
 
 /// All drafts enumerated at V <= 6 for random, sparse and awkward rows of doubles; one verifier object is reused throughout.
-template <class V>
-void check_exact_law(const std::vector<std::size_t>& draft_counts, optimality claim = optimality::bounded) {
+inline void check_exact_law(any_verifier& v, const std::vector<std::size_t>& draft_counts, optimality claim) {
   test_engine rng(20250301);
-  V v;
   std::size_t checked = 0;
   auto check = [&](const row_pair& rows, std::size_t n) {
-    if (!law_exists(V::law, rows.q, n)) return;
+    if (!law_exists(v.law, rows.q, n)) return;
     check_pair_exactly(v, rows, n, claim);
     ++checked;
   };
@@ -91,65 +83,49 @@ void check_exact_law(const std::vector<std::size_t>& draft_counts, optimality cl
 }
 
 /// verify() against conditional_law() on fixed drafts, and the draws it takes.
-template <class V>
-void check_frequencies(std::size_t n) {
-  using T = typename V::scalar;
+inline void check_frequencies(any_verifier& v, std::size_t n) {
   test_engine rng(4711);
-  V v;
   for (int repeat = 0; repeat < 3; ++repeat) {
     const std::vector<double> p = dyadic_row(rng, 6, repeat == 1 ? 0.3 : 0.0);
     const std::vector<double> q = dyadic_row(rng, 6);
-    const std::vector<T> p_row = row_as<T>(p);
-    const std::vector<T> q_row = row_as<T>(q);
-    prepare_with(v, p_row, q_row, n);
+    v.prepare(p, q, n);
     for (int tuple = 0; tuple < 4; ++tuple) {
-      const std::vector<token_id> drafts = draw_drafts(V::law, q, n, rng);
+      const std::vector<token_id> drafts = draw_drafts(v.law, q, n, rng);
       CAPTURE(p, q, drafts);
-      REQUIRE(verify_against_conditional_law(v, drafts, 6, 20000, 99 + static_cast<std::uint64_t>(tuple)) > 1e-6);
+      REQUIRE(verify_p_value(v, drafts, 6, 20000, 99 + static_cast<std::uint64_t>(tuple)) > 1e-6);
     }
   }
 }
 
 /// The emitted tokens at V = 1,000 follow the target.
-template <class V>
-void check_outputs_on_large_vocabulary(std::size_t n) {
-  using T = typename V::scalar;
+inline void check_outputs_on_large_vocabulary(any_verifier& v, std::size_t n) {
   test_engine rng(815);
-  const std::vector<T> p = row_as<T>(random_row(rng, 1000, 0.1));
-  const std::vector<T> q = row_as<T>(random_row(rng, 1000, 0.1));
-  V v;
-  prepare_with(v, p, q, n);
-  const std::vector<double> p_wide(p.begin(), p.end());
-  const std::vector<double> q_wide(q.begin(), q.end());
-  REQUIRE(outputs_against_target(v, V::law, p_wide, q_wide, n, 60000, 31337) > 1e-6);
+  const std::vector<double> p = random_row(rng, 1000, 0.1);
+  const std::vector<double> q = random_row(rng, 1000, 0.1);
+  v.prepare(p, q, n);
+  REQUIRE(output_p_value(v, v.law, p, q, n, 60000, 31337) > 1e-6);
   // A wrong target, as a sign that the test can see one.
-  std::vector<double> wrong = p_wide;
-  for (std::size_t i = 0; i < wrong.size(); ++i) wrong[i] = 0.8 * p_wide[i] + 0.2 * q_wide[i];
-  REQUIRE(outputs_against_target(v, V::law, wrong, q_wide, n, 60000, 31337) < 1e-6);
+  std::vector<double> wrong = p;
+  for (std::size_t i = 0; i < wrong.size(); ++i) wrong[i] = 0.8 * p[i] + 0.2 * q[i];
+  REQUIRE(output_p_value(v, v.law, wrong, q, n, 60000, 31337) < 1e-6);
 }
 
 /// Draw counts, determinism, copies, and that skipping the checks changes nothing.
-template <class V>
-void check_draws_and_copies(std::size_t n) {
-  using T = typename V::scalar;
+inline void check_draws_and_copies(any_verifier& v, std::size_t n) {
   test_engine rng(5);
   const std::vector<double> p = dyadic_row(rng, 9);
   const std::vector<double> q = dyadic_row(rng, 9);
-  const std::vector<T> p_row = row_as<T>(p);
-  const std::vector<T> q_row = row_as<T>(q);
-  V v;
-  prepare_with(v, p_row, q_row, n);
-  V copy = v;
-  V other;
-  other.prepare(std::span<const T>(p_row), std::span<const T>(q_row), n, trusted);
-  counting_generator<std::mt19937_64> wide{std::mt19937_64(7)};
-  counting_generator<std::mt19937_64> wide_copy{std::mt19937_64(7)};
-  counting_generator<std::mt19937_64> wide_other{std::mt19937_64(7)};
-  counting_generator<philox4x32> narrow{philox4x32(7)};
+  v.prepare(p, q, n);
+  const std::unique_ptr<any_verifier> copy = v.copy(), other = v.fresh();
+  other->prepare(p, q, n, true);
+  any_verifier::wide_bits wide{test_engine(7)};
+  any_verifier::wide_bits wide_copy{test_engine(7)};
+  any_verifier::wide_bits wide_other{test_engine(7)};
+  any_verifier::narrow_bits narrow{philox4x32(7)};
   std::size_t rejections = 0;
   std::size_t most = 0;
   for (int k = 0; k < 2000; ++k) {
-    const std::vector<token_id> drafts = draw_drafts(V::law, q, n, rng);
+    const std::vector<token_id> drafts = draw_drafts(v.law, q, n, rng);
     const std::span<const token_id> view(drafts);
     const std::size_t before = wide.calls;
     const verdict one = v.verify(view, wide);
@@ -158,8 +134,8 @@ void check_draws_and_copies(std::size_t n) {
     most = (std::max)(most, used);
     REQUIRE(used == (one.accepted() ? 1u : (std::max)(used, std::size_t{2})));
     REQUIRE(used <= v.max_uniforms());
-    REQUIRE(copy.verify(view, wide_copy) == one);
-    REQUIRE(other.verify(view, wide_other) == one);
+    REQUIRE(copy->verify(view, wide_copy) == one);
+    REQUIRE(other->verify(view, wide_other) == one);
     const std::size_t narrow_before = narrow.calls;
     const verdict from_narrow = v.verify(view, narrow);
     REQUIRE(narrow.calls - narrow_before <= 2 * v.max_uniforms());
@@ -170,19 +146,16 @@ void check_draws_and_copies(std::size_t n) {
 }
 
 /// The messages that all verifiers share. `name` is the class, `n` an allowed number of drafts >= 1; rows of 4 tokens.
-template <class V>
-void check_shared_messages(const std::string& name, std::size_t n) {
-  using T = typename V::scalar;
+inline void check_shared_messages(any_verifier& v, const std::string& name, std::size_t n) {
   const std::string of = "gavel::speculative::" + name + "::", count = std::to_string(n), more = std::to_string(n + 1);
-  const std::vector<T> p{T(0.25), T(0.25), T(0.25), T(0.25)};
-  const std::vector<T> q{T(0.5), T(0.25), T(0.25), T(0)};
-  V v;
-  counting_generator<std::mt19937_64> rng{std::mt19937_64(1)};
+  const std::vector<double> p{0.25, 0.25, 0.25, 0.25};
+  const std::vector<double> q{0.5, 0.25, 0.25, 0};
+  any_verifier::wide_bits rng{test_engine(1)};
   std::vector<token_id> drafts(n, 0);
   for (std::size_t i = 0; i < n; ++i) drafts[i] = static_cast<token_id>(i);
   std::vector<double> acceptance(n, -7.0), residual(4, -7.0), long_acceptance(n + 1, -7.0);
-  auto prepare = [&](const std::vector<T>& p_row, const std::vector<T>& q_row) {
-    return message_of([&] { prepare_with(v, p_row, q_row, n); });
+  auto prepare = [&](const std::vector<double>& p_row, const std::vector<double>& q_row) {
+    return message_of([&] { v.prepare(p_row, q_row, n); });
   };
   auto verify = [&](const std::vector<token_id>& d) { return message_of([&] { (void)v.verify(std::span<const token_id>(d), rng); }); };
   auto conditional_law = [&](const std::vector<token_id>& d, std::span<double> a, std::span<double> r) {
@@ -191,13 +164,13 @@ void check_shared_messages(const std::string& name, std::size_t n) {
 
   CHECK(verify(drafts) == of + "verify: prepare, must be called first");
   CHECK(prepare({}, {}) == of + "prepare: p.size() = 0, must be >= 1");
-  CHECK(prepare(p, {T(1)}) == of + "prepare: q.size() = 1, must equal p.size() 4");
-  CHECK(prepare(p, {T(0.5), T(NAN), T(0.5), T(0)}) == "domain: " + of + "prepare: q[1] = nan, must be finite and >= 0");
-  CHECK(prepare({T(0.5), T(0.75), T(-0.25), T(0)}, q) == "domain: " + of + "prepare: p[2] = -0.25, must be finite and >= 0");
-  CHECK(prepare(p, {T(0.5), T(0.25), T(0.125), T(0)}) == "domain: " + of + "prepare: sum of q = 0.875, must be 1 within 1e-06");
-  CHECK(prepare(p, {T(0.5), T(0.25), T(0.25 + 5e-7), T(0)}) == "no exception");
+  CHECK(prepare(p, {1}) == of + "prepare: q.size() = 1, must equal p.size() 4");
+  CHECK(prepare(p, {0.5, NAN, 0.5, 0}) == "domain: " + of + "prepare: q[1] = nan, must be finite and >= 0");
+  CHECK(prepare({0.5, 0.75, -0.25, 0}, q) == "domain: " + of + "prepare: p[2] = -0.25, must be finite and >= 0");
+  CHECK(prepare(p, {0.5, 0.25, 0.125, 0}) == "domain: " + of + "prepare: sum of q = 0.875, must be 1 within 1e-06");
+  CHECK(prepare(p, {0.5, 0.25, 0.25 + 5e-7, 0}) == "no exception");
 
-  prepare_with(v, p, q, n);
+  v.prepare(p, q, n);
   std::vector<token_id> bad = drafts;
   bad.push_back(2);
   CHECK(verify(bad) == of + "verify: drafts.size() = " + more + ", must equal n " + count);
@@ -205,12 +178,12 @@ void check_shared_messages(const std::string& name, std::size_t n) {
   bad.back() = 4;
   const std::string last = "drafts[" + std::to_string(n - 1) + "] = ";
   CHECK(verify(bad) == of + "verify: " + last + "4, must be < vocabulary size 4");
-  if (V::law != draft_law::top_n) {
+  if (v.law != draft_law::top_n) {
     bad.back() = 3;
     CHECK(verify(bad) == of + "verify: " + last + "3, must have draft probability > 0");
     CHECK(conditional_law(bad, acceptance, residual) == of + "conditional_law: " + last + "3, must have draft probability > 0");
   }
-  if (V::law != draft_law::iid && n > 1) {
+  if (v.law != draft_law::iid && n > 1) {
     bad.back() = bad.front();
     CHECK(verify(bad) == of + "verify: " + last + "0, must differ from the drafts before it");
   }
@@ -221,18 +194,54 @@ void check_shared_messages(const std::string& name, std::size_t n) {
         of + "conditional_law: residual.size() = 3, must equal vocabulary size 4");
   CHECK(acceptance == std::vector<double>(n, -7.0));
   CHECK(residual == std::vector<double>(4, -7.0));
-  if constexpr (verifier_with_marginals<V>) {
+  if (v.has_marginals) {
     CHECK(message_of([&] { v.acceptance_marginals(std::span<double>(residual).first(3)); }) ==
           of + "acceptance_marginals: out.size() = 3, must equal vocabulary size 4");
-    V fresh;
-    CHECK(message_of([&] { (void)fresh.acceptance_rate(); }) == of + "acceptance_rate: prepare, must be called first");
+    CHECK(message_of([&] { (void)v.fresh()->acceptance_rate(); }) == of + "acceptance_rate: prepare, must be called first");
   }
   // A refused prepare leaves the verifier as it was.
-  CHECK(prepare(p, {T(1)}) == of + "prepare: q.size() = 1, must equal p.size() 4");
+  CHECK(prepare(p, {1}) == of + "prepare: q.size() = 1, must equal p.size() 4");
   CHECK(verify(drafts) == "no exception");
-  CHECK_NOTHROW(v.prepare(std::span<const T>(p), std::span<const T>(q), n, trusted));
-  CHECK(message_of([&] { v.prepare(std::span<const T>(p), std::span<const T>(q).first(2), n, trusted); }) ==
+  CHECK_NOTHROW(v.prepare(p, q, n, true));
+  CHECK(message_of([&] { v.prepare(p, std::span<const double>(q).first(2), n, true); }) ==
         of + "prepare: q.size() = 2, must equal p.size() 4");
+}
+
+// The same for a type of verifiers, or for a verifier as it is.
+template <class V>
+void check_prepared_exactly(V& v, const row_pair& rows, std::size_t n, optimality claim) {
+  erased<V> one(v);
+  check_prepared_exactly(static_cast<any_verifier&>(one), rows, n, claim);
+}
+template <class V>
+void check_pair_exactly(V& v, const row_pair& rows, std::size_t n, optimality claim) {
+  erased<V> one(v);
+  check_pair_exactly(static_cast<any_verifier&>(one), rows, n, claim);
+}
+template <class V>
+void check_exact_law(const std::vector<std::size_t>& draft_counts, optimality claim = optimality::bounded) {
+  erased<V> v;
+  check_exact_law(v, draft_counts, claim);
+}
+template <class V>
+void check_frequencies(std::size_t n) {
+  erased<V> v;
+  check_frequencies(v, n);
+}
+template <class V>
+void check_outputs_on_large_vocabulary(std::size_t n) {
+  erased<V> v;
+  check_outputs_on_large_vocabulary(v, n);
+}
+template <class V>
+void check_draws_and_copies(std::size_t n) {
+  erased<V> v;
+  check_draws_and_copies(v, n);
+}
+template <class V>
+void check_shared_messages(const std::string& name, std::size_t n) {
+  erased<V> v;
+  check_shared_messages(v, name, n);
 }
 
 }  // namespace gavel::testing
