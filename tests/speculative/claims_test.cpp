@@ -617,7 +617,7 @@ TEST_CASE("claims: adaptive lengths against fixed ones", "[speculative][claims][
   row p(8), q(8);
   for (token_id context = 0; context < 8; ++context) {
     bigram_rows{}(std::span<const token_id>(&context, 1), p, q);
-    const goodness_of_fit fit = g_test(counts[context], p);
+    const goodness_of_fit_result fit = g_test(counts[context], p);
     statistic += fit.statistic;
     freedom += static_cast<double>(fit.degrees_of_freedom);
   }
