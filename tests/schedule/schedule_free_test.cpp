@@ -294,12 +294,10 @@ TEST_CASE("Schedule-free optimisers resume from their stored state", "[schedule]
     return message_of([&] { optimizer.restore(state); });
   };
   CHECK(refused(sgd, {.base = {1.0}, .average = start}) ==
-        "gavel::schedule::schedule_free_sgd::restore: state.base.size() = 1, must equal the size of the start, 3");
-  CHECK(refused(sgd, {.base = start}) ==
-        "gavel::schedule::schedule_free_sgd::restore: state.average.size() = 0, must equal the size of the start, 3");
+        "gavel::schedule::schedule_free_sgd::restore: state.base.size() = 1, must equal size 3");
+  CHECK(refused(sgd, {.base = start}) == "gavel::schedule::schedule_free_sgd::restore: state.average.size() = 0, must equal size 3");
   CHECK(refused(sgd, adamw.state()) == "gavel::schedule::schedule_free_sgd::restore: state.square.size() = 3, must equal that of SGD, 0");
-  CHECK(refused(adamw, sgd.state()) ==
-        "gavel::schedule::schedule_free_adamw::restore: state.square.size() = 0, must equal the size of the start, 3");
+  CHECK(refused(adamw, sgd.state()) == "gavel::schedule::schedule_free_adamw::restore: state.square.size() = 0, must equal size 3");
   CHECK(refused(sgd, {.base = start, .average = start, .weight = {.largest_rate = -1.0}}) ==
         "gavel::schedule::averaging_weight::restore: state.largest_rate = -1, must be finite and >= 0");
   CHECK(refused(adamw, {.base = start, .average = start, .square = start, .weight = {.sum = not_a_number}}) ==
@@ -368,12 +366,11 @@ TEST_CASE("Schedule-free optimisers: a call that throws changes nothing", "[sche
     const auto before = optimizer;
     std::vector<double> two(2, 1.0);
     std::vector<double> one(1, 3.0);
-    CHECK(message_of([&] { optimizer.step(one, two); }) == name + "::step: parameters.size() = 1, must equal the size of the start, 2");
-    CHECK(message_of([&] { optimizer.step(two, one); }) == name + "::step: gradient.size() = 1, must equal the size of the start, 2");
+    CHECK(message_of([&] { optimizer.step(one, two); }) == name + "::step: parameters.size() = 1, must equal size 2");
+    CHECK(message_of([&] { optimizer.step(two, one); }) == name + "::step: gradient.size() = 1, must equal size 2");
     CHECK(message_of([&] { optimizer.step(two, two, -1.0); }) == name + "::step: rate = -1, must be finite and >= 0");
     CHECK(message_of([&] { optimizer.step(two, two, not_a_number); }) == "domain: " + name + "::step: rate = nan, must be finite and >= 0");
-    CHECK(message_of([&] { optimizer.evaluation_point(one); }) ==
-          name + "::evaluation_point: out.size() = 1, must equal the size of the start, 2");
+    CHECK(message_of([&] { optimizer.evaluation_point(one); }) == name + "::evaluation_point: out.size() = 1, must equal size 2");
     CHECK(optimizer == before);
     CHECK(two == std::vector<double>{1.0, 1.0});
     CHECK(one == std::vector<double>{3.0});

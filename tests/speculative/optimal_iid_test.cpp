@@ -40,7 +40,10 @@ row_pair model_rows(test_engine& rng, std::size_t size, double temperature, doub
 
 }  // namespace
 
-TEST_CASE("optimal_iid emits exactly the target", "[speculative][optimal_iid]") { check_exact_law<optimal_iid<double>>({1, 2, 3}); }
+TEST_CASE("optimal_iid emits exactly the target", "[speculative][optimal_iid]") {
+  check_exact_law<optimal_iid<double>>({1, 2, 3});
+  check_exact_law<optimal_iid<float>>({1, 2, 3});
+}
 
 TEST_CASE("optimal_iid is exact however early the fit stops and however few groups it has", "[speculative][optimal_iid]") {
   test_engine rng(11);

@@ -36,6 +36,7 @@ row_pair truncated_rows(test_engine& rng, std::size_t size, std::size_t support,
 
 TEST_CASE("optimal_without_replacement emits exactly the target", "[speculative][optimal_without_replacement]") {
   check_exact_law<optimal_without_replacement<double>>({1, 2, 3});
+  check_exact_law<optimal_without_replacement<float>>({1, 2, 3});
 }
 
 TEST_CASE("optimal_without_replacement is exact however early the fit stops", "[speculative][optimal_without_replacement]") {

@@ -96,11 +96,11 @@ TEST_CASE("on_reduced_vocabulary keeps every verifier exact", "[speculative][red
 }
 
 TEST_CASE("on_reduced_vocabulary accepts what the spread row would accept", "[speculative][reduced_vocabulary]") {
-  check_against_dense<single_draft<float>>(1);
-  check_against_dense<recursive_rejection<float>>(4);
-  check_against_dense<k_sequence<float>>(4);
-  check_against_dense<greedy_drafts<float>>(4);
-  check_against_dense<hub_pair<float>>(2);
+  check_against_dense<single_draft<double>>(1);
+  check_against_dense<recursive_rejection<double>>(4);
+  check_against_dense<k_sequence<double>>(4);
+  check_against_dense<greedy_drafts<double>>(4);
+  check_against_dense<hub_pair<double>>(2);
 }
 
 TEST_CASE("on_reduced_vocabulary: verify follows its law and the target, within its draws", "[speculative][reduced_vocabulary]") {

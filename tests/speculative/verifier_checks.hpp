@@ -53,7 +53,7 @@ inline void check_pair_exactly(any_verifier& v, const row_pair& rows, std::size_
   check_prepared_exactly(v, rows, n, claim);
 }
 
-/// All drafts enumerated at V <= 6 for random, sparse and awkward rows of doubles; one verifier object is reused throughout.
+/// All drafts enumerated at V <= 6 for random, sparse and awkward rows of doubles, of dyadic rows for floats; one verifier object is reused throughout.
 inline void check_exact_law(any_verifier& v, const std::vector<std::size_t>& draft_counts, optimality claim) {
   test_engine rng(20250301);
   std::size_t checked = 0;
@@ -67,10 +67,12 @@ inline void check_exact_law(any_verifier& v, const std::vector<std::size_t>& dra
       for (int repeat = 0; repeat < 12; ++repeat) {
         const double zero_chance = repeat % 3 == 0 ? 0.35 : 0.0;
         check({dyadic_row(rng, size, zero_chance), dyadic_row(rng, size, zero_chance)}, n);
+        if (v.tolerance > 1e-12) continue;  // the other rows are no floats
         const double spread = repeat % 2 == 0 ? 1.5 : 6.0;
         check({random_row(rng, size, zero_chance, spread), random_row(rng, size, zero_chance, spread)}, n);
       }
     }
+    if (v.tolerance > 1e-12) continue;
     for (const std::size_t size : {3u, 5u, 6u}) {
       for (const row_pair& rows : edge_rows(rng, size)) check(rows, n);
     }

@@ -41,6 +41,10 @@ inline constexpr std::size_t no_index = detail::no_index;
 
 namespace detail {
 
+/// A name in words; no null pointer, and no literal 0, which is a bound.
+template <class Name>
+concept bound_name = std::convertible_to<Name, const char*> && !std::same_as<Name, std::nullptr_t>;
+
 template <class T>
 [[nodiscard]] constexpr bool finite(T value) noexcept {
   return value - value == T{0};
@@ -91,9 +95,8 @@ constexpr void check_unit_interval(const char* function, const char* parameter, 
   refuse(function, parameter, value, rules[(zero ? 2 : 0) + (one ? 1 : 0)], {}, index);
 }
 
-/// value >= bound, for counts and real numbers alike; @p name, if given, says what the bound is: "must be >= cols 7". (Its type
-/// is deduced, so that a literal 0 is a bound and not a name.)
-template <class T, std::convertible_to<const char*> Name>
+/// value >= bound, for counts and real numbers alike; @p name, if given, says what the bound is: "must be >= cols 7".
+template <class T, detail::bound_name Name>
 constexpr void check_at_least(const char* function, const char* parameter, T value, Name name, std::type_identity_t<T> bound,
                               std::size_t index = no_index) {
   if (!(value >= bound)) detail::refuse_relation(function, parameter, value, "must be >=", name, bound, index);
@@ -105,7 +108,7 @@ constexpr void check_at_least(const char* function, const char* parameter, T val
 }
 
 /// value <= bound; @p name, if given, says what the bound is: "must be <= trials 7".
-template <class T, std::convertible_to<const char*> Name>
+template <class T, detail::bound_name Name>
 constexpr void check_at_most(const char* function, const char* parameter, T value, Name name, std::type_identity_t<T> bound,
                              std::size_t index = no_index) {
   if (!(value <= bound)) detail::refuse_relation(function, parameter, value, "must be <=", name, bound, index);

@@ -42,11 +42,13 @@
 #endif
 
 // The library gavel::compiled holds the kernels of the usual scalars, compiled once. A program that links it defines GAVEL_COMPILED (the CMake
-// target does) and only declares them; each header lists its own at its end. With other -m flags kernels have other names: then, and for
-// other scalars, they are compiled in place as ever. src/gavel.cpp defines GAVEL_COMPILED_SOURCE.
-#if defined(GAVEL_COMPILED_SOURCE)
+// target does) and only declares them; each header lists its own at its end. Files with other -m flags or without exceptions, and
+// other scalars, are compiled in place as ever. src/gavel.cpp defines GAVEL_COMPILED_SOURCE.
+#if defined(GAVEL_COMPILED_SOURCE) && (defined(__AVX__) || !GAVEL_HAS_EXCEPTIONS)
+#error "gavel: compile src/gavel.cpp with exceptions and with -mno-avx; the kernels choose AVX2 or AVX-512 at run time."
+#elif defined(GAVEL_COMPILED_SOURCE)
 #define GAVEL_INSTANCE template
-#elif defined(GAVEL_COMPILED) && !defined(__AVX__)
+#elif defined(GAVEL_COMPILED) && !defined(__AVX__) && GAVEL_HAS_EXCEPTIONS
 #define GAVEL_INSTANCE extern template
 #endif
 #define GAVEL_FOR_EACH_STORAGE(list) list(float) list(double) list(::gavel::half) list(::gavel::bfloat16)

@@ -44,7 +44,7 @@ namespace detail {
 
 /// A number of steps that may be 0.
 constexpr void check_count(const char* function, const char* parameter, std::uint64_t count, std::size_t index = no_index) {
-  check_at_most(function, parameter, count, nullptr, max_steps, index);
+  check_at_most(function, parameter, count, max_steps, index);
 }
 
 constexpr void check_steps(const char* function, const char* parameter, std::uint64_t steps) {

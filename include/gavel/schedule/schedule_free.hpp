@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
+#include <gavel/solvers/optimizers.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -132,9 +133,7 @@ class averaged_descent {
 
   /// Refuses the arguments of a step before it changes anything.
   void check_step(const char* function, std::size_t parameters, std::size_t gradient, double rate) const {
-    check_size(function, "parameters.size()", parameters, size_name, base_.size());
-    check_size(function, "gradient.size()", gradient, size_name, base_.size());
-    check_not_negative(function, "rate", rate);
+    check_optimizer_step(function, parameters, gradient, base_.size(), rate);
   }
 
   /// One step along `direction(i, y_i)`; arguments are checked.
@@ -155,8 +154,8 @@ class averaged_descent {
   }
 
   void restore(const char* function, const schedule_free_state& state) {
-    check_size(function, "state.base.size()", state.base.size(), size_name, base_.size());
-    check_size(function, "state.average.size()", state.average.size(), size_name, average_.size());
+    check_size(function, "state.base.size()", state.base.size(), "size", base_.size());
+    check_size(function, "state.average.size()", state.average.size(), "size", average_.size());
     weight_.restore(state.weight);
     base_ = state.base;
     average_ = state.average;
@@ -164,7 +163,7 @@ class averaged_descent {
 
   template <class T>
   void write_average(const char* function, std::span<T> out) const {
-    check_size(function, "out.size()", out.size(), size_name, average_.size());
+    check_size(function, "out.size()", out.size(), "size", average_.size());
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(average_[i]);
   }
 
@@ -175,8 +174,6 @@ class averaged_descent {
   friend bool operator==(const averaged_descent&, const averaged_descent&) = default;
 
  private:
-  static constexpr const char* size_name = "the size of the start,";
-
   double learning_rate_ = 0.0;
   std::uint64_t warmup_steps_ = 0;
   double beta_ = 0.0;
@@ -339,7 +336,7 @@ class schedule_free_adamw {
   /// @throws std::invalid_argument if a vector has another size than this optimiser's, or the weight is out of range; nothing changes then
   void restore(const schedule_free_state& state) {
     constexpr const char* function = "gavel::schedule::schedule_free_adamw::restore";
-    check_size(function, "state.square.size()", state.square.size(), "the size of the start,", square_.size());
+    check_size(function, "state.square.size()", state.square.size(), "size", square_.size());
     descent_.restore(function, state);
     square_ = state.square;
   }

@@ -107,8 +107,9 @@ struct quadratic_model {
     cholesky_forward(factor, N, solution);
     double promised = 0.0;
     for (const double part : solution) promised += 0.5 * part * part;
-    cholesky_backward(factor, N, solution);
-    for (std::size_t j = 0; j < N; ++j) {
+    for (std::size_t j = N; j-- > 0;) {  // not cholesky_backward: its order of additions would change the last bits of every fit
+      for (std::size_t k = j + 1; k < N; ++k) solution[j] -= factor[k * N + j] * solution[k];
+      solution[j] /= factor[j * N + j];
       if (scale[j] == 0.0) continue;
       const double next = point[j] + solution[j] * scale[j];
       point[j] = next > options.upper[j] ? options.upper[j] : next > options.lower[j] ? next : options.lower[j];

@@ -62,7 +62,7 @@ template <dense_vector C>
   draft_observation observation{.top_prob = 0.0};
   for (std::size_t token = 0; token < row.size(); ++token) {
     const auto prob = static_cast<double>(widen(row[token]));
-    if (!(prob >= 0.0 && prob <= detail::largest_prob)) domain_error_at(function, "probs", token, prob, "must be in [0, 1]");
+    detail::check_prob(function, "probs", prob, token);
     if (prob > observation.top_prob) observation.top_prob = prob < 1.0 ? prob : 1.0;
   }
   const double entropy = kernels::entropy(row.data(), row.size());

@@ -96,7 +96,7 @@ class traversal_verifier {
         detail::check_row(now.function, "target_rows", target_rows, leaf.node);
         for (std::size_t y = 0; y < target_rows.cols(); ++y) end.next_token_probs[y] = detail::real(target_rows(leaf.node, y));
       }
-      stops.push_back(std::move(end));
+      if (end.probability > 0.0) stops.push_back(std::move(end));  // many sure leaves before it can take its probability to zero
       reach *= 1.0 - leaf.stop;
       return leaf.stop >= 1.0;
     });

@@ -90,13 +90,18 @@ template <class T>
   return kernels::sample(p.data(), p.size(), u);
 }
 
+/// Refuses an entry of a row of probabilities that is none.
+inline void check_prob(const char* function, const char* parameter, double prob, std::size_t index = no_index) {
+  if (prob >= 0.0 && prob <= largest_prob) return;
+  if (index == no_index) domain_error(function, parameter, prob, "must be in [0, 1]");
+  domain_error_at(function, parameter, index, prob, "must be in [0, 1]");
+}
+
 /// Refuses a drafted token that the draft law cannot have drawn, and probabilities that are none.
 template <class T>
 inline void check_drafted(const char* function, const char* parameter, std::size_t index, token_id token, T target, T draft) {
-  if (!(target >= T(0) && real(target) <= largest_prob))
-    domain_error_at(function, "target probability of draft", index, target, "must be in [0, 1]");
-  if (!(draft >= T(0) && real(draft) <= largest_prob))
-    domain_error_at(function, "draft probability of draft", index, draft, "must be in [0, 1]");
+  check_prob(function, "target probability of draft", real(target), index);
+  check_prob(function, "draft probability of draft", real(draft), index);
   if (!drawable(draft)) refuse(function, parameter, token, "must have draft probability > 0", {}, index);
 }
 
