@@ -27,7 +27,7 @@ TEMPLATE_TEST_CASE("log_prob_at picks the entries of the log-softmax", "[kernels
   }
 }
 
-TEST_CASE("the temperature is 1 unless given", "[kernels][log_prob_at]") {
+TEST_CASE("the temperature of a log-probability is 1 unless given", "[kernels][log_prob_at]") {
   const std::vector<double> x = {0.0, std::log(3.0)};
   const std::vector<std::uint32_t> tokens = {1, 0};
   std::vector<double> log_probs(2);
