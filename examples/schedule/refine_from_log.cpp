@@ -126,7 +126,7 @@ std::vector<double> smoothed_norms(const std::vector<double>& norms, const argum
 struct candidate {
   std::string name;
   std::vector<double> rates;  ///< largest 1
-  schedule::base_rate_result bound;
+  schedule::best_base_rate_result bound;
 };
 
 template <schedule::profile P>
@@ -187,7 +187,7 @@ void print_table(const log_of_norms& log, const arguments& args, const schedule:
   std::printf("; next run: %zu steps\n%s\n", refined.steps(), status_text(refined).c_str());
   if (refined.status == refinement_status::refined || refined.status == refinement_status::floored_zero_norms) {
     const schedule::warmup_power_fit shape = schedule::fit_warmup_power(refined.rates);
-    if (shape.status == schedule::warmup_power_fit_status::fitted) {
+    if (shape.status == schedule::warmup_power_fit_status::converged) {
       std::printf("in two numbers: linear warm-up over %.1f %% of the run, then (1 - z)^%.2f; rms error %.1f %% of the peak\n",
                   100.0 * shape.warmup, shape.power, 100.0 * shape.rms_error);
     }
@@ -203,11 +203,11 @@ void print_table(const log_of_norms& log, const arguments& args, const schedule:
       args.norm == "l1" ? "\nThe bound is one of SGD; with l1 norms it compares shapes and says nothing about Adam's own loss." : "",
       "schedule", known ? "base rate" : "base rate / D", known ? "bound" : "bound / D", "/ refined");
   for (const candidate& one : all) {
-    if (one.bound.status != schedule::base_rate_status::found) {
+    if (one.bound.status != schedule::best_base_rate_status::converged) {
       std::printf("   %-32s %14s %14s %12s\n", one.name.c_str(), "-", "-", "-");
       continue;
     }
-    const bool comparable = all[0].bound.status == schedule::base_rate_status::found;
+    const bool comparable = all[0].bound.status == schedule::best_base_rate_status::converged;
     std::printf("   %-32s %14.5g %14.5g %12s\n", one.name.c_str(), one.bound.base_rate, one.bound.bound,
                 comparable ? examples::real(one.bound.bound / all[0].bound.bound, 4).c_str() : "-");
   }

@@ -59,7 +59,7 @@ void print_table(const speculative::tree_shape_table& table, const settings& s) 
   double before = 0.0;
   for (const std::size_t nodes : s.budgets) {
     const speculative::tree_shape shape = fastest_of_budget(table, s, nodes);
-    if (shape.status != speculative::tree_shape_status::optimal) {
+    if (shape.status != speculative::tree_shape_status::converged) {
       std::printf("%6zu %7s  no tree of this size within %zu levels and %zu children\n", nodes, "-", s.levels, s.acceptance.size());
       continue;
     }
@@ -118,7 +118,7 @@ void run(settings& s) {
   print_table(table, s);
 
   const speculative::tree_shape best = table.fastest(s.draft_time, [&](std::size_t nodes) { return verify_time(s, nodes); });
-  if (best.status != speculative::tree_shape_status::optimal) {
+  if (best.status != speculative::tree_shape_status::converged) {
     throw examples::no_answer("no tree of any budget fits within " + std::to_string(s.levels) + " levels and " +
                               std::to_string(s.acceptance.size()) + " children");
   }

@@ -175,11 +175,11 @@ void check_bound(byte_reader& input) {
   double bound = -1.0;
   if (attempt([&] { bound = schedule::last_iterate_bound(rates, norms, distance); })) require(bound >= 0.0, "bound", bound);
   attempt([&] {
-    const schedule::base_rate_result best = schedule::best_base_rate(rates, norms, distance);
-    require(best.status <= schedule::base_rate_status::zero_norms, "status");
+    const schedule::best_base_rate_result best = schedule::best_base_rate(rates, norms, distance);
+    require(best.status <= schedule::best_base_rate_status::zero_norms, "status");
     require(best.base_rate >= 0.0 && best.bound >= 0.0, "best_base_rate", best.base_rate);
-    require((best.status == schedule::base_rate_status::no_positive_rate) == (best.bound == gavel::infinity) || !modest, "infinite bound",
-            best.bound);
+    require((best.status == schedule::best_base_rate_status::no_positive_rate) == (best.bound == gavel::infinity) || !modest,
+            "infinite bound", best.bound);
     if (modest) require(best.bound <= bound * (1.0 + 1e-9), "the best bound is above the bound by", best.bound - bound);
   });
   std::vector<double> gradient(n, -7.0);
@@ -442,7 +442,7 @@ void check_preset(byte_reader& input) {
   attempt([&] {
     switch (kind) {
       case 0: {
-        const schedule::decay_options options{.base_rate = base, .factor = x, .period = y, .staircase = flag};
+        const schedule::horizon_free_decay_options options{.base_rate = base, .factor = x, .period = y, .staircase = flag};
         check_rates(input, schedule::exponential_decay(options), x > 1.0 ? gavel::infinity : base, no_end);
         return check_rates(input, schedule::inverse_time(options), base, no_end);
       }

@@ -572,7 +572,7 @@ TEST_CASE("claims: the schedule of least worst-case bound", "[schedule][claims][
   for (const row& r : {row{20, 1.933, 2.095}, row{60, 1.994, 2.051}, row{200, 2.004, 2.022}}) {
     const std::size_t n = r.steps;
     const double root = std::sqrt(static_cast<double>(n));
-    const bound_minimum best = minimize_last_iterate_bound(doubles(n, 1.0), 1.0);
+    const last_iterate_bound_minimum_result best = minimize_last_iterate_bound(doubles(n, 1.0), 1.0);
     const double straight = best_bound(sampled(n, linear{}));
     figures.add_printed(best.bound * root, r.optimum, 3);
     figures.add_printed(straight * root, r.linear, 3);

@@ -61,8 +61,8 @@ cycle_position summed(std::uint64_t step, std::uint64_t first, std::uint64_t num
 }  // namespace
 
 TEST_CASE("Exponential and inverse-time decays have their formulas, with and without stairs", "[schedule][horizon_free]") {
-  const decay_options smooth{.base_rate = 0.3, .factor = 0.7, .period = 6.0};
-  const decay_options stairs{.base_rate = 0.3, .factor = 0.7, .period = 6.0, .staircase = true};
+  const horizon_free_decay_options smooth{.base_rate = 0.3, .factor = 0.7, .period = 6.0};
+  const horizon_free_decay_options stairs{.base_rate = 0.3, .factor = 0.7, .period = 6.0, .staircase = true};
   for (std::uint64_t t = 0; t < 100; ++t) {
     const double x = static_cast<double>(t);
     CHECK(exponential_decay(smooth).rate(t) == Approx(0.3 * std::pow(0.7, x / 6.0)).epsilon(1e-14));

@@ -165,8 +165,8 @@ TEST_CASE("The best base rate is the minimum over scales", "[schedule][last_iter
   gavel::philox4x32 rng(4);
   for (std::size_t n = 1; n <= 30; ++n) {
     const doubles eta = random_positive(n, 1.0, rng), norms = random_positive(n, 1.0, rng);
-    const base_rate_result r = best_base_rate(eta, norms, 0.7);
-    CHECK(r.status == base_rate_status::found);
+    const best_base_rate_result r = best_base_rate(eta, norms, 0.7);
+    CHECK(r.status == best_base_rate_status::converged);
     for (const double factor : {1.0, 0.9, 1.1, 0.5, 3.0}) {
       doubles scaled = eta;
       for (double& rate : scaled) rate *= r.base_rate * factor;
@@ -177,24 +177,24 @@ TEST_CASE("The best base rate is the minimum over scales", "[schedule][last_iter
     CHECK(best_base_rate(listed{eta}, norms, 0.7).bound == r.bound);
     CHECK(best_base_rate(listed{eta}, norms, 0.7).base_rate == r.base_rate);
   }
-  CHECK(best_base_rate(doubles(3, 0.0), doubles(3, 1.0), 1.0).status == base_rate_status::no_positive_rate);
+  CHECK(best_base_rate(doubles(3, 0.0), doubles(3, 1.0), 1.0).status == best_base_rate_status::no_positive_rate);
   CHECK(best_base_rate(doubles(3, 0.0), doubles(3, 1.0), 1.0).bound == infinite);
-  CHECK(best_base_rate(doubles(3, 1.0), doubles(3, 0.0), 1.0).status == base_rate_status::zero_norms);
+  CHECK(best_base_rate(doubles(3, 1.0), doubles(3, 0.0), 1.0).status == best_base_rate_status::zero_norms);
   CHECK(best_base_rate(doubles(3, 1.0), doubles(3, 0.0), 1.0).bound == 0.0);
   // Units far from 1: squares would overflow or vanish.
   for (const double level : {1e-200, 1e200}) {
-    const base_rate_result r = best_base_rate(doubles(60, 1.0), doubles(60, level), 1.0);
+    const best_base_rate_result r = best_base_rate(doubles(60, 1.0), doubles(60, level), 1.0);
     CHECK(r.bound / level == Approx(best(doubles(60, 1.0))).epsilon(1e-12));
     // The shape too comes in any scale, and the distance.
-    const base_rate_result shape = best_base_rate(doubles(60, level), doubles(60, 1.0), 1.0);
-    CHECK(shape.status == base_rate_status::found);
+    const best_base_rate_result shape = best_base_rate(doubles(60, level), doubles(60, 1.0), 1.0);
+    CHECK(shape.status == best_base_rate_status::converged);
     CHECK(shape.bound == Approx(best(doubles(60, 1.0))).epsilon(1e-12));
     CHECK(shape.base_rate * level == Approx(best_base_rate(doubles(60, 1.0), doubles(60, 1.0), 1.0).base_rate).epsilon(1e-12));
-    const base_rate_result distance = best_base_rate(doubles(60, 1.0), doubles(60, 1.0), level);
+    const best_base_rate_result distance = best_base_rate(doubles(60, 1.0), doubles(60, 1.0), level);
     CHECK(distance.bound / level == Approx(shape.bound).epsilon(1e-12));
     CHECK(last_iterate_bound(doubles(60, distance.base_rate), doubles(60, 1.0), level) == Approx(distance.bound).epsilon(1e-12));
   }
-  CHECK(best_base_rate(doubles{1.0, 0.0}, doubles{0.0, 1.0}, 1.0).status == base_rate_status::zero_norms);
+  CHECK(best_base_rate(doubles{1.0, 0.0}, doubles{0.0, 1.0}, 1.0).status == best_base_rate_status::zero_norms);
 }
 
 TEST_CASE("The optimum for equal norms is linear decay in all but its ends", "[schedule][last_iterate_bound]") {
@@ -205,7 +205,7 @@ TEST_CASE("The optimum for equal norms is linear decay in all but its ends", "[s
   for (const row& expected : {row{20, 1.933, 2.095}, row{60, 1.994, 2.051}, row{200, 2.004, 2.022}}) {
     const std::size_t n = expected.steps;
     const double root = std::sqrt(static_cast<double>(n));
-    const bound_minimum m = minimize_last_iterate_bound(doubles(n, 1.0), 1.0);
+    const last_iterate_bound_minimum_result m = minimize_last_iterate_bound(doubles(n, 1.0), 1.0);
     CHECK(m.status == gavel::lbfgs_status::converged);
     CHECK(m.iterations < 25);
     CHECK(m.bound * root == Approx(expected.optimum).margin(6e-4));
@@ -227,7 +227,7 @@ TEST_CASE("No schedule beats the minimum, in any unit", "[schedule][last_iterate
   gavel::philox4x32 rng(6);
   for (std::size_t n = 1; n <= 40; n += 3) {
     const doubles norms = random_positive(n, 0.8, rng);
-    const bound_minimum m = minimize_last_iterate_bound(norms, 2.5);
+    const last_iterate_bound_minimum_result m = minimize_last_iterate_bound(norms, 2.5);
     CHECK(m.status == gavel::lbfgs_status::converged);
     CHECK(m.iterations < 200);
     doubles closed(n), gradient(n);
@@ -246,16 +246,16 @@ TEST_CASE("No schedule beats the minimum, in any unit", "[schedule][last_iterate
     for (double& norm : scaled) norm *= 1e180;
     CHECK(minimize_last_iterate_bound(scaled, 2.5).bound / 1e180 == Approx(m.bound).epsilon(1e-7));
   }
-  const bound_minimum one = minimize_last_iterate_bound(doubles{4.0}, 2.0);
+  const last_iterate_bound_minimum_result one = minimize_last_iterate_bound(doubles{4.0}, 2.0);
   CHECK(one.rates[0] == Approx(0.5));
   CHECK(one.bound == Approx(8.0));
   for (const double span : {1e100, 1e150, 1e300}) {  // whatever doubles can do, and never NaN
-    const bound_minimum m = minimize_last_iterate_bound(doubles{1.0 / span, span, 1.0}, 1.0);
+    const last_iterate_bound_minimum_result m = minimize_last_iterate_bound(doubles{1.0 / span, span, 1.0}, 1.0);
     CHECK(m.bound > 0.0);
     CHECK((m.status != gavel::lbfgs_status::converged || std::isfinite(m.bound)));
     for (const double rate : m.rates) CHECK(rate >= 0.0);
   }
-  const bound_minimum cut = minimize_last_iterate_bound(doubles(100, 1.0), 1.0, {.max_iterations = 2});
+  const last_iterate_bound_minimum_result cut = minimize_last_iterate_bound(doubles(100, 1.0), 1.0, {.max_iterations = 2});
   CHECK(cut.status == gavel::lbfgs_status::iteration_limit);
   CHECK(cut.bound < best(doubles(100, 1.0)));
 }
@@ -271,8 +271,8 @@ TEST_CASE("A gradient of 0 adds nothing, however large the units", "[schedule][l
   const std::vector<double> rates{0.0, 1e300}, norms{1e300, 0.0};  // the only rate meets no gradient
   CHECK(last_iterate_bound(rates, norms, 1.0) == Approx(0.5e-300));
   // Next to nothing: D / |g| rounds to 0, and the square of the one move is subnormal.
-  const base_rate_result best = best_base_rate(std::vector<double>{1e-160, 1.0}, std::vector<double>{1e200, 0.0}, 1e-200);
-  CHECK(best.status == base_rate_status::found);
+  const best_base_rate_result best = best_base_rate(std::vector<double>{1e-160, 1.0}, std::vector<double>{1e200, 0.0}, 1e-200);
+  CHECK(best.status == best_base_rate_status::converged);
   CHECK(best.base_rate == 0.0);
   CHECK(best.bound == Approx(1e-160).epsilon(1e-3));
 }

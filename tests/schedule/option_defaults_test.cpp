@@ -16,13 +16,13 @@ TEST_CASE("Defaults of the native schedules, fits and searches", "[schedule][def
   static_assert(annealing_law{} == annealing_law{0.0, 1.0, 0.0, 0.5, 0.999});
   static_assert(wsd_options{} == wsd_options{0.0, 0.2});
   static_assert(knee_options{} == knee_options{0.0, 0.5});
-  static_assert(decay_options{} == decay_options{1.0, 0.5, 1.0, false});
+  static_assert(horizon_free_decay_options{} == horizon_free_decay_options{1.0, 0.5, 1.0, false});
   static_assert(inverse_sqrt_options{} == inverse_sqrt_options{1.0, 0, 0.0});
   static_assert(transformer_options{} == transformer_options{1.0, 512, 4000});
   static_assert(cosine_wave_options{} == cosine_wave_options{1.0, 0.0, 1.0});
   static_assert(cyclic_options{} == cyclic_options{0.1, 1.0, 1, 1, cyclic_options::amplitude::triangular, 1.0});
   static_assert(warm_restarts_options{} == warm_restarts_options{1.0, 0.0, 1.0, 1.0, 1.0, 0});
-  static_assert(bound_minimum_options{} == bound_minimum_options{1e-6, 500, 10});
+  static_assert(last_iterate_bound_minimum_options{} == last_iterate_bound_minimum_options{1e-6, 500, 10});
   static_assert(multi_power_fit_options{} == multi_power_fit_options{1e-3, 1e-7, 300, 6});
   static_assert(multi_power_law{} == multi_power_law{0.0, 1.0, 0.0, 0.5, 1.0, 0.5, 0.5, 0.0});
   static_assert(multi_power_prediction_options{} == multi_power_prediction_options{1e-7, 0});
@@ -30,7 +30,7 @@ TEST_CASE("Defaults of the native schedules, fits and searches", "[schedule][def
   static_assert(plateau_state{} == plateau_state{0.0, 0.0, 0, 0});
   static_assert(one_cycle_options{} == one_cycle_options{0.3, 25.0, 1e4, one_cycle_options::curve::cosine, false, 0.0});
   static_assert(horizon{} == horizon{0, 1.0, 0.0});
-  static_assert(prediction_options{} == prediction_options{0});
+  static_assert(loss_prediction_options{} == loss_prediction_options{0});
   static_assert(refined_rates_options{} == refined_rates_options{gradient_norm::l2, 0.0, 1.0});
   static_assert(refinement_options{} == refinement_options{gradient_norm::l2, 0, 0.0, 1.0, 0.1, 0, 0, false, false});
   static_assert(averaging_weight_options{} == averaging_weight_options{0.0, 2.0});

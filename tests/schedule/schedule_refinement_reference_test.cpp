@@ -95,7 +95,7 @@ void check_common_schedules(const json& inputs, const json& expected, const json
   REQUIRE(expected.at("best_base_rate").size() == profiles.size());
   for (const auto& [name, profile] : profiles) {
     const auto best = schedule::best_base_rate(profile, norms, distance);
-    CHECK(best.status == schedule::base_rate_status::found);
+    CHECK(best.status == schedule::best_base_rate_status::converged);
     check_close(best.bound, expected.at("best_bound").at(name), tolerance, name + ", best_bound");
     check_close(best.base_rate, expected.at("best_base_rate").at(name), tolerance, name + ", best_base_rate");
     doubles scaled = profile;

@@ -26,7 +26,7 @@ namespace own {
 // A law that prefers large rates.
 struct longest_first {};
 template <class R>
-double predict_at(const longest_first&, const R& rates, std::uint64_t step, const gavel::schedule::prediction_options&) {
+double predict_at(const longest_first&, const R& rates, std::uint64_t step, const gavel::schedule::loss_prediction_options&) {
   return -rates.rate(step);
 }
 

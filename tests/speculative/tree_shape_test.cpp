@@ -77,7 +77,7 @@ TEST_CASE("tree_shape_table is the best of all trees, and its shape is such a tr
         INFO(m << " nodes, " << l << " levels, " << chances.size() << " branches");
         REQUIRE(found.has_value() == best.has_value());
         const tree_shape shape = table.shape(m, l);
-        REQUIRE((shape.status == tree_shape_status::optimal) == best.has_value());
+        REQUIRE((shape.status == tree_shape_status::converged) == best.has_value());
         REQUIRE(shape.levels == l);
         if (!best) {
           REQUIRE(shape.parents.empty());
@@ -145,7 +145,7 @@ TEST_CASE("fastest finds the best rate of the table, ties to the smaller tree", 
     const double draft_time = unit(rng);
     auto verify_time = [&](std::size_t nodes) { return 3.0 + 0.05 * static_cast<double>(nodes * nodes); };
     const tree_shape best = table.fastest(draft_time, verify_time);
-    REQUIRE(best.status == tree_shape_status::optimal);
+    REQUIRE(best.status == tree_shape_status::converged);
     CHECK(best.call_time == (best.nodes() > 1 ? draft_time * static_cast<double>(best.levels) : 0.0) + verify_time(best.nodes()));
     double highest = 0.0;
     for (std::size_t m = 1; m <= 24; ++m) {

@@ -160,7 +160,7 @@ std::size_t bootstrap_intervals(const annealing_fit& fit, const annealing_observ
 template <rate_source R, random_bits G>
 std::size_t bootstrap_intervals(const annealing_fit& fit, const annealing_observations& observations, const R& rates,
                                 vector_view<const std::uint64_t> steps, std::span<interval> out, G& rng,
-                                const annealing_bootstrap_options& options = {}, const prediction_options& prediction = {}) {
+                                const annealing_bootstrap_options& options = {}, const loss_prediction_options& prediction = {}) {
   constexpr const char* function = "gavel::schedule::bootstrap_intervals";
   check_size(function, "out.size()", out.size(), "steps.size()", steps.size());
   std::vector<double> forward(steps.size()), annealing(steps.size());

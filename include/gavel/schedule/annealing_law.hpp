@@ -118,7 +118,7 @@ namespace detail {
 
 // The first rate decides whether S_1 > 0 everywhere.
 template <class R>
-areas_walk<R> start_prediction(const char* function, const annealing_law& law, const R& rates, const prediction_options& options) {
+areas_walk<R> start_prediction(const char* function, const annealing_law& law, const R& rates, const loss_prediction_options& options) {
   law.check(function);
   areas_walk<R> walk(function, rates, {.decay_factor = law.decay_factor, .warmup_steps = options.warmup_steps});
   if (walk.first_rate() == 0.0) refuse(function, "rates", walk.first_rate(), "must be > 0: S_1 would be 0", {}, options.warmup_steps);
@@ -135,7 +135,7 @@ areas_walk<R> start_prediction(const char* function, const annealing_law& law, c
 ///         @p out or the warm-up is longer than the source; std::domain_error for NaN
 /// @note O(n): a logarithm and an exponential per step, one pass before that checks the rates. No allocation.
 template <rate_source R>
-void predict(const annealing_law& law, const R& rates, std::span<double> out, const prediction_options& options = {}) {
+void predict(const annealing_law& law, const R& rates, std::span<double> out, const loss_prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::predict";
   auto walk = detail::start_prediction(function, law, rates, options);
   check_at_most(function, "out.size()", out.size(), "the steps of the rates,", walk.last_step() + 1);
@@ -153,7 +153,7 @@ void predict(const annealing_law& law, const R& rates, std::span<double> out, co
 /// @throws as the whole curve; std::invalid_argument if @p steps does not ascend or the sizes differ
 template <rate_source R>
 void predict(const annealing_law& law, const R& rates, vector_view<const std::uint64_t> steps, std::span<double> out,
-             const prediction_options& options = {}) {
+             const loss_prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::predict";
   check_size(function, "out.size()", out.size(), "steps.size()", steps.size());
   auto walk = detail::start_prediction(function, law, rates, options);
@@ -170,7 +170,7 @@ void predict(const annealing_law& law, const R& rates, vector_view<const std::ui
 /// @throws as the whole curve
 /// @note O(step); one logarithm and one exponential in all.
 template <rate_source R>
-[[nodiscard]] double predict_at(const annealing_law& law, const R& rates, std::uint64_t step, const prediction_options& options = {}) {
+[[nodiscard]] double predict_at(const annealing_law& law, const R& rates, std::uint64_t step, const loss_prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::predict_at";
   auto walk = detail::start_prediction(function, law, rates, options);
   check_at_most(function, "step", step, "the last step of the rates,", walk.last_step());

@@ -14,18 +14,18 @@
 namespace gavel::schedule {
 
 /// Parameters of `exponential_decay` and `inverse_time`.
-struct decay_options {
+struct horizon_free_decay_options {
   double base_rate = 1.0;  ///< rate of step 0; finite, >= 0
   double factor = 0.5;     ///< exponential: multiplier per period, > 0; inverse time: growth of the divisor per period, > 0
   double period = 1.0;     ///< steps, > 0; may be fractional
   bool staircase = false;  ///< hold the rate within a period
 
-  friend bool operator==(const decay_options&, const decay_options&) = default;
+  friend bool operator==(const horizon_free_decay_options&, const horizon_free_decay_options&) = default;
 };
 
 namespace detail {
 
-constexpr void check_decay(const char* function, const decay_options& options) {
+constexpr void check_decay(const char* function, const horizon_free_decay_options& options) {
   check_not_negative(function, "base_rate", options.base_rate);
   check_positive(function, "factor", options.factor);
   check_positive(function, "period", options.period);
@@ -36,7 +36,7 @@ constexpr void check_decay(const char* function, const decay_options& options) {
   return base == 0.0 ? 0.0 : base * elementary::pow(ratio, exponent);
 }
 
-[[nodiscard]] constexpr double periods(const decay_options& options, std::uint64_t step) noexcept {
+[[nodiscard]] constexpr double periods(const horizon_free_decay_options& options, std::uint64_t step) noexcept {
   const double elapsed = static_cast<double>(step) / options.period;
   return options.staircase ? elementary::floor(elapsed) : elapsed;
 }
@@ -47,7 +47,7 @@ constexpr void check_decay(const char* function, const decay_options& options) {
 class exponential_decay {
  public:
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
-  constexpr explicit exponential_decay(const decay_options& options) : options_(options) {
+  constexpr explicit exponential_decay(const horizon_free_decay_options& options) : options_(options) {
     detail::check_decay("gavel::schedule::exponential_decay", options);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
@@ -56,7 +56,7 @@ class exponential_decay {
   friend bool operator==(const exponential_decay&, const exponential_decay&) = default;
 
  private:
-  decay_options options_;
+  horizon_free_decay_options options_;
 };
 
 /// rate(t) = base / (1 + factor t / period): halved after period / factor steps, then ever slower. Its sum over all steps is infinite, so
@@ -64,7 +64,7 @@ class exponential_decay {
 class inverse_time {
  public:
   /// @throws std::invalid_argument, std::domain_error for an option outside its range
-  constexpr explicit inverse_time(const decay_options& options) : options_(options) {
+  constexpr explicit inverse_time(const horizon_free_decay_options& options) : options_(options) {
     detail::check_decay("gavel::schedule::inverse_time", options);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
@@ -73,7 +73,7 @@ class inverse_time {
   friend bool operator==(const inverse_time&, const inverse_time&) = default;
 
  private:
-  decay_options options_;
+  horizon_free_decay_options options_;
 };
 
 /// Parameters of `inverse_sqrt`.

@@ -110,32 +110,33 @@ double bound_value(const char* function, const char* parameter, const Rate& rate
 }
 
 /// Whether a schedule has a best base rate.
-enum class base_rate_status {
-  found,             ///< yes
+enum class best_base_rate_status {
+  converged,         ///< yes
   no_positive_rate,  ///< the shape is 0 throughout: bound infinite, rate 0
   zero_norms         ///< no gradient at a rate that counts: the larger the better, bound 0, rate infinite
 };
 
 /// A shape at its best scale.
-struct base_rate_result {
+struct best_base_rate_result {
   double base_rate = 0.0;  ///< c: the factor on the whole shape that minimises the bound
   double bound = 0.0;      ///< B(c shape): compare schedules by this
-  base_rate_status status = base_rate_status::found;
+  best_base_rate_status status = best_base_rate_status::converged;
 };
 
 namespace detail {
 
 template <class Rate>
-base_rate_result best_scale(const char* function, const char* parameter, const Rate& rate_of, vector_view<const double> norms,
-                            double distance) {
+best_base_rate_result best_scale(const char* function, const char* parameter, const Rate& rate_of, vector_view<const double> norms,
+                                 double distance) {
   check_positive(function, "distance", distance);
   const double scale = checked_norm_scale(function, norms);
   const used_rates used = used_steps(function, parameter, norms.size(), rate_of);
-  if (used.steps == 0) return {0.0, std::numeric_limits<double>::infinity(), base_rate_status::no_positive_rate};
+  if (used.steps == 0) return {0.0, std::numeric_limits<double>::infinity(), best_base_rate_status::no_positive_rate};
   const bound_terms terms = walk_bound(used, rate_of, norms, scale);
-  if (!(terms.slope > 0.0)) return {std::numeric_limits<double>::infinity(), 0.0, base_rate_status::zero_norms};
+  if (!(terms.slope > 0.0)) return {std::numeric_limits<double>::infinity(), 0.0, best_base_rate_status::zero_norms};
   const double inverse = std::sqrt(terms.inverse), slope = std::sqrt(terms.slope);  // roots first: a quotient of them is finite
-  return {distance / scale / used.largest * (inverse / slope), 2.0 * (inverse * slope) * scale * distance, base_rate_status::found};
+  return {distance / scale / used.largest * (inverse / slope), 2.0 * (inverse * slope) * scale * distance,
+          best_base_rate_status::converged};
 }
 
 }  // namespace detail
@@ -147,8 +148,8 @@ base_rate_result best_scale(const char* function, const char* parameter, const R
 /// @return scale, bound and status
 /// @throws as `last_iterate_bound`
 /// @note O(T), no allocation.
-[[nodiscard]] inline base_rate_result best_base_rate(vector_view<const double> rates, vector_view<const double> gradient_norms,
-                                                     double distance) {
+[[nodiscard]] inline best_base_rate_result best_base_rate(vector_view<const double> rates, vector_view<const double> gradient_norms,
+                                                          double distance) {
   constexpr const char* function = "gavel::schedule::best_base_rate";
   check_size(function, "rates.size()", rates.size(), "gradient_norms.size()", gradient_norms.size());
   return detail::best_scale(function, "rates", detail::rate_reader(rates), gradient_norms, distance);
@@ -164,7 +165,7 @@ template <class Schedule>
   requires requires(const Schedule& s, std::uint64_t step) {
     { s.rate(step) } -> std::convertible_to<double>;
   }
-[[nodiscard]] base_rate_result best_base_rate(const Schedule& schedule, vector_view<const double> gradient_norms, double distance) {
+[[nodiscard]] best_base_rate_result best_base_rate(const Schedule& schedule, vector_view<const double> gradient_norms, double distance) {
   const auto rate_of = [&schedule](std::size_t t) { return static_cast<double>(schedule.rate(t)); };
   return detail::best_scale("gavel::schedule::best_base_rate", "rate", rate_of, gradient_norms, distance);
 }
@@ -236,16 +237,16 @@ inline double last_iterate_bound(vector_view<const double> rates, vector_view<co
 }
 
 /// How far `minimize_last_iterate_bound` goes.
-struct bound_minimum_options {
+struct last_iterate_bound_minimum_options {
   double tolerance = 1e-6;           ///< stop when no rate's logarithm has a slope above this times B / T; > 0
   std::size_t max_iterations = 500;  ///< quasi-Newton steps at most
   std::size_t history = 10;          ///< steps remembered, >= 1: memory is (2 history + 7) T numbers
 
-  friend bool operator==(const bound_minimum_options&, const bound_minimum_options&) = default;
+  friend bool operator==(const last_iterate_bound_minimum_options&, const last_iterate_bound_minimum_options&) = default;
 };
 
 /// The schedule with the smallest bound.
-struct bound_minimum {
+struct last_iterate_bound_minimum_result {
   std::vector<double> rates{};  ///< eta, [T], > 0
   double bound = 0.0;           ///< B(eta); infinity where the norms span more than the range of doubles
   std::size_t iterations = 0;   ///< quasi-Newton steps taken
@@ -262,8 +263,9 @@ struct bound_minimum {
 /// @note O(history T) per step beside one exponential per rate.
 /// @par Source
 /// arXiv 2310.07831, the numerically optimised schedule.
-[[nodiscard]] inline bound_minimum minimize_last_iterate_bound(vector_view<const double> gradient_norms, double distance,
-                                                               const bound_minimum_options& options = {}) {
+[[nodiscard]] inline last_iterate_bound_minimum_result minimize_last_iterate_bound(vector_view<const double> gradient_norms,
+                                                                                   double distance,
+                                                                                   const last_iterate_bound_minimum_options& options = {}) {
   constexpr const char* function = "gavel::schedule::minimize_last_iterate_bound";
   const std::size_t n = gradient_norms.size();
   check_at_least(function, "gradient_norms.size()", n, 1);
@@ -283,7 +285,7 @@ struct bound_minimum {
     norms[t] = gradient_norms[t] / scale;
     rates[t] = static_cast<double>(n - t);
   }
-  const base_rate_result scaled = best_base_rate(rates, norms, 1.0);
+  const best_base_rate_result scaled = best_base_rate(rates, norms, 1.0);
   for (std::size_t t = 0; t < n; ++t) start[t] = std::log(rates[t] * scaled.base_rate);
   const auto bound_of = [&](std::span<const double> log_rates, std::span<double> gradient) {
     for (std::size_t t = 0; t < n; ++t) rates[t] = std::exp(log_rates[t]);
@@ -295,7 +297,7 @@ struct bound_minimum {
                              {.gradient_tolerance = options.tolerance * scaled.bound / static_cast<double>(n),
                               .max_iterations = options.max_iterations,
                               .history = options.history});
-  bound_minimum result{std::move(found.x), found.value * distance * scale, found.iterations, found.status};
+  last_iterate_bound_minimum_result result{std::move(found.x), found.value * distance * scale, found.iterations, found.status};
   for (double& rate : result.rates) rate = std::exp(rate) * (distance / scale);
   return result;
 }

@@ -43,7 +43,7 @@ class multi_power_observations {
   ///        @p steps
   /// @param steps  `[n]` at which losses were measured, strictly ascending
   /// @param losses `[n]` finite, > 0
-  /// @param warmup_steps W: steps 0..W count with the rate of step W, as in `prediction_options`
+  /// @param warmup_steps W: steps 0..W count with the rate of step W, as in `loss_prediction_options`
   /// @throws std::invalid_argument for sizes and steps, a source that is empty, not in order or too short, a rate or loss out of range, and
   ///         if S_1 + S_W is 0 at the first step or infinite at the last; std::domain_error for NaN. Nothing is appended then.
   /// @note O(last step). Keeps 8 bytes per step and about 120 per change of the rate.

@@ -129,7 +129,8 @@ template <class R>
 /// @param rates a `rate_source`: schedule, sequence of rates, or log
 /// @throws as `multi_power_loss`; std::invalid_argument if the source ends before @p step or the warm-up, or for a log that is not in order
 template <rate_source R>
-[[nodiscard]] double predict_at(const multi_power_law& law, const R& rates, std::uint64_t step, const prediction_options& options = {}) {
+[[nodiscard]] double predict_at(const multi_power_law& law, const R& rates, std::uint64_t step,
+                                const loss_prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::predict_at";
   detail::check_law(function, law);
   const detail::source_reader<R> source(function, rates, options.warmup_steps);
@@ -141,7 +142,8 @@ template <rate_source R>
 struct multi_power_prediction_options {
   /// Error allowed in the annealing sum, relative to the sum of its terms' magnitudes; in [0, 1). 0 takes every change by itself.
   double relative_error = 1e-7;
-  std::uint64_t warmup_steps = 0;  ///< W, as in `prediction_options`: an alternative to leaving the warm-up out, with its `warmup_area`
+  std::uint64_t warmup_steps =
+      0;  ///< W, as in `loss_prediction_options`: an alternative to leaving the warm-up out, with its `warmup_area`
 
   friend bool operator==(const multi_power_prediction_options&, const multi_power_prediction_options&) = default;
 };

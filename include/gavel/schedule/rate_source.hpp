@@ -54,10 +54,10 @@ template <class R>
 concept rate_source = rate_schedule<R> || std::convertible_to<const R&, vector_view<const double>>;
 
 /// How a schedule is read when its losses are predicted.
-struct prediction_options {
+struct loss_prediction_options {
   std::uint64_t warmup_steps = 0;  ///< W: steps 0..W count with the rate of step W, as in the fit; 0: no warm-up
 
-  friend bool operator==(const prediction_options&, const prediction_options&) = default;
+  friend bool operator==(const loss_prediction_options&, const loss_prediction_options&) = default;
 };
 
 namespace detail {

@@ -25,7 +25,7 @@ namespace gavel::schedule {
 
 /// A law that predicts the loss after a step of a schedule: `annealing_law`, or `multi_power_law` with its header.
 template <class L, class R>
-concept loss_law_for = requires(const L& law, const R& rates, std::uint64_t step, const prediction_options& options) {
+concept loss_law_for = requires(const L& law, const R& rates, std::uint64_t step, const loss_prediction_options& options) {
   { predict_at(law, rates, step, options) } -> std::convertible_to<double>;
 };
 
@@ -47,7 +47,7 @@ struct ranked_schedule {
 template <class Law, rate_source... R>
   requires(loss_law_for<Law, R> && ...)
 [[nodiscard]] std::array<ranked_schedule, sizeof...(R)> compare_schedules(const Law& law, std::uint64_t horizon,
-                                                                          const prediction_options& options, const R&... schedules) {
+                                                                          const loss_prediction_options& options, const R&... schedules) {
   std::array<ranked_schedule, sizeof...(R)> ranking{};
   std::size_t at = 0;
   ((ranking[at] = {at, predict_at(law, schedules, horizon, options)}, ++at), ...);
@@ -78,7 +78,7 @@ struct family_choice {
 template <class Law, std::invocable<double> Family>
   requires loss_law_for<Law, std::remove_cvref_t<std::invoke_result_t<Family, double>>>
 [[nodiscard]] family_choice best_of(const Law& law, Family&& family, vector_view<const double> grid, std::uint64_t horizon,
-                                    std::span<double> losses = {}, const prediction_options& options = {}) {
+                                    std::span<double> losses = {}, const loss_prediction_options& options = {}) {
   constexpr const char* function = "gavel::schedule::best_of";
   check_at_least(function, "grid.size()", grid.size(), 1);
   if (!losses.empty()) check_size(function, "losses.size()", losses.size(), "grid.size()", grid.size());

@@ -19,7 +19,7 @@ namespace gavel::schedule {
 
 /// Whether the two numbers mean something.
 enum class warmup_power_fit_status {
-  fitted,       ///< yes; look at `rms_error` for how well
+  converged,    ///< yes; look at `rms_error` for how well
   power_limit,  ///< the decay is more abrupt, or flatter, than any power in [1/50, 50]; the numbers are the best within that range
   undefined     ///< fewer than 3 rates, or none positive: nothing was fitted
 };
@@ -31,7 +31,7 @@ struct warmup_power_fit {
   double power = 1.0;      ///< q: 1 is linear decay, above 1 falls early (convex), below 1 holds the rate long (concave)
   double peak = 0.0;       ///< rate at the end of the warm-up
   double rms_error = 0.0;  ///< root mean square of what is left, relative to `peak`
-  warmup_power_fit_status status = warmup_power_fit_status::fitted;
+  warmup_power_fit_status status = warmup_power_fit_status::converged;
 };
 
 namespace detail {

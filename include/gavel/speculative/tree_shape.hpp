@@ -20,7 +20,7 @@
 namespace gavel::speculative {
 
 enum class tree_shape_status {
-  optimal,    ///< no tree of this size and depth yields more
+  converged,  ///< no tree of this size and depth yields more
   infeasible  ///< no tree has this many nodes within these levels and branches
 };
 
@@ -184,7 +184,7 @@ inline tree_shape tree_shape_table::shape(std::size_t nodes, std::size_t levels)
   tree_shape result;
   result.levels = levels;
   if (best_[at(nodes, levels)] < 0.0) return result;
-  result.status = tree_shape_status::optimal;
+  result.status = tree_shape_status::converged;
   result.expected_tokens = best_[at(nodes, levels)];
   // Each node knows how many nodes and levels its own subtree has; working through them in order numbers the tree breadth first.
   struct subtree {
