@@ -66,6 +66,14 @@ const std::vector<number_rule> number_rules{
      "must be >= floor 0.5",
      {0.5, infinite},
      {0.25}},
+    {[](double value, std::size_t index) { check_greater("gavel::f", "x", value, 0.0, index); },
+     "must be > 0",
+     {smallest, 1.0, infinite},
+     {-infinite, -smallest, -0.0, 0.0}},
+    {[](double value, std::size_t index) { check_greater("gavel::f", "x", value, "floor", 0.5, index); },
+     "must be > floor 0.5",
+     {0.75, infinite},
+     {0.25, 0.5}},
     {[](double value, std::size_t index) { check_at_most("gavel::f", "x", value, 0.5, index); },
      "must be <= 0.5",
      {0.5, -infinite},
@@ -87,6 +95,8 @@ consteval bool all_words() {
   check_at_least("f", "x", 1, "least", 1);
   check_at_most("f", "x", 1, 1);
   check_at_most("f", "x", 1, "most", 1);
+  check_greater("f", "x", 1, 0);
+  check_greater("f", "x", 1, "floor", 0);
   check_index("f", "x", 0, "size", 1);
   check_size("f", "x", 1, "size", 1);
   check_ascending("f", "x", std::array{1.0, 2.0});
@@ -131,6 +141,10 @@ TEST_CASE("check: counts, indices and sizes", "[core][check]") {
         "gavel::f: n = 18446744073709551615, must be <= trials 18446744073709551614");
   CHECK(message_of([&] { check_at_most("gavel::f", "n", std::uint8_t{8}, 7); }) == "gavel::f: n = 8, must be <= 7");
   CHECK(message_of([&] { check_at_most("gavel::f", "n", huge, huge); }) == "no exception");
+  CHECK(message_of([] { check_greater("gavel::f", "n", std::size_t{1}, 1, 2); }) == "gavel::f: n[2] = 1, must be > 1");
+  CHECK(message_of([&] { check_greater("gavel::f", "n", huge - 1, "steps", huge); }) ==
+        "gavel::f: n = 18446744073709551614, must be > steps 18446744073709551615");
+  CHECK(message_of([&] { check_greater("gavel::f", "n", huge, huge - 1); }) == "no exception");
   CHECK(message_of([] { check_index("gavel::f", "tokens", 8, "vocabulary size", 8, 2); }) ==
         "gavel::f: tokens[2] = 8, must be < vocabulary size 8");
   CHECK(message_of([] { check_index("gavel::f", "row", 0, "rows", 0); }) == "gavel::f: row = 0, must be < rows 0");
@@ -170,4 +184,6 @@ TEST_CASE("check: refuse picks the kind by NaN, in the value or in the bound", "
   CHECK(message_of([] { refuse("gavel::f", "x", not_a_number, "must be odd", 3); }) == "domain: gavel::f: x = nan, must be odd 3");
   CHECK(message_of([] { check_at_most("gavel::f", "lower", 1.0, "upper", not_a_number); }) ==
         "domain: gavel::f: lower = 1, must be <= upper nan");
+  CHECK(message_of([] { check_greater("gavel::f", "upper", 1.0, "lower", not_a_number); }) ==
+        "domain: gavel::f: upper = 1, must be > lower nan");
 }

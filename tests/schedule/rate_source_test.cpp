@@ -106,7 +106,7 @@ TEST_CASE("Bad sources are named", "[schedule][rate_source]") {
   CHECK(refuse(bad, 1, 1) == "domain: f: rates[1] = nan, must be finite and >= 0");
   CHECK(refuse(bad, 2, 3) == "no exception");  // the warm-up counts with its peak
   const std::vector<std::uint64_t> same = {1, 1}, late = {1, 3};
-  CHECK(message_of([&] { gavel::schedule::detail::check_steps("f", same, 2); }) == "f: steps[1] = 1, must be > the one before, 1");
-  CHECK(message_of([&] { gavel::schedule::detail::check_steps("f", late, 2); }) ==
+  CHECK(message_of([&] { gavel::schedule::detail::check_read_steps("f", same, 2); }) == "f: steps[1] = 1, must be > the one before, 1");
+  CHECK(message_of([&] { gavel::schedule::detail::check_read_steps("f", late, 2); }) ==
         "f: steps[1] = 3, must be <= the last step of the rates, 2");
 }

@@ -299,7 +299,7 @@ TEST_CASE("transformers' presets say what they refuse", "[schedule][transformers
         in + "cosine_with_restarts: num_cycles = 0, must be >= 1");
   CHECK(refused(hf::cosine_with_restarts, {.num_training_steps = 10, .num_warmup_steps = 5, .num_cycles = 6}) ==
         in + "cosine_with_restarts: num_cycles = 6, must be <= the steps after the warm-up, 5");
-  CHECK(refused(hf::polynomial, {.base_lr = 1e-7, .num_training_steps = 10}) == in + "polynomial: lr_end = 1e-07, must be < base_lr 1e-07");
+  CHECK(refused(hf::polynomial, {.base_lr = 1e-7, .num_training_steps = 10}) == in + "polynomial: base_lr = 1e-07, must be > lr_end 1e-07");
   CHECK(refused(hf::polynomial, {.num_training_steps = 10, .power = -1.0}) == in + "polynomial: power = -1, must be finite and > 0");
   CHECK(refused(hf::inverse_sqrt, {.timescale = ~std::uint64_t{0}}) ==
         in + "inverse_sqrt: timescale = 18446744073709551615, must be <= 9007199254740992");

@@ -14,7 +14,9 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 using namespace gavel::testing;
@@ -71,11 +73,22 @@ TEST_CASE("soft labels", "[speculative][acceptance_loss]") {
   };
   const std::vector<double> kept = labels;
   const std::string rows = "gavel::speculative::soft_labels: ";
-  CHECK(call({0, 0}, 3) == rows + "draft_probs(i, drafts[i]), i[1] = 0, must be in (0, 1]");
+  CHECK(call({0, 0}, 3) == rows + "draft probability of draft[1] = 0, must be > 0");
   CHECK(call({0, 3}, 3) == rows + "drafts[1] = 3, must be < vocabulary size 3");
-  CHECK(call({0, 1}, 1) == rows + "drafts.size() = 2, must be <= target_probs.rows() 1");
+  CHECK(call({0, 1}, 1) == rows + "drafts.size() = 2, must be <= target_rows.rows() 1");
   CHECK(call({0, 1}, 2) == "no exception");
-  CHECK(call({0}, 3) == rows + "draft_probs.rows() = 2, must equal drafts.size() 1");
+  CHECK(call({0}, 3) == rows + "draft_rows.rows() = 2, must equal drafts.size() 1");
+  for (const auto& [target, draft, text] :
+       {std::tuple{not_a_number, 0.5f, "target probability of draft[0] = nan"},
+        std::tuple{-0.25, 0.5f, "target probability of draft[0] = -0.25"}, std::tuple{0.5, 1.5f, "draft probability of draft[0] = 1.5"}}) {
+    const std::vector<token_id> only{0};
+    const auto one_row = [&] {
+      soft_labels(matrix_view<const double>(&target, 1, 1), matrix_view<const float>(&draft, 1, 1), only,
+                  std::span<double>(labels).first(1));
+    };
+    CHECK(message_of(one_row) == "domain: " + rows + text + ", must be in [0, 1]");
+  }
+  CHECK(labels == kept);
   labels.pop_back();
   CHECK(call({0, 1}, 3) == rows + "labels.size() = 1, must equal drafts.size() 2");
   labels = kept;

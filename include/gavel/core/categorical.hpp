@@ -46,7 +46,7 @@ template <random_bits G, dense_vector C>
 ///
 /// Each of the n cells holds its own index and one alias; a draw picks a cell uniformly and one of its two indices by a threshold.
 /// A regular value type; `sample` is const and may be called from many threads with a generator each.
-/// @note 16 bytes per weight. The law differs from the weights by less than n / 2^64 per outcome, plus rounding in the construction.
+/// @note 16 bytes per weight. The distribution differs from the weights by less than n / 2^64 per outcome, plus rounding in the construction.
 /// @par Source
 /// Walker, "An efficient method for generating discrete random variables with general distributions" (1977); linear construction by
 /// Vose, "A linear algorithm for generating random numbers with a given distribution" (1991).
@@ -88,7 +88,7 @@ class alias_table {
     return static_cast<std::uint64_t>(product) < chosen.threshold ? index : std::size_t{chosen.alias};
   }
 
-  /// The law that the table holds, `[size()]`: the normalised weights up to rounding.
+  /// The distribution that the table holds, `[size()]`: the normalised weights up to rounding.
   /// @note O(n), allocates the result.
   [[nodiscard]] std::vector<double> probs() const {
     std::vector<double> result(cells_.size(), 0.0);

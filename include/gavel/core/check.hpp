@@ -119,6 +119,18 @@ constexpr void check_at_most(const char* function, const char* parameter, T valu
   if (!(value <= bound)) refuse(function, parameter, value, "must be <=", bound, index);
 }
 
+/// value > bound; @p name, if given, says what the bound is: "must be > x_low 7".
+template <class T, detail::bound_name Name>
+constexpr void check_greater(const char* function, const char* parameter, T value, Name name, std::type_identity_t<T> bound,
+                             std::size_t index = no_index) {
+  if (!(value > bound)) detail::refuse_relation(function, parameter, value, "must be >", name, bound, index);
+}
+template <class T>
+constexpr void check_greater(const char* function, const char* parameter, T value, std::type_identity_t<T> bound,
+                             std::size_t index = no_index) {
+  if (!(value > bound)) refuse(function, parameter, value, "must be >", bound, index);
+}
+
 /// value < size: token ids, nodes, rows. @p name says what the size is.
 constexpr void check_index(const char* function, const char* parameter, std::size_t value, const char* name, std::size_t size,
                            std::size_t index = no_index) {

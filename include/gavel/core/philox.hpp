@@ -64,7 +64,7 @@ class philox4x32 {
   [[nodiscard]] constexpr std::uint64_t seed() const noexcept { return seed_; }
   [[nodiscard]] constexpr std::uint64_t stream() const noexcept { return stream_; }
 
-  /// Equal engines produce equal outputs for ever.
+  /// Equal engines produce equal outputs from here on.
   [[nodiscard]] friend constexpr bool operator==(const philox4x32& a, const philox4x32& b) noexcept {
     return a.seed_ == b.seed_ && a.stream_ == b.stream_ && a.block_ == b.block_ && a.used_ == b.used_;
   }

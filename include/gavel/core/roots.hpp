@@ -169,7 +169,7 @@ class monotone_inverse_table {
     constexpr const char* function = "gavel::monotone_inverse_table::tabulate";
     check_positive(function, "x_low", x_low);
     check_finite(function, "x_high", x_high);
-    if (x_high <= x_low) refuse(function, "x_high", x_high, "must be > x_low", x_low);
+    check_greater(function, "x_high", x_high, "x_low", x_low);
     check_at_least(function, "n_knots", n_knots, 2);
     log_x_.resize(n_knots);
     log_y_.resize(n_knots);

@@ -12,7 +12,7 @@
 #include <span>
 
 /// @file
-/// Lean a distribution towards a reward without leaving it too far: q_i proportional to p_i exp(r_i / beta), the best distribution at a given price
+/// Move a distribution towards a reward without going too far from it: q_i proportional to p_i exp(r_i / beta), the best distribution at a given price
 /// of divergence, and the search for the price at which a KL budget is used up.
 
 namespace gavel {
@@ -131,7 +131,7 @@ template <dense_vector P, dense_vector R>
   requires std::floating_point<scalar_of<P>> && std::floating_point<scalar_of<R>>
 inline tilt_result tilt(const P& p, const R& reward, double beta, std::span<double> out) {
   const detail::tilt_problem<P, R> problem("gavel::tilt", p, reward, out);
-  if (!(beta > 0.0)) refuse("gavel::tilt", "beta", beta, "must be > 0");
+  check_greater("gavel::tilt", "beta", beta, 0.0);
   const double slope = (std::fmin)(1.0 / beta, (std::numeric_limits<double>::max)());
   const auto sums = problem.at(slope);
   const double expected_reward = problem.best() - sums.shortfall;

@@ -4,6 +4,7 @@
 #include <gavel/core/error.hpp>
 
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 /// @file

@@ -4,6 +4,7 @@
 #include <gavel/kernels/log_sum_exp.hpp>
 
 #include <cstddef>
+#include <limits>
 
 /// @file
 /// softmax and log-softmax of a row of logits with temperature, in place or into another row.

@@ -108,7 +108,7 @@ class annealing_areas {
   [[nodiscard]] std::uint64_t steps() const noexcept { return steps_; }           ///< rates seen; the last one was that of step steps() - 1
   [[nodiscard]] friend bool operator==(const annealing_areas&, const annealing_areas&) = default;
 
-  /// `ramp` with the sums of powers already at hand, for callers that take many ramps of one length.
+  /// `ramp` with the sums of powers computed before, for callers that take many ramps of one length.
   /// @param sums `detail::sum_powers(decay_factor(), steps)`; at least one step has been seen and @p rate is valid: unchecked
   void straight(double rate, const detail::geometric_sums& sums, std::uint64_t steps) noexcept {
     if (steps == 0) return;
@@ -221,7 +221,7 @@ void areas_at(const R& rates, vector_view<const std::uint64_t> steps, std::span<
   check_size(function, "forward.size()", forward.size(), "steps.size()", steps.size());
   check_size(function, "annealing.size()", annealing.size(), "steps.size()", steps.size());
   detail::areas_walk<R> walk(function, rates, options);
-  detail::check_steps(function, steps, walk.last_step());
+  detail::check_read_steps(function, steps, walk.last_step());
   if (steps.empty()) return;
   walk.check_rates(steps[steps.size() - 1]);
   for (std::size_t j = 0; j < steps.size(); ++j) {

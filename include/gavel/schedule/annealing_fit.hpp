@@ -147,7 +147,7 @@ struct huber_value {
 /// What is minimised. Objectives of different methods cannot be compared with each other.
 enum class annealing_fit_method {
   least_squares,  ///< minimises half the sum of (1 - L_pred / L_obs)^2 by variable projection: a grid over alpha, no starting values
-  huber           ///< minimises `huber_objective` from the paper's 54 starts and the least-squares solution: a few bad points do no harm
+  huber           ///< minimises `huber_objective` from the paper's 54 starts and the least-squares solution: robust to a few bad points
 };
 
 /// How a fit ended; of several findings the last of this list is reported.
@@ -202,7 +202,7 @@ namespace detail {
 inline void check_fit_options(const char* function, const annealing_fit_options& options) {
   check_positive(function, "huber_delta", options.huber_delta);
   check_positive(function, "min_alpha", options.min_alpha);
-  if (!(options.max_alpha > options.min_alpha)) refuse(function, "max_alpha", options.max_alpha, "must be > min_alpha", options.min_alpha);
+  check_greater(function, "max_alpha", options.max_alpha, "min_alpha", options.min_alpha);
   check_at_most(function, "max_alpha", options.max_alpha, 100.0);
   check_at_least(function, "max_iterations", options.max_iterations, 1);
 }

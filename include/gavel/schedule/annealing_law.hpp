@@ -157,7 +157,7 @@ void predict(const annealing_law& law, const R& rates, vector_view<const std::ui
   constexpr const char* function = "gavel::schedule::predict";
   check_size(function, "out.size()", out.size(), "steps.size()", steps.size());
   auto walk = detail::start_prediction(function, law, rates, options);
-  detail::check_steps(function, steps, walk.last_step());
+  detail::check_read_steps(function, steps, walk.last_step());
   if (steps.empty()) return;
   walk.check_rates(steps[steps.size() - 1]);
   for (std::size_t j = 0; j < steps.size(); ++j) {

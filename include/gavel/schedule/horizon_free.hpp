@@ -46,7 +46,7 @@ constexpr void check_decay(const char* function, const horizon_free_decay_option
 /// rate(t) = base factor^(t / period). A factor above 1 ends in infinity, which no optimiser takes: stop such a search for a rate in time.
 class exponential_decay {
  public:
-  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  /// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
   constexpr explicit exponential_decay(const horizon_free_decay_options& options) : options_(options) {
     detail::check_decay("gavel::schedule::exponential_decay", options);
   }
@@ -63,7 +63,7 @@ class exponential_decay {
 /// unlike `exponential_decay` it never stops a run from moving on.
 class inverse_time {
  public:
-  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  /// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
   constexpr explicit inverse_time(const horizon_free_decay_options& options) : options_(options) {
     detail::check_decay("gavel::schedule::inverse_time", options);
   }
@@ -90,11 +90,11 @@ struct inverse_sqrt_options {
 /// Vaswani et al., "Attention Is All You Need", 2017, arXiv 1706.03762, section 5.3, with the time scale made a parameter.
 class inverse_sqrt {
  public:
-  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  /// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
   constexpr explicit inverse_sqrt(const inverse_sqrt_options& options) : options_(options) {
     constexpr const char* function = "gavel::schedule::inverse_sqrt";
     check_not_negative(function, "base_rate", options.base_rate);
-    detail::check_count(function, "warmup_steps", options.warmup_steps);
+    check_at_most(function, "warmup_steps", options.warmup_steps, max_steps);
     if (options_.timescale == 0.0) options_.timescale = options.warmup_steps > 0 ? detail::real(options.warmup_steps) : 10000.0;
     check_positive(function, "timescale", options_.timescale);
   }
@@ -124,7 +124,7 @@ struct transformer_options {
 /// Vaswani et al., "Attention Is All You Need", 2017, arXiv 1706.03762, equation 3.
 class transformer {
  public:
-  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  /// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
   constexpr explicit transformer(const transformer_options& options = {}) : options_(options) {
     constexpr const char* function = "gavel::schedule::transformer";
     check_not_negative(function, "scale", options.scale);
@@ -183,7 +183,7 @@ struct cosine_wave_options {
 /// a rising rate; `stretch(cosine{}, ...)` holds the last one instead.
 class cosine_wave {
  public:
-  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  /// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
   constexpr explicit cosine_wave(const cosine_wave_options& options) : options_(options) {
     constexpr const char* function = "gavel::schedule::cosine_wave";
     check_not_negative(function, "base_rate", options.base_rate);
@@ -224,7 +224,7 @@ struct cyclic_options {
 /// Smith, "Cyclical Learning Rates for Training Neural Networks", 2015, arXiv 1506.01186.
 class cyclic {
  public:
-  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  /// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
   constexpr explicit cyclic(const cyclic_options& options) : options_(options) {
     constexpr const char* function = "gavel::schedule::cyclic";
     check_not_negative(function, "peak_rate", options.peak_rate);
@@ -283,7 +283,7 @@ struct warm_restarts_options {
 template <profile P = cosine>
 class warm_restarts {
  public:
-  /// @throws std::invalid_argument, std::domain_error for an option outside its range
+  /// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
   constexpr explicit warm_restarts(const warm_restarts_options& options, P shape = P{}) : options_(options), shape_(shape) {
     constexpr const char* function = "gavel::schedule::warm_restarts";
     check_not_negative(function, "base_rate", options.base_rate);

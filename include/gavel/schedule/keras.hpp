@@ -36,7 +36,7 @@ using exponential_decay_options = decay_options;
 using inverse_time_decay_options = decay_options;
 
 /// `ExponentialDecay`: initial decay_rate^(t / decay_steps).
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr schedule::exponential_decay exponential_decay(const exponential_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::exponential_decay";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
@@ -49,7 +49,7 @@ using inverse_time_decay_options = decay_options;
 }
 
 /// `InverseTimeDecay`: initial / (1 + decay_rate t / decay_steps).
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr inverse_time inverse_time_decay(const inverse_time_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::inverse_time_decay";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
@@ -71,7 +71,7 @@ struct piecewise_constant_decay_options {
 
 /// `PiecewiseConstantDecay`: values[i] for boundaries[i-1] < t <= boundaries[i]. The step of a boundary still has the old value: one step later
 /// than PyTorch and optax.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr piecewise_constant piecewise_constant_decay(const piecewise_constant_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::piecewise_constant_decay";
   const std::size_t count = options.boundaries.size();
@@ -79,7 +79,7 @@ struct piecewise_constant_decay_options {
   check_ascending(function, "boundaries", options.boundaries);
   std::uint64_t firsts[max_milestones] = {};
   for (std::size_t i = 0; i < count; ++i) {
-    detail::check_count(function, "boundaries", options.boundaries[i], i);
+    check_at_most(function, "boundaries", options.boundaries[i], max_steps, i);
     firsts[i] = options.boundaries[i] + 1;
   }
   for (std::size_t i = 0; i <= count; ++i) check_not_negative(function, "values", options.values[i], i);
@@ -117,7 +117,7 @@ class stretching_decay {
 
 /// `PolynomialDecay`: end + (initial - end) (1 - t / decay_steps)^power, then the end value; with `cycle`, decay_steps grows to its first
 /// multiple >= t, so that the rate is at the end value at every multiple and jumps up after it.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr stretching_decay polynomial_decay(const polynomial_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::polynomial_decay";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
@@ -141,7 +141,7 @@ struct cosine_decay_options {
 
 /// `CosineDecay`: straight from initial to the target in warmup_steps, then half a cosine wave of decay_steps from there down to alpha of it.
 /// decay_steps excludes the warm-up (optax' includes it).
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<cosine>> cosine_decay(const cosine_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::cosine_decay";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
@@ -151,7 +151,7 @@ struct cosine_decay_options {
   if (!options.warmup_target && options.warmup_steps > 0) {
     refuse(function, "warmup_steps", options.warmup_steps, "must be 0 without a warmup_target");
   }
-  detail::check_count(function, "warmup_steps", options.warmup_steps);
+  check_at_most(function, "warmup_steps", options.warmup_steps, max_steps);
   const double top = options.warmup_target ? *options.warmup_target : options.initial_learning_rate;
   return {ramp<>({.from = options.initial_learning_rate, .to = top, .steps = options.warmup_steps}), options.warmup_steps,
           stretch(cosine{}, {.steps = options.decay_steps, .base_rate = top, .minimum_rate = top * options.alpha})};
@@ -170,7 +170,7 @@ struct cosine_decay_restarts_options {
 
 /// `CosineDecayRestarts`: initial (alpha + (1 - alpha) m_mul^i (1 + cos(pi u)) / 2), u the progress in cycle i. The floor is added to the scaled
 /// wave, not part of it as in PyTorch and timm.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr detail::raised<warm_restarts<cosine>> cosine_decay_restarts(const cosine_decay_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::keras::cosine_decay_restarts";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);

@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <utility>
@@ -275,7 +276,7 @@ struct last_iterate_bound_minimum_result {
     log_scale += std::log(gradient_norms[t]) / static_cast<double>(n);
   }
   check_positive(function, "distance", distance);
-  if (!(options.tolerance > 0.0)) refuse(function, "tolerance", options.tolerance, "must be > 0");
+  check_greater(function, "tolerance", options.tolerance, 0.0);
   check_at_least(function, "history", options.history, 1);
 
   // In units where D = 1 and the geometric mean of the norms is 1.

@@ -54,7 +54,7 @@ class multi_power_observations {
     for (std::size_t i = 0; i < losses.size(); ++i) check_positive(function, "losses", losses[i], i);
     if (steps.empty()) return;
     const detail::source_reader<R> source(function, rates, warmup_steps);
-    detail::check_steps(function, steps, source.last_step());
+    detail::check_read_steps(function, steps, source.last_step());
     detail::rate_changes changes = detail::changes_until(source, steps[steps.size() - 1]);
     detail::check_total_area(function, steps[0], changes.area(steps[0]) + warmup_area_);
     check_finite(function, "S_1 + warmup_area", changes.area(steps[steps.size() - 1]) + warmup_area_);

@@ -194,7 +194,7 @@ void predict(const multi_power_law& law, const R& rates, vector_view<const std::
   check_size(function, "out.size()", out.size(), "steps.size()", steps.size());
   if (steps.empty()) return;
   const detail::source_reader<R> source(function, rates, options.warmup_steps);
-  detail::check_steps(function, steps, source.last_step());
+  detail::check_read_steps(function, steps, source.last_step());
   const detail::rate_changes changes = detail::changes_until(source, steps[steps.size() - 1]);
   const detail::loss_reader losses(function, law, changes, steps[0], options);
   for (std::size_t j = 0; j < steps.size(); ++j) out[j] = losses(steps[j]);

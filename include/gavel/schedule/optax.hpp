@@ -72,14 +72,14 @@ struct polynomial_schedule_options {
 };
 
 /// `polynomial_schedule`: end + (init - end) (1 - u)^power, u the share of the transition that is over.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<constant_rate, detail::power_decay> polynomial_schedule(const polynomial_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::polynomial_schedule";
   check_not_negative(function, "init_value", options.init_value);
   check_not_negative(function, "end_value", options.end_value);
   check_positive(function, "power", options.power);
   detail::check_steps(function, "transition_steps", options.transition_steps);
-  detail::check_count(function, "transition_begin", options.transition_begin);
+  check_at_most(function, "transition_begin", options.transition_begin, max_steps);
   const detail::power_decay transition(
       {.from = options.init_value, .to = options.end_value, .steps = options.transition_steps, .power = options.power});
   return {constant_rate(options.init_value), options.transition_begin, transition};
@@ -96,13 +96,13 @@ struct linear_schedule_options {
 };
 
 /// `linear_schedule`: straight from init_value to end_value.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<constant_rate, ramp<>> linear_schedule(const linear_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::linear_schedule";
   check_not_negative(function, "init_value", options.init_value);
   check_not_negative(function, "end_value", options.end_value);
   detail::check_steps(function, "transition_steps", options.transition_steps);
-  detail::check_count(function, "transition_begin", options.transition_begin);
+  check_at_most(function, "transition_begin", options.transition_begin, max_steps);
   return {constant_rate(options.init_value), options.transition_begin,
           ramp<>({.from = options.init_value, .to = options.end_value, .steps = options.transition_steps})};
 }
@@ -118,7 +118,7 @@ struct cosine_decay_schedule_options {
 };
 
 /// `cosine_decay_schedule`: init (alpha + (1 - alpha) ((1 + cos(pi t / decay_steps)) / 2)^exponent), held from decay_steps on.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr profile_schedule<powered<cosine>> cosine_decay_schedule(const cosine_decay_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::cosine_decay_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -142,14 +142,14 @@ struct exponential_decay_options {
 };
 
 /// `exponential_decay`: init decay_rate^((t - begin) / transition_steps) within the bound.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr detail::limited<sequence<constant_rate, schedule::exponential_decay>> exponential_decay(
     const exponential_decay_options& options) {
   constexpr const char* function = "gavel::schedule::optax::exponential_decay";
   check_not_negative(function, "init_value", options.init_value);
   detail::check_steps(function, "transition_steps", options.transition_steps);
   check_positive(function, "decay_rate", options.decay_rate);
-  detail::check_count(function, "transition_begin", options.transition_begin);
+  check_at_most(function, "transition_begin", options.transition_begin, max_steps);
   if (options.end_value) check_not_negative(function, "end_value", *options.end_value);
   const bool falls = options.decay_rate < 1.0;
   const schedule::exponential_decay decay({.base_rate = options.init_value,
@@ -179,7 +179,7 @@ struct piecewise_constant_schedule_options {
 };
 
 /// `piecewise_constant_schedule`: init times the factors of all boundaries <= t.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr piecewise_constant piecewise_constant_schedule(const piecewise_constant_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::piecewise_constant_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -232,13 +232,13 @@ class interpolated {
 };
 
 /// `piecewise_interpolate_schedule`: init times the factors of all boundaries <= t at the boundaries, interpolated between them.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr interpolated piecewise_interpolate_schedule(const piecewise_interpolate_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::piecewise_interpolate_schedule";
   check_not_negative(function, "init_value", options.init_value);
   detail::check_boundaries(function, options.boundaries_and_scales);
   for (std::size_t i = 0; i < options.boundaries_and_scales.size(); ++i) {
-    detail::check_count(function, "boundaries", options.boundaries_and_scales[i].boundary, i);
+    check_at_most(function, "boundaries", options.boundaries_and_scales[i].boundary, max_steps, i);
   }
   return interpolated(options);
 }
@@ -276,9 +276,7 @@ struct cosine_onecycle_schedule_options {
     refuse(function, "pct_final", options.pct_final, "must be in (pct_start, 1)");
   }
   const auto back_at = static_cast<std::uint64_t>(options.pct_final * detail::real(options.transition_steps));
-  if (back_at == peak_at) {
-    refuse(function, "floor(pct_final * transition_steps)", back_at, "must be > floor(pct_start * transition_steps) =", peak_at);
-  }
+  check_greater(function, "floor(pct_final * transition_steps)", back_at, "floor(pct_start * transition_steps) =", peak_at);
   return interpolated({.interpolate_type = interpolation::linear,
                        .init_value = options.peak_value / options.div_factor,
                        .boundaries_and_scales = {{peak_at, options.div_factor},
@@ -308,7 +306,7 @@ struct warmup_constant_schedule_options {
 };
 
 /// `warmup_constant_schedule`: straight from init_value to peak_value, and there forever.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, constant_rate> warmup_constant_schedule(const warmup_constant_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_constant_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -331,14 +329,16 @@ struct warmup_cosine_decay_schedule_options {
 };
 
 /// `warmup_cosine_decay_schedule`: straight up to the peak, then half a cosine wave down. decay_steps includes the warm-up (Keras' does not).
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<powered<cosine>>> warmup_cosine_decay_schedule(
     const warmup_cosine_decay_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_cosine_decay_schedule";
   check_not_negative(function, "init_value", options.init_value);
   check_not_negative(function, "peak_value", options.peak_value);
   detail::check_steps(function, "decay_steps", options.decay_steps);
-  check_index(function, "warmup_steps", options.warmup_steps, "decay_steps, which includes them,", options.decay_steps);
+  if (options.warmup_steps >= options.decay_steps) {
+    refuse(function, "warmup_steps", options.warmup_steps, "must be < decay_steps, which includes them,", options.decay_steps);
+  }
   detail::check_minimum(function, "end_value", options.end_value, "peak_value", options.peak_value);
   check_positive(function, "exponent", options.exponent);
   return {
@@ -362,12 +362,12 @@ struct warmup_exponential_decay_schedule_options {
 };
 
 /// `warmup_exponential_decay_schedule`: straight up to the peak, then `exponential_decay` from its own count 0.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr auto warmup_exponential_decay_schedule(const warmup_exponential_decay_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_exponential_decay_schedule";
   check_not_negative(function, "init_value", options.init_value);
   check_not_negative(function, "peak_value", options.peak_value);
-  detail::check_count(function, "warmup_steps", options.warmup_steps);
+  check_at_most(function, "warmup_steps", options.warmup_steps, max_steps);
   return sequence(ramp<>({.from = options.init_value, .to = options.peak_value, .steps = options.warmup_steps}), options.warmup_steps,
                   exponential_decay({.init_value = options.peak_value,
                                      .transition_steps = options.transition_steps,

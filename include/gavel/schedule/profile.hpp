@@ -231,7 +231,7 @@ class hyperbolic_tangent {
     constexpr const char* function = "gavel::schedule::hyperbolic_tangent";
     check_finite(function, "lower", lower);
     check_finite(function, "upper", upper);
-    if (upper <= lower) refuse(function, "upper", upper, "must be > lower", lower);
+    check_greater(function, "upper", upper, "lower", lower);
   }
   [[nodiscard]] constexpr double operator()(double z) const noexcept {
     const double progress = detail::unit(z);

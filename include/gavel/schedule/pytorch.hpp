@@ -38,12 +38,12 @@ struct constant_lr_options {
 };
 
 /// `ConstantLR`: base factor for the steps before total_iters, then base.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<constant_rate, constant_rate> constant_lr(const constant_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::constant_lr";
   check_not_negative(function, "base_lr", options.base_lr);
   check_unit_interval(function, "factor", options.factor);
-  detail::check_count(function, "total_iters", options.total_iters);
+  check_at_most(function, "total_iters", options.total_iters, max_steps);
   return {constant_rate(options.base_lr * options.factor), options.total_iters, constant_rate(options.base_lr)};
 }
 
@@ -58,13 +58,13 @@ struct linear_lr_options {
 };
 
 /// `LinearLR`: a straight ramp from base start_factor at step 0 to base end_factor at step total_iters.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr ramp<> linear_lr(const linear_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::linear_lr";
   check_not_negative(function, "base_lr", options.base_lr);
   check_unit_interval(function, "start_factor", options.start_factor, unit_ends::one_only);
   check_unit_interval(function, "end_factor", options.end_factor);
-  detail::check_count(function, "total_iters", options.total_iters);
+  check_at_most(function, "total_iters", options.total_iters, max_steps);
   return ramp<>({.from = options.base_lr * options.start_factor, .to = options.base_lr * options.end_factor, .steps = options.total_iters});
 }
 
@@ -78,7 +78,7 @@ struct polynomial_lr_options {
 };
 
 /// `PolynomialLR`: base (1 - t / total_iters)^power, then 0.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr detail::power_decay polynomial_lr(const polynomial_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::polynomial_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -96,7 +96,7 @@ struct exponential_lr_options {
 };
 
 /// `ExponentialLR`: base gamma^t.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr exponential_decay exponential_lr(const exponential_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::exponential_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -114,7 +114,7 @@ struct step_lr_options {
 };
 
 /// `StepLR`: base gamma^floor(t / step_size).
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr exponential_decay step_lr(const step_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::step_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -135,7 +135,7 @@ struct multi_step_lr_options {
 
 /// `MultiStepLR`: base gamma^(number of milestones <= t), so the step of a milestone already has the new rate. PyTorch sorts the milestones;
 /// ours refuses them unsorted.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr piecewise_constant multi_step_lr(const multi_step_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::multi_step_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -154,7 +154,7 @@ struct cosine_annealing_lr_options {
 
 /// `CosineAnnealingLR`: half a cosine wave from base at step 0 to eta_min at step T_max, and eta_min from there on. With T_max the length of
 /// the run, its last step T_max - 1 is not at eta_min yet.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr profile_schedule<cosine> cosine_annealing_lr(const cosine_annealing_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -164,7 +164,7 @@ struct cosine_annealing_lr_options {
 }
 
 /// `CosineAnnealingLR` as PyTorch goes on after T_max: up again to base at 2 T_max, and so on forever. To port a run that trained past T_max.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr cosine_wave cosine_annealing_lr_rebounding(const cosine_annealing_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_lr_rebounding";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -184,7 +184,7 @@ struct cosine_annealing_warm_restarts_options {
 };
 
 /// `CosineAnnealingWarmRestarts`: cycles of T_0 T_mult^i steps from base towards eta_min, which no step trains with: step T_0 restarts.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr warm_restarts<cosine> cosine_annealing_warm_restarts(const cosine_annealing_warm_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_warm_restarts";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -229,7 +229,7 @@ struct one_cycle_lr_options {
   check_at_least(function, "final_div_factor", options.final_div_factor, 1.0);
   const double steps = detail::real(options.total_steps);
   const double rise = options.pct_start * steps;
-  if (!(rise > 1.0)) refuse(function, "pct_start * total_steps", rise, "must be > 1");
+  check_greater(function, "pct_start * total_steps", rise, 1.0);
   if (options.three_phase && !(2.0 * rise < steps + 1.0)) {
     refuse(function, "2 * pct_start * total_steps", 2.0 * rise, "must be < total_steps + 1 =", steps + 1.0);
   }
@@ -255,7 +255,7 @@ struct cyclic_lr_options {
 };
 
 /// `CyclicLR`: triangles, base_lr at step 0, max_lr at step step_size_up. Whole step sizes only; no scale function of your own and no momentum.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr cyclic cyclic_lr(const cyclic_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cyclic_lr";
   constexpr std::uint64_t longest = max_steps / 2;

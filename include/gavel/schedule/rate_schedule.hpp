@@ -42,14 +42,9 @@ struct horizon {
 
 namespace detail {
 
-/// A number of steps that may be 0.
-constexpr void check_count(const char* function, const char* parameter, std::uint64_t count, std::size_t index = no_index) {
-  check_at_most(function, parameter, count, max_steps, index);
-}
-
 constexpr void check_steps(const char* function, const char* parameter, std::uint64_t steps) {
   check_at_least(function, parameter, steps, 1);
-  check_count(function, parameter, steps);
+  check_at_most(function, parameter, steps, max_steps);
 }
 
 /// The end of a decay: a valid rate that is not above the one it starts from.

@@ -127,7 +127,7 @@ class source_reader {
 };
 
 /// Strictly ascending and known to the source.
-inline void check_steps(const char* function, vector_view<const std::uint64_t> steps, std::uint64_t last) {
+inline void check_read_steps(const char* function, vector_view<const std::uint64_t> steps, std::uint64_t last) {
   check_ascending(function, "steps", steps);
   if (steps.empty()) return;
   const std::size_t end = steps.size() - 1;

@@ -171,7 +171,7 @@ inline void resample(vector_view<const double> values, std::span<double> out) {
 enum class refinement_status {
   refined,             ///< the refined schedule
   floored_zero_norms,  ///< the refined schedule, some norms having been raised: see `floored_norms`
-  interpolating,       ///< linear decay instead: norms that die away would put the whole rate on the last steps
+  interpolating,       ///< linear decay instead: norms that fall to almost 0 would put the whole rate on the last steps
   zero_norms,          ///< linear decay from the base rate instead: no norm is positive, whatever the distance
   too_short            ///< one full step: the closed form of a single step is 0
 };

@@ -58,7 +58,7 @@ class ramp {
     constexpr const char* function = "gavel::schedule::ramp";
     check_not_negative(function, "from", options.from);
     check_not_negative(function, "to", options.to);
-    detail::check_count(function, "steps", options.steps);
+    check_at_most(function, "steps", options.steps, max_steps);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     if (step >= options_.steps) return options_.to;
@@ -89,7 +89,7 @@ class sequence {
   /// @param boundary first step of the second schedule; 0 skips the first, whose own length does not matter
   /// @throws std::invalid_argument if boundary > 2^53
   constexpr sequence(First first, std::uint64_t boundary, Second second) : first_(first), boundary_(boundary), second_(second) {
-    detail::check_count("gavel::schedule::sequence", "boundary", boundary);
+    check_at_most("gavel::schedule::sequence", "boundary", boundary, max_steps);
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     return step < boundary_ ? first_.rate(step) : second_.rate(step - boundary_);

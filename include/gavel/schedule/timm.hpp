@@ -28,7 +28,7 @@ namespace gavel::schedule::detail {
 
 constexpr void check_timm_warmup(const char* function, double base_lr, std::uint64_t warmup_t, double warmup_lr_init) {
   check_not_negative(function, "base_lr", base_lr);
-  check_count(function, "warmup_t", warmup_t);
+  check_at_most(function, "warmup_t", warmup_t, max_steps);
   check_not_negative(function, "warmup_lr_init", warmup_lr_init);
 }
 
@@ -81,7 +81,7 @@ struct cosine_options {
 };
 
 /// `cosine`: warm-up to base_lr, then cycles lr_min + (base_lr cycle_decay^i - lr_min) (1 + cos(pi (t_i / T_i)^k)) / 2, then lr_min.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<bent<schedule::cosine>>>> cosine(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::timm::cosine";
   detail::check_timm_cycles(function, options);
@@ -108,7 +108,7 @@ struct poly_options {
 };
 
 /// `poly`: as `cosine` with the shape (1 - (t_i / T_i)^k)^power.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<bent<polynomial>>>> poly(const poly_options& options) {
   constexpr const char* function = "gavel::schedule::timm::poly";
   detail::check_timm_cycles(function, options);
@@ -137,13 +137,13 @@ struct tanh_options {
 
 /// `tanh`: as `cosine` with the shape (1 - tanh(lb (1 - u) + ub u)) / 2. Without `warmup_prefix` its warm-up aims at the decay's rate at t = W,
 /// so here alone nothing jumps.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<hyperbolic_tangent>>> tanh(const tanh_options& options) {
   constexpr const char* function = "gavel::schedule::timm::tanh";
   detail::check_timm_cycles(function, options);
   check_finite(function, "lb", options.lb);
   check_finite(function, "ub", options.ub);
-  if (options.ub <= options.lb) refuse(function, "ub", options.ub, "must be > lb", options.lb);
+  check_greater(function, "ub", options.ub, "lb", options.lb);
   const warm_restarts<hyperbolic_tangent> main(detail::timm_cycles(options), hyperbolic_tangent(options.lb, options.ub));
   return detail::timm_warmup(options, options.warmup_prefix ? options.base_lr : main.rate(options.warmup_t), main);
 }
@@ -161,7 +161,7 @@ struct step_options {
 };
 
 /// `step`: warm-up, then base_lr decay_rate^floor(t / decay_t).
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<exponential_decay>> step(const step_options& options) {
   constexpr const char* function = "gavel::schedule::timm::step";
   detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
@@ -185,7 +185,7 @@ struct multistep_options {
 };
 
 /// `multistep`: warm-up, then base_lr decay_rate^(number of milestones <= t + 1), one t earlier than PyTorch; see `drop_early`.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<piecewise_constant>> multistep(const multistep_options& options) {
   constexpr const char* function = "gavel::schedule::timm::multistep";
   detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
@@ -267,7 +267,7 @@ class stable_decay {
 
 /// `wsd`: warm-up to base_lr, then lr_min + (max(base_lr stable(t), lr_min) - lr_min) decay(u) with u over the last decay_t of t_initial, and
 /// lr_min from t = warmup_t + t_initial on. The warm-up is always a prefix here.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 /// @par Source
 /// Zhai et al., "Scaling Vision Transformers", 2021, arXiv 2106.04560 (rsqrt); Haegele et al., 2024, arXiv 2405.18392 (1 - sqrt).
 [[nodiscard]] constexpr sequence<ramp<>, stable_decay> wsd(const wsd_options& options) {

@@ -106,11 +106,11 @@ struct constant_with_warmup_options {
 };
 
 /// `constant_with_warmup`: t / W, then 1.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, constant_rate> constant_with_warmup(const constant_with_warmup_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::constant_with_warmup";
   check_not_negative(function, "base_lr", options.base_lr);
-  detail::check_count(function, "num_warmup_steps", options.num_warmup_steps);
+  check_at_most(function, "num_warmup_steps", options.num_warmup_steps, max_steps);
   return detail::after_warmup(options, constant_rate(options.base_lr));
 }
 
@@ -124,7 +124,7 @@ struct linear_options {
 };
 
 /// `linear`: t / W, then (T - t) / (T - W): 1 / (T - W) at the last step, 0 from T on.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, ramp<>> linear(const linear_options& options) {
   detail::check_budget("gavel::schedule::transformers::linear", options);
   return detail::after_warmup(options,
@@ -142,7 +142,7 @@ struct cosine_options {
 };
 
 /// `cosine`: t / W, then (1 + cos(2 pi num_cycles (t - W) / (T - W))) / 2, held from T on. With whole num_cycles it ends at the top, as upstream.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine";
   detail::check_wave_budget(function, options);
@@ -151,7 +151,7 @@ struct cosine_options {
 }
 
 /// `cosine` as upstream goes on past T: the wave never ends. To port a run that trained past num_training_steps.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, cosine_wave> cosine_rebounding(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_rebounding";
   detail::check_wave_budget(function, options);
@@ -196,7 +196,7 @@ class equal_restarts {
 
 /// `cosine_with_restarts`: t / W, then num_cycles half waves of (T - W) / num_cycles steps, each from base_lr towards 0, and 0 from T on. A
 /// cycle that starts at a whole step is at base_lr there; upstream's rounding can miss that (step 2900 of 10,000 with 100 cycles).
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, equal_restarts> cosine_with_restarts(const cosine_with_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_restarts";
   detail::check_budget(function, options);
@@ -218,12 +218,12 @@ struct polynomial_options {
 };
 
 /// `polynomial`: base_lr t / W, then lr_end + (base_lr - lr_end) ((T - t) / (T - W))^power.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::power_decay> polynomial(const polynomial_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::polynomial";
   detail::check_budget(function, options);
   check_not_negative(function, "lr_end", options.lr_end);
-  if (!(options.lr_end < options.base_lr)) refuse(function, "lr_end", options.lr_end, "must be < base_lr", options.base_lr);
+  check_greater(function, "base_lr", options.base_lr, "lr_end", options.lr_end);
   check_positive(function, "power", options.power);
   return detail::after_warmup(options, detail::power_decay({.from = options.base_lr,
                                                             .to = options.lr_end,
@@ -241,12 +241,12 @@ struct inverse_sqrt_options {
 };
 
 /// `inverse_sqrt`: t / W, then sqrt(s / (t - W + s)) forever.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range
+/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr schedule::inverse_sqrt inverse_sqrt(const inverse_sqrt_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::inverse_sqrt";
   check_not_negative(function, "base_lr", options.base_lr);
-  detail::check_count(function, "num_warmup_steps", options.num_warmup_steps);
-  detail::check_count(function, "timescale", options.timescale);
+  check_at_most(function, "num_warmup_steps", options.num_warmup_steps, max_steps);
+  check_at_most(function, "timescale", options.timescale, max_steps);
   return schedule::inverse_sqrt(
       {.base_rate = options.base_lr, .warmup_steps = options.num_warmup_steps, .timescale = detail::real(options.timescale)});
 }
@@ -264,7 +264,7 @@ struct cosine_with_min_lr_options {
 };
 
 /// `cosine_with_min_lr`: t / W from 0, then the waves of `cosine` between base_lr and the minimum, held from T on.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range, both minima or neither
+/// @throws std::invalid_argument for an option outside its range, both minima or neither; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine_with_min_lr(const cosine_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_min_lr";
   detail::check_wave_budget(function, options);
@@ -275,7 +275,7 @@ struct cosine_with_min_lr_options {
 }
 
 /// `cosine_with_min_lr` as upstream goes on past T: the wave never ends.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range, both minima or neither
+/// @throws std::invalid_argument for an option outside its range, both minima or neither; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, cosine_wave> cosine_with_min_lr_rebounding(const cosine_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_min_lr_rebounding";
   detail::check_wave_budget(function, options);
@@ -300,7 +300,7 @@ struct cosine_warmup_with_min_lr_options {
 
 /// `cosine_warmup_with_min_lr`: (t + 1) / W, or from warmup_lr_rate straight to 1, at 1 in step W - 1; then the waves between base_lr and the
 /// minimum read at the right end of a step, (t - W + 1) / (T - W), so that the last step T - 1 trains with exactly the minimum (half a wave).
-/// @throws std::invalid_argument, std::domain_error for an option outside its range, both minima or neither
+/// @throws std::invalid_argument for an option outside its range, both minima or neither; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine, every_step, right>> cosine_warmup_with_min_lr(
     const cosine_warmup_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_warmup_with_min_lr";
@@ -312,7 +312,7 @@ struct cosine_warmup_with_min_lr_options {
 }
 
 /// `cosine_warmup_with_min_lr` as upstream goes on past T: the wave never ends.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range, both minima or neither
+/// @throws std::invalid_argument for an option outside its range, both minima or neither; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<cosine_wave>> cosine_warmup_with_min_lr_rebounding(
     const cosine_warmup_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_warmup_with_min_lr_rebounding";
@@ -363,7 +363,7 @@ class wsd_curve {
 
 /// `warmup_stable_decay`: a rise from the minimum over W steps, base_lr for S steps, a fall over D steps whose first is still at base_lr, then
 /// the minimum. Upstream ignores T where S is given too, even if they disagree; ours refuses.
-/// @throws std::invalid_argument, std::domain_error for an option outside its range, or phases that do not add up to T
+/// @throws std::invalid_argument for an option outside its range, or phases that do not add up to T; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<wsd_curve>, sequence<constant_rate, profile_schedule<wsd_curve>>> warmup_stable_decay(
     const warmup_stable_decay_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::warmup_stable_decay";
@@ -372,16 +372,16 @@ class wsd_curve {
   check_positive(function, "num_cycles", options.num_cycles);
   check_at_most(function, "num_cycles", options.num_cycles, detail::max_waves);
   detail::check_steps(function, "num_decay_steps", options.num_decay_steps);
-  detail::check_count(function, "num_warmup_steps", options.num_warmup_steps);
-  if (options.num_training_steps) detail::check_count(function, "num_training_steps", *options.num_training_steps);
-  if (options.num_stable_steps) detail::check_count(function, "num_stable_steps", *options.num_stable_steps);
+  check_at_most(function, "num_warmup_steps", options.num_warmup_steps, max_steps);
+  if (options.num_training_steps) check_at_most(function, "num_training_steps", *options.num_training_steps, max_steps);
+  if (options.num_stable_steps) check_at_most(function, "num_stable_steps", *options.num_stable_steps, max_steps);
   const std::uint64_t moving = options.num_warmup_steps + options.num_decay_steps;
   std::uint64_t stable = 0;
   if (options.num_stable_steps) {
     stable = *options.num_stable_steps;
-    if (options.num_training_steps) {
-      check_size(function, "num_warmup_steps + num_stable_steps + num_decay_steps", moving + stable, "num_training_steps",
-                 *options.num_training_steps);
+    if (options.num_training_steps && *options.num_training_steps != moving + stable) {
+      refuse(function, "num_warmup_steps + num_stable_steps + num_decay_steps", moving + stable, "must equal num_training_steps",
+             *options.num_training_steps);
     }
   } else if (options.num_training_steps) {
     check_at_most(function, "num_warmup_steps + num_decay_steps", moving, "num_training_steps", *options.num_training_steps);

@@ -26,7 +26,7 @@ enum class lbfgs_status {
   undefined_start      ///< f or its gradient is not finite at the start
 };
 
-/// Where and how long `lbfgs` looks. Equal bounds hold a variable fast. A variable that must be positive, and whose size
+/// Where and how long `lbfgs` looks. Equal bounds fix a variable. A variable that must be positive, and whose size
 /// is not known, is better minimised as its logarithm than with a bound at 0.
 struct lbfgs_options {
   std::vector<double> lower{};  ///< lower bounds, [n], -infinity allowed; empty: none
@@ -76,7 +76,7 @@ class lbfgs_history {
       y[i] = next_g[i] - g[i];
       sy += s[i] * y[i], ss += s[i] * s[i], yy += y[i] * y[i];
     }
-    if (!(sy > 1e-14 * std::sqrt(ss) * std::sqrt(yy))) return;  // not entered, though a full ring has lost its oldest step
+    if (!(sy > 1e-14 * std::sqrt(ss) * std::sqrt(yy))) return;  // a full ring has overwritten its oldest pair by this one and still uses it
     newest_ = newest_next();
     if (count_ < capacity_) ++count_;
   }
@@ -205,7 +205,7 @@ class lbfgs_search {
     return norm;
   }
 
-  // Quasi-Newton over the variables away from their bounds; those that lean on a bound follow the plain gradient, so that no coupling can
+  // Quasi-Newton over the variables away from their bounds; those at a bound follow the plain gradient, so that no coupling can
   // turn them around. Returns the slope along the path, negative if it descends.
   double choose_direction() {
     for (std::size_t i = 0; i < n_; ++i) {

@@ -72,7 +72,7 @@ template <std::size_t N>
 struct quadratic_model {
   std::array<double, N> gradient{};
   std::array<std::array<double, N>, N> curvature{};  // lower triangle
-  std::array<double, N> scale{};                     // 1 / sqrt(curvature of the reweighted problem); 0 holds a parameter fast
+  std::array<double, N> scale{};                     // 1 / sqrt(curvature of the reweighted problem); 0 fixes a parameter
 
   quadratic_model(const std::array<double, N>& point, std::span<const double> residuals, std::span<const std::array<double, N>> slopes,
                   const levenberg_marquardt_options<N>& options) noexcept {
@@ -126,7 +126,7 @@ void check_levenberg_marquardt(const std::array<double, N>& start, std::size_t n
     check_not_nan(function, "start", start[j], j);
     check_at_most(function, "lower", options.lower[j], "upper", options.upper[j], j);
   }
-  if (!(options.huber_delta > 0.0)) refuse(function, "huber_delta", options.huber_delta, "must be > 0");
+  check_greater(function, "huber_delta", options.huber_delta, 0.0);
   check_at_least(function, "tolerance", options.tolerance, 0.0);
   check_at_least(function, "absolute_tolerance", options.absolute_tolerance, 0.0);
 }

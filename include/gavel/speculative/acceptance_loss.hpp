@@ -8,7 +8,6 @@
 #include <gavel/speculative/detail/rows.hpp>
 #include <gavel/speculative/verifier.hpp>
 
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -23,49 +22,43 @@
 
 namespace gavel::speculative {
 
-namespace detail {
-
-inline void check_ratio(const char* function, const char* target_name, double target, const char* draft_name, double draft,
-                        std::size_t index = no_index) {
-  if (!(target >= 0.0 && target <= largest_prob)) refuse(function, target_name, target, "must be in [0, 1]", {}, index);
-  if (!(draft > 0.0 && draft <= largest_prob)) refuse(function, draft_name, draft, "must be in (0, 1]", {}, index);
-}
-
-}  // namespace detail
-
 /// Probability that the target accepts a drafted token: min(1, p(Y) / q(Y)).
-/// @param target_prob p(Y) in [0, 1] (1e-6 of rounding above is let pass, here and below)
+/// @param target_prob p(Y) in [0, 1] (1e-6 above is rounding and accepted, here and below)
 /// @param draft_prob  q(Y) in (0, 1]: a token that was drafted has positive draft probability
 /// @throws std::domain_error if either is NaN, std::invalid_argument if it is outside its range
 [[nodiscard]] inline double soft_label(double target_prob, double draft_prob) {
-  detail::check_ratio("gavel::speculative::soft_label", "target_prob", target_prob, "draft_prob", draft_prob);
+  constexpr const char* function = "gavel::speculative::soft_label";
+  if (!(target_prob >= 0.0 && target_prob <= detail::largest_prob)) refuse(function, "target_prob", target_prob, "must be in [0, 1]");
+  if (!(draft_prob > 0.0 && draft_prob <= detail::largest_prob)) refuse(function, "draft_prob", draft_prob, "must be in (0, 1]");
   return target_prob >= draft_prob ? 1.0 : target_prob / draft_prob;
 }
 
 /// The soft label of every draft of a round.
-/// @param target_probs `[>= K, V]` p at the position of each draft (a row for the bonus token may follow)
-/// @param draft_probs  `[K, V]` q
-/// @param drafts       `[K]` drafted tokens, < V
-/// @param labels       `[K]` receives min(1, p_i(Y_i) / q_i(Y_i))
-/// @throws std::invalid_argument for shapes that differ, a token id or a probability that is read out of range; std::domain_error if such
-///         a probability is NaN. @p labels is then untouched
+/// @param target_rows `[>= K, V]` p at the position of each draft (a row for the bonus token may follow)
+/// @param draft_rows  `[K, V]` q
+/// @param drafts      `[K]` drafted tokens, < V
+/// @param labels      `[K]` receives min(1, p_i(Y_i) / q_i(Y_i))
+/// @throws std::invalid_argument for shapes that differ, a token id out of range or a draft of draft probability 0; std::domain_error for a
+///         number that is read and is no probability. @p labels is then untouched
 /// @note O(K); no allocation.
 template <std::floating_point P, std::floating_point Q>
-void soft_labels(matrix_view<const P> target_probs, matrix_view<const Q> draft_probs, vector_view<const token_id> drafts,
+void soft_labels(matrix_view<const P> target_rows, matrix_view<const Q> draft_rows, vector_view<const token_id> drafts,
                  std::span<double> labels) {
   constexpr const char* function = "gavel::speculative::soft_labels";
   const std::size_t length = drafts.size();
-  check_at_most(function, "drafts.size()", length, "target_probs.rows()", target_probs.rows());
-  check_size(function, "draft_probs.rows()", draft_probs.rows(), "drafts.size()", length);
+  check_at_most(function, "drafts.size()", length, "target_rows.rows()", target_rows.rows());
+  check_size(function, "draft_rows.rows()", draft_rows.rows(), "drafts.size()", length);
   check_size(function, "labels.size()", labels.size(), "drafts.size()", length);
-  check_size(function, "draft_probs.cols()", draft_probs.cols(), "target_probs.cols()", target_probs.cols());
+  check_size(function, "draft_rows.cols()", draft_rows.cols(), "target_rows.cols()", target_rows.cols());
   for (std::size_t i = 0; i < length; ++i) {
-    check_index(function, "drafts", drafts[i], "vocabulary size", target_probs.cols(), i);
-    detail::check_ratio(function, "target_probs(i, drafts[i]), i", detail::real(target_probs(i, drafts[i])), "draft_probs(i, drafts[i]), i",
-                        detail::real(draft_probs(i, drafts[i])), i);
+    check_index(function, "drafts", drafts[i], "vocabulary size", target_rows.cols(), i);
+    const double draft = detail::real(draft_rows(i, drafts[i]));
+    detail::check_prob(function, "target probability of draft", detail::real(target_rows(i, drafts[i])), i);
+    detail::check_prob(function, "draft probability of draft", draft, i);
+    check_greater(function, "draft probability of draft", draft, 0.0, i);
   }
   for (std::size_t i = 0; i < length; ++i) {
-    labels[i] = soft_label(detail::real(target_probs(i, drafts[i])), detail::real(draft_probs(i, drafts[i])));
+    labels[i] = soft_label(detail::real(target_rows(i, drafts[i])), detail::real(draft_rows(i, drafts[i])));
   }
 }
 

@@ -48,7 +48,7 @@ concept length_rule = std::regular<R> && requires(R rule, const draft_observatio
 };
 
 /// The two statistics of a draft distribution that the untrained rules read.
-/// @param probs draft distribution, `[V]`, float, double or 16-bit storage; entries in [0, 1] (1e-6 of rounding above is let pass); its
+/// @param probs draft distribution, `[V]`, float, double or 16-bit storage; entries in [0, 1] (1e-6 above is rounding and accepted); its
 ///              sum is not tested
 /// @return an observation with `top_prob` and `entropy` (nats, 0 log 0 = 0) set
 /// @throws std::invalid_argument if @p probs is empty; std::domain_error if an entry is NaN or outside [0, 1]

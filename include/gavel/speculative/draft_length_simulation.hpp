@@ -86,7 +86,7 @@ template <class Rows, class Predictor = no_prediction>
 class row_source {
  public:
   /// @param vocabulary V >= 1
-  /// @param prompt     text to start from; may be empty if @p rows can cope
+  /// @param prompt     text to start from; may be empty if @p rows accepts an empty text
   /// @throws std::invalid_argument if @p vocabulary is 0
   row_source(std::size_t vocabulary, vector_view<const token_id> prompt, Rows rows, Predictor predictor = {})
       : vocabulary_(vocabulary),

@@ -14,7 +14,6 @@
 #include <gavel/speculative/sampling.hpp>
 #include <gavel/speculative/verifier.hpp>
 
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <limits>

@@ -148,7 +148,7 @@ class optimal_acceptance_solver {
       check_index(function, "ids", ids[i], "vocabulary size", vocabulary, i);
       std::uint64_t& word = seen_[ids[i] / 64];
       const std::uint64_t bit = std::uint64_t{1} << (ids[i] % 64);
-      if ((word & bit) != 0) refuse(function, "ids", ids[i], "must differ from the ids before it", {}, i);
+      if ((word & bit) != 0) detail::refuse_repeated(function, "ids", ids[i], i);
       word |= bit;
     }
   }

@@ -143,7 +143,7 @@ class on_reduced_vocabulary {
     requires verifier_with_marginals<V>
   {
     constexpr const char* function = "gavel::speculative::on_reduced_vocabulary::acceptance_marginals";
-    check_prepared(function);
+    detail::check_prepared(function, !p_.empty());
     check_size(function, "out.size()", out.size(), "vocabulary size", p_.size());
     inner_.acceptance_marginals(std::span<double>(compact_out_));
     for (double& a : out) a = 0.0;
@@ -152,7 +152,7 @@ class on_reduced_vocabulary {
   [[nodiscard]] double acceptance_rate()
     requires verifier_with_marginals<V>
   {
-    check_prepared("gavel::speculative::on_reduced_vocabulary::acceptance_rate");
+    detail::check_prepared("gavel::speculative::on_reduced_vocabulary::acceptance_rate", !p_.empty());
     return inner_.acceptance_rate();
   }
 
@@ -177,7 +177,7 @@ class on_reduced_vocabulary {
     if (slots_.size() < vocabulary_size) slots_.resize(vocabulary_size);
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const std::size_t slot = slots_[ids[i]];
-      if (slot < i && ids[slot] == ids[i]) refuse(function, "ids", ids[i], "must differ from the ids before it", {}, i);
+      if (slot < i && ids[slot] == ids[i]) detail::refuse_repeated(function, "ids", ids[i], i);
       slots_[ids[i]] = static_cast<token_id>(i);
     }
     ids_ = ids;
@@ -219,12 +219,8 @@ class on_reduced_vocabulary {
     else inner_.prepare(p, q, n_);
   }
 
-  void check_prepared(const char* function) const {
-    if (p_.empty()) refuse(function, "prepare", {}, "must be called first");
-  }
-
   void map_drafts(const char* function, std::span<const token_id> drafts) {
-    check_prepared(function);
+    detail::check_prepared(function, !p_.empty());
     detail::check_drafts(function, law, drafts, n_, p_.size(),
                          [&](token_id x) { return has(x) && (law == draft_law::top_n || detail::drawable(compact_q_[slots_[x]])); });
     for (std::size_t i = 0; i < n_; ++i) draft_slots_[i] = slots_[drafts[i]];

@@ -5,7 +5,6 @@
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/truncation.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <span>

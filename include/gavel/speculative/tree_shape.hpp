@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 /// @file
@@ -223,7 +222,7 @@ tree_shape tree_shape_table::fastest(F&& call_time) const {
       const double tokens = best_[at(m, l)];
       if (tokens < 0.0) continue;
       const double time = as_time(call_time(m, l));
-      if (!(time > 0.0)) refuse("gavel::speculative::tree_shape_table::fastest", "time of one call", time, "must be > 0");
+      check_greater("gavel::speculative::tree_shape_table::fastest", "time of one call", time, 0.0);
       if (tokens / time > best_rate) {
         best_rate = tokens / time;
         best_time = time;

@@ -142,7 +142,7 @@ template <std::size_t N>
 }
 
 /// Norms for each parameter of a Jacobian.
-/// @param held parameters that sit on a bound and give no way to the others
+/// @param held parameters at a bound, which do not adapt when the others move
 template <std::size_t N>
 [[nodiscard]] std::array<column_norms, N> parameter_norms(const std::vector<std::array<double, N>>& slopes,
                                                           const std::array<bool, N>& held) {

@@ -131,7 +131,7 @@ class multi_power_problem {
     }
     return losses;
   }
-  /// Whether a parameter sits within 1 % of an end of its range: where hardly anything pulls, a descent stops short of it.
+  /// Whether a parameter sits within 1 % of an end of its range: where the slope is small, a descent stops before it.
   [[nodiscard]] static bool at_bound(const multi_power_vector& p, std::size_t j) noexcept {
     return p[j] < -200.0 || p[j] <= lower[j] + (j == index_floor ? 0.0 : 0.01) || p[j] >= upper[j] - 0.01;
   }

@@ -6,7 +6,6 @@
 #include <gavel/speculative/detail/draft_clocks.hpp>
 #include <gavel/speculative/detail/prefix_scan.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <span>
 #include <vector>

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdio>  // snprintf
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -82,6 +83,16 @@ inline double check_row(const char* function, const char* parameter, std::span<c
 template <class T>
 inline double check_row(const char* function, const char* parameter, matrix_view<const T> rows, std::size_t index) {
   return check_row(function, parameter, rows.row(index), index);
+}
+
+/// Refuses a call that needs a `prepare` before it.
+inline void check_prepared(const char* function, bool prepared) {
+  if (!prepared) refuse(function, "prepare", {}, "must be called first");
+}
+
+/// Refuses a token that is in @p parameter for the second time.
+[[noreturn]] GAVEL_COLD inline void refuse_repeated(const char* function, const char* parameter, token_id token, std::size_t index) {
+  refuse(function, parameter, token, (std::string("must differ from the ") + parameter + " before it").c_str(), {}, index);
 }
 
 /// One token ~ p, one uniform.

@@ -18,7 +18,7 @@
 /// @file
 /// What the verifiers of one position share. A verifier is a *rule* for given drafts: `test(k)` is the probability that the k-th test
 /// accepts, given that the tests before it did not; `index(k)` is the draft it tests; `residual()` are the weights of the token that is
-/// drawn when no test accepts. `decide` plays a rule with at most two uniforms and `describe` writes down its law; both walk through the
+/// drawn when no test accepts. `decide` applies a rule with at most two uniforms and `describe` writes down its law; both walk through the
 /// same `walk_tests` and the same `residual_weights`, so that an enumeration of `describe` is a statement about `decide`.
 /// @par Source
 /// Accept or draw from what is left: Leviathan, Kalman, Matias, 2022, arXiv 2211.17192. Each rule names its own source.
@@ -92,7 +92,7 @@ void check_drafts(const char* function, draft_law law, std::span<const token_id>
     check_index(function, "drafts", drafts[i], "vocabulary size", vocabulary_size, i);
     if (!can_be_drawn(drafts[i])) refuse(function, "drafts", drafts[i], "must have draft probability > 0", {}, i);
     for (std::size_t j = 0; law != draft_law::iid && j < i; ++j) {
-      if (drafts[j] == drafts[i]) refuse(function, "drafts", drafts[i], "must differ from the drafts before it", {}, i);
+      if (drafts[j] == drafts[i]) refuse_repeated(function, "drafts", drafts[i], i);
     }
   }
 }
@@ -130,9 +130,7 @@ struct prepared_rows {
     if (law != draft_law::iid && law != draft_law::top_n) check_support(function, q, n);
   }
 
-  void check_prepared(const char* function) const {
-    if (p.empty()) refuse(function, "prepare", {}, "must be called first");
-  }
+  void check_prepared(const char* function) const { detail::check_prepared(function, !p.empty()); }
 
   void check_drafts(const char* function, draft_law law, std::span<const token_id> drafts) const {
     check_prepared(function);
@@ -178,7 +176,7 @@ void walk_tests(Rule& rule, std::size_t n, Visit&& visit) {
   }
 }
 
-/// Plays a rule: one uniform u for all tests together, test k accepts if u lies in [after, before); one more for the residual.
+/// Applies a rule: one uniform u for all tests together, test k accepts if u lies in [after, before); one more for the residual.
 template <class Rule, random_bits G>
 [[nodiscard]] verdict decide(Rule&& rule, std::span<const token_id> drafts, G& rng) {
   const double u = uniform(rng);
