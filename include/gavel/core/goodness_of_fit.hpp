@@ -18,8 +18,7 @@ namespace gavel {
 /// Probability that a chi-square variable exceeds @p statistic.
 /// @param statistic          >= 0, infinity allowed (gives 0)
 /// @param degrees_of_freedom > 0; or 0, the constant zero: 1 for a statistic of 0, else 0
-/// @throws std::invalid_argument if a parameter is out of range
-/// @throws std::domain_error for NaN
+/// @throws std::invalid_argument if a parameter is out of range; std::domain_error for NaN
 [[nodiscard]] inline double chi_square_survival(double statistic, double degrees_of_freedom) {
   constexpr const char* name = "gavel::chi_square_survival";
   check_at_least(name, "statistic", statistic, 0.0);

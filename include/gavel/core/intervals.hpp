@@ -23,8 +23,7 @@ struct interval {
 /// @param successes  <= trials
 /// @param trials     0 gives [0, 1]: nothing is known
 /// @param confidence in (0, 1), the coverage aimed at
-/// @throws std::invalid_argument if a parameter is out of range
-/// @throws std::domain_error for NaN
+/// @throws std::invalid_argument if a parameter is out of range; std::domain_error for NaN
 /// @par Source
 /// Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
 [[nodiscard]] inline interval wilson_interval(std::uint64_t successes, std::uint64_t trials, double confidence = 0.95) {

@@ -224,9 +224,6 @@ class monotone_inverse_table {
   [[nodiscard]] bool ready() const noexcept { return log_y_.size() >= 2; }
   /// Knots kept; 0 before the first successful `tabulate` or `assign`.
   [[nodiscard]] std::size_t size() const noexcept { return log_y_.size(); }
-  /// Smallest and largest log y in the table; it must be ready.
-  [[nodiscard]] double log_y_low() const noexcept { return log_y_.front(); }
-  [[nodiscard]] double log_y_high() const noexcept { return log_y_.back(); }
 
  private:
   using status = monotone_inverse_table_status;

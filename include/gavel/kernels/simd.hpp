@@ -171,13 +171,6 @@ GAVEL_ALWAYS_INLINE void store(T* to, const V& value) {
   std::memcpy(to, &value, sizeof value);
 }
 
-template <class V, class T>
-GAVEL_ALWAYS_INLINE void store_part(T* to, const V& value, std::size_t count) {
-  T lanes[sizeof(V) / sizeof(T)];
-  std::memcpy(lanes, &value, sizeof value);
-  for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
-}
-
 /// The sum of one block in a fixed tree: lane l of the upper half is added to lane l of the lower half, until 64 bytes are left; those are
 /// widened to double and summed by the same rule.
 template <class Isa, class T>

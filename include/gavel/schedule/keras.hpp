@@ -18,6 +18,8 @@
 /// warm-up target, which Keras ignores, are refused. The cycle of `cosine_decay_restarts` is found by adding lengths, since Keras' logarithm is
 /// off by one at some boundaries.
 ///
+/// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
+///
 /// @par Source
 /// Keras 3, keras/src/optimizers/schedules/learning_rate_schedule.py.
 
@@ -36,7 +38,6 @@ using exponential_decay_options = decay_options;
 using inverse_time_decay_options = decay_options;
 
 /// `ExponentialDecay`: initial decay_rate^(t / decay_steps).
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr schedule::exponential_decay exponential_decay(const exponential_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::exponential_decay";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
@@ -49,7 +50,6 @@ using inverse_time_decay_options = decay_options;
 }
 
 /// `InverseTimeDecay`: initial / (1 + decay_rate t / decay_steps).
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr inverse_time inverse_time_decay(const inverse_time_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::inverse_time_decay";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
@@ -71,7 +71,6 @@ struct piecewise_constant_decay_options {
 
 /// `PiecewiseConstantDecay`: values[i] for boundaries[i-1] < t <= boundaries[i]. The step of a boundary still has the old value: one step later
 /// than PyTorch and optax.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr piecewise_constant piecewise_constant_decay(const piecewise_constant_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::piecewise_constant_decay";
   const std::size_t count = options.boundaries.size();
@@ -117,7 +116,6 @@ class stretching_decay {
 
 /// `PolynomialDecay`: end + (initial - end) (1 - t / decay_steps)^power, then the end value; with `cycle`, decay_steps grows to its first
 /// multiple >= t, so that the rate is at the end value at every multiple and jumps up after it.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr stretching_decay polynomial_decay(const polynomial_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::polynomial_decay";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
@@ -141,7 +139,6 @@ struct cosine_decay_options {
 
 /// `CosineDecay`: straight from initial to the target in warmup_steps, then half a cosine wave of decay_steps from there down to alpha of it.
 /// decay_steps excludes the warm-up (optax' includes it).
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<cosine>> cosine_decay(const cosine_decay_options& options) {
   constexpr const char* function = "gavel::schedule::keras::cosine_decay";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);
@@ -170,7 +167,6 @@ struct cosine_decay_restarts_options {
 
 /// `CosineDecayRestarts`: initial (alpha + (1 - alpha) m_mul^i (1 + cos(pi u)) / 2), u the progress in cycle i. The floor is added to the scaled
 /// wave, not part of it as in PyTorch and timm.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr detail::raised<warm_restarts<cosine>> cosine_decay_restarts(const cosine_decay_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::keras::cosine_decay_restarts";
   check_not_negative(function, "initial_learning_rate", options.initial_learning_rate);

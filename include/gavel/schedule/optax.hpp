@@ -20,6 +20,8 @@
 /// without warm-up never reaches its peak); a decay rate of 0, an unsorted or repeated boundary and an end above the peak are refused too. The
 /// one-cycle schedules need a phase of at least one step each, where optax quietly merges phases.
 ///
+/// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
+///
 /// @par Source
 /// optax, optax/schedules/_schedule.py and _join.py.
 
@@ -54,7 +56,6 @@ template <class Options>
 namespace gavel::schedule::optax {
 
 /// `constant_schedule`: the same value at every count.
-/// @throws std::invalid_argument, std::domain_error unless value is finite and >= 0
 [[nodiscard]] constexpr constant_rate constant_schedule(double value) {
   check_not_negative("gavel::schedule::optax::constant_schedule", "value", value);
   return constant_rate(value);
@@ -72,7 +73,6 @@ struct polynomial_schedule_options {
 };
 
 /// `polynomial_schedule`: end + (init - end) (1 - u)^power, u the share of the transition that is over.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<constant_rate, detail::power_decay> polynomial_schedule(const polynomial_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::polynomial_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -96,7 +96,6 @@ struct linear_schedule_options {
 };
 
 /// `linear_schedule`: straight from init_value to end_value.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<constant_rate, ramp<>> linear_schedule(const linear_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::linear_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -118,7 +117,6 @@ struct cosine_decay_schedule_options {
 };
 
 /// `cosine_decay_schedule`: init (alpha + (1 - alpha) ((1 + cos(pi t / decay_steps)) / 2)^exponent), held from decay_steps on.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr profile_schedule<powered<cosine>> cosine_decay_schedule(const cosine_decay_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::cosine_decay_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -142,7 +140,6 @@ struct exponential_decay_options {
 };
 
 /// `exponential_decay`: init decay_rate^((t - begin) / transition_steps) within the bound.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr detail::limited<sequence<constant_rate, schedule::exponential_decay>> exponential_decay(
     const exponential_decay_options& options) {
   constexpr const char* function = "gavel::schedule::optax::exponential_decay";
@@ -179,7 +176,6 @@ struct piecewise_constant_schedule_options {
 };
 
 /// `piecewise_constant_schedule`: init times the factors of all boundaries <= t.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr piecewise_constant piecewise_constant_schedule(const piecewise_constant_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::piecewise_constant_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -232,7 +228,6 @@ class interpolated {
 };
 
 /// `piecewise_interpolate_schedule`: init times the factors of all boundaries <= t at the boundaries, interpolated between them.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr interpolated piecewise_interpolate_schedule(const piecewise_interpolate_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::piecewise_interpolate_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -267,8 +262,7 @@ struct cosine_onecycle_schedule_options {
 };
 
 /// `linear_onecycle_schedule`: three straight phases, first value to peak, back to the first value, down to the last.
-/// @throws std::invalid_argument if a phase has no step or an option is outside its range
-/// @throws std::domain_error     if an option is NaN
+/// @throws std::invalid_argument also if a phase has no step
 [[nodiscard]] constexpr interpolated linear_onecycle_schedule(const linear_onecycle_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::linear_onecycle_schedule";
   const std::uint64_t peak_at = detail::check_onecycle(function, options);
@@ -285,8 +279,7 @@ struct cosine_onecycle_schedule_options {
 }
 
 /// `cosine_onecycle_schedule`: half a cosine wave up from peak / div_factor, half a wave down to peak / (div_factor final_div_factor).
-/// @throws std::invalid_argument if a phase has no step or an option is outside its range
-/// @throws std::domain_error     if an option is NaN
+/// @throws std::invalid_argument also if a phase has no step
 [[nodiscard]] constexpr interpolated cosine_onecycle_schedule(const cosine_onecycle_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::cosine_onecycle_schedule";
   const std::uint64_t peak_at = detail::check_onecycle(function, options);
@@ -306,7 +299,6 @@ struct warmup_constant_schedule_options {
 };
 
 /// `warmup_constant_schedule`: straight from init_value to peak_value, and there forever.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, constant_rate> warmup_constant_schedule(const warmup_constant_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_constant_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -329,7 +321,6 @@ struct warmup_cosine_decay_schedule_options {
 };
 
 /// `warmup_cosine_decay_schedule`: straight up to the peak, then half a cosine wave down. decay_steps includes the warm-up (Keras' does not).
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<powered<cosine>>> warmup_cosine_decay_schedule(
     const warmup_cosine_decay_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_cosine_decay_schedule";
@@ -362,7 +353,6 @@ struct warmup_exponential_decay_schedule_options {
 };
 
 /// `warmup_exponential_decay_schedule`: straight up to the peak, then `exponential_decay` from its own count 0.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr auto warmup_exponential_decay_schedule(const warmup_exponential_decay_schedule_options& options) {
   constexpr const char* function = "gavel::schedule::optax::warmup_exponential_decay_schedule";
   check_not_negative(function, "init_value", options.init_value);
@@ -399,7 +389,7 @@ class sgdr {
 /// `sgdr_schedule`: warm restarts written out, each cycle of decay_steps counts with its own warm-up; the last one's end is held.
 /// @param cycles at least one, at most 32
 /// @throws std::invalid_argument if there are none
-/// @throws std::invalid_argument, std::domain_error for a cycle as `warmup_cosine_decay_schedule`
+/// @throws as `warmup_cosine_decay_schedule`
 [[nodiscard]] constexpr sgdr sgdr_schedule(const sgdr_cycles& cycles) {
   check_at_least("gavel::schedule::optax::sgdr_schedule", "cycles.size()", cycles.size(), 1);
   for (const warmup_cosine_decay_schedule_options& cycle : cycles) static_cast<void>(warmup_cosine_decay_schedule(cycle));

@@ -62,8 +62,7 @@ struct plateau_state {
 class plateau {
  public:
   /// @param base_rate the rate until the first reduction, finite, >= 0
-  /// @throws std::invalid_argument for a rate or an option outside its range
-  /// @throws std::domain_error     if one is NaN
+  /// @throws std::invalid_argument for a rate or an option outside its range; std::domain_error if one is NaN
   constexpr explicit plateau(double base_rate, const plateau_options& options = {}) : options_(options), state_{base_rate, worst(), 0, 0} {
     constexpr const char* function = "gavel::schedule::plateau";
     check_not_negative(function, "base_rate", base_rate);

@@ -23,6 +23,8 @@
 /// `ReduceLROnPlateau` is `plateau` (plateau.hpp). These are Python's schedulers: libtorch's C++ `torch::optim::StepLR` (1.13) drops every
 /// time one step later, at t = step_size + 1, 2 step_size + 1, ...: it is `step_lr` read at t - 1.
 ///
+/// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
+///
 /// @par Source
 /// PyTorch 1.13, torch/optim/lr_scheduler.py.
 
@@ -38,7 +40,6 @@ struct constant_lr_options {
 };
 
 /// `ConstantLR`: base factor for the steps before total_iters, then base.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<constant_rate, constant_rate> constant_lr(const constant_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::constant_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -58,7 +59,6 @@ struct linear_lr_options {
 };
 
 /// `LinearLR`: a straight ramp from base start_factor at step 0 to base end_factor at step total_iters.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr ramp<> linear_lr(const linear_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::linear_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -78,7 +78,6 @@ struct polynomial_lr_options {
 };
 
 /// `PolynomialLR`: base (1 - t / total_iters)^power, then 0.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr detail::power_decay polynomial_lr(const polynomial_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::polynomial_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -96,7 +95,6 @@ struct exponential_lr_options {
 };
 
 /// `ExponentialLR`: base gamma^t.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr exponential_decay exponential_lr(const exponential_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::exponential_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -114,7 +112,6 @@ struct step_lr_options {
 };
 
 /// `StepLR`: base gamma^floor(t / step_size).
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr exponential_decay step_lr(const step_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::step_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -135,7 +132,6 @@ struct multi_step_lr_options {
 
 /// `MultiStepLR`: base gamma^(number of milestones <= t), so the step of a milestone already has the new rate. PyTorch sorts the milestones;
 /// ours refuses them unsorted.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr piecewise_constant multi_step_lr(const multi_step_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::multi_step_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -154,7 +150,6 @@ struct cosine_annealing_lr_options {
 
 /// `CosineAnnealingLR`: half a cosine wave from base at step 0 to eta_min at step T_max, and eta_min from there on. With T_max the length of
 /// the run, its last step T_max - 1 is not at eta_min yet.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr profile_schedule<cosine> cosine_annealing_lr(const cosine_annealing_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_lr";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -164,7 +159,6 @@ struct cosine_annealing_lr_options {
 }
 
 /// `CosineAnnealingLR` as PyTorch goes on after T_max: up again to base at 2 T_max, and so on forever. To port a run that trained past T_max.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr cosine_wave cosine_annealing_lr_rebounding(const cosine_annealing_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_lr_rebounding";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -184,7 +178,6 @@ struct cosine_annealing_warm_restarts_options {
 };
 
 /// `CosineAnnealingWarmRestarts`: cycles of T_0 T_mult^i steps from base towards eta_min, which no step trains with: step T_0 restarts.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr warm_restarts<cosine> cosine_annealing_warm_restarts(const cosine_annealing_warm_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cosine_annealing_warm_restarts";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -215,9 +208,7 @@ struct one_cycle_lr_options {
 /// last step T - 1, held from there on.
 ///
 /// PyTorch divides by zero for pct_start T = 1 and skips the rise below it; at step T it extrapolates back up. Momentum is not cycled.
-/// @throws std::invalid_argument if pct_start T <= 1 (T = 1 always), for three phases 2 pct_start T >= T + 1, or another option is outside its
-///                               range
-/// @throws std::domain_error     if an option is NaN
+/// @throws std::invalid_argument also if pct_start T <= 1 (T = 1 always), and for three phases if 2 pct_start T >= T + 1
 [[nodiscard]] constexpr profile_schedule<one_cycle, every_step, inclusive> one_cycle_lr(const one_cycle_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::one_cycle_lr";
   check_not_negative(function, "max_lr", options.max_lr);
@@ -255,7 +246,6 @@ struct cyclic_lr_options {
 };
 
 /// `CyclicLR`: triangles, base_lr at step 0, max_lr at step step_size_up. Whole step sizes only; no scale function of your own and no momentum.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr cyclic cyclic_lr(const cyclic_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::cyclic_lr";
   constexpr std::uint64_t longest = max_steps / 2;
@@ -311,7 +301,6 @@ class lambda_schedule {
 /// `LambdaLR`: base_lr factor(t).
 /// @param base_lr rate of the optimiser; finite, >= 0
 /// @param factor  of the step; a lambda, with captures or without
-/// @throws std::invalid_argument, std::domain_error unless base_lr is finite and >= 0
 template <step_factor Factor>
 [[nodiscard]] constexpr lambda_schedule<Factor> lambda_lr(double base_lr, Factor factor) {
   return {base_lr, factor};
@@ -322,7 +311,7 @@ template <step_factor Factor>
 /// @param base_lr rate of the optimiser; finite, >= 0
 /// @param steps   how many rates to compute, >= 1
 /// @param factor  of the step, never asked for step 0
-/// @throws std::invalid_argument, std::domain_error for an argument outside its range, or a product that is negative, infinite or NaN
+/// @throws std::invalid_argument, std::domain_error also for a product that is negative, infinite or NaN
 /// @note O(steps) once; allocates the table.
 template <step_factor Factor>
 [[nodiscard]] table multiplicative_lr(double base_lr, std::uint64_t steps, Factor factor) {

@@ -206,8 +206,7 @@ class cooldown {
 class table {
  public:
   /// @param rates at least one, each finite and >= 0; copied
-  /// @throws std::invalid_argument if there are none, or one is negative or infinite
-  /// @throws std::domain_error     if one is NaN
+  /// @throws std::invalid_argument if there are none, or one is negative or infinite; std::domain_error if one is NaN
   explicit table(vector_view<const double> rates) {
     constexpr const char* function = "gavel::schedule::table";
     check_at_least(function, "rates.size()", rates.size(), 1);

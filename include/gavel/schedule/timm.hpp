@@ -21,6 +21,8 @@
 /// logarithm is off by one at some boundaries; cycle_mul < 1, cycle_limit = 0 and a minimum above the base are refused. `plateau` is PyTorch's
 /// (plateau.hpp).
 ///
+/// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
+///
 /// @par Source
 /// timm, timm/scheduler: cosine_lr.py, poly_lr.py, tanh_lr.py, step_lr.py, multistep_lr.py, wsd_lr.py.
 
@@ -81,7 +83,6 @@ struct cosine_options {
 };
 
 /// `cosine`: warm-up to base_lr, then cycles lr_min + (base_lr cycle_decay^i - lr_min) (1 + cos(pi (t_i / T_i)^k)) / 2, then lr_min.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<bent<schedule::cosine>>>> cosine(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::timm::cosine";
   detail::check_timm_cycles(function, options);
@@ -108,7 +109,6 @@ struct poly_options {
 };
 
 /// `poly`: as `cosine` with the shape (1 - (t_i / T_i)^k)^power.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<bent<polynomial>>>> poly(const poly_options& options) {
   constexpr const char* function = "gavel::schedule::timm::poly";
   detail::check_timm_cycles(function, options);
@@ -137,7 +137,6 @@ struct tanh_options {
 
 /// `tanh`: as `cosine` with the shape (1 - tanh(lb (1 - u) + ub u)) / 2. Without `warmup_prefix` its warm-up aims at the decay's rate at t = W,
 /// so here alone nothing jumps.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<warm_restarts<hyperbolic_tangent>>> tanh(const tanh_options& options) {
   constexpr const char* function = "gavel::schedule::timm::tanh";
   detail::check_timm_cycles(function, options);
@@ -161,7 +160,6 @@ struct step_options {
 };
 
 /// `step`: warm-up, then base_lr decay_rate^floor(t / decay_t).
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<exponential_decay>> step(const step_options& options) {
   constexpr const char* function = "gavel::schedule::timm::step";
   detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
@@ -185,7 +183,6 @@ struct multistep_options {
 };
 
 /// `multistep`: warm-up, then base_lr decay_rate^(number of milestones <= t + 1), one t earlier than PyTorch; see `drop_early`.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<piecewise_constant>> multistep(const multistep_options& options) {
   constexpr const char* function = "gavel::schedule::timm::multistep";
   detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);
@@ -267,7 +264,6 @@ class stable_decay {
 
 /// `wsd`: warm-up to base_lr, then lr_min + (max(base_lr stable(t), lr_min) - lr_min) decay(u) with u over the last decay_t of t_initial, and
 /// lr_min from t = warmup_t + t_initial on. The warm-up is always a prefix here.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 /// @par Source
 /// Zhai et al., "Scaling Vision Transformers", 2021, arXiv 2106.04560 (rsqrt); Haegele et al., 2024, arXiv 2405.18392 (1 - sqrt).
 [[nodiscard]] constexpr sequence<ramp<>, stable_decay> wsd(const wsd_options& options) {

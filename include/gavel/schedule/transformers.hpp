@@ -22,6 +22,8 @@
 ///
 /// `reduce_lr_on_plateau` is `plateau` (plateau.hpp).
 ///
+/// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
+///
 /// @par Source
 /// transformers, src/transformers/optimization.py.
 
@@ -91,7 +93,6 @@ struct constant_options {
 };
 
 /// `constant`: base_lr.
-/// @throws std::invalid_argument, std::domain_error unless base_lr is finite and >= 0
 [[nodiscard]] constexpr constant_rate constant(const constant_options& options) {
   check_not_negative("gavel::schedule::transformers::constant", "base_lr", options.base_lr);
   return constant_rate(options.base_lr);
@@ -106,7 +107,6 @@ struct constant_with_warmup_options {
 };
 
 /// `constant_with_warmup`: t / W, then 1.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, constant_rate> constant_with_warmup(const constant_with_warmup_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::constant_with_warmup";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -124,7 +124,6 @@ struct linear_options {
 };
 
 /// `linear`: t / W, then (T - t) / (T - W): 1 / (T - W) at the last step, 0 from T on.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, ramp<>> linear(const linear_options& options) {
   detail::check_budget("gavel::schedule::transformers::linear", options);
   return detail::after_warmup(options,
@@ -142,7 +141,6 @@ struct cosine_options {
 };
 
 /// `cosine`: t / W, then (1 + cos(2 pi num_cycles (t - W) / (T - W))) / 2, held from T on. With whole num_cycles it ends at the top, as upstream.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine";
   detail::check_wave_budget(function, options);
@@ -151,7 +149,6 @@ struct cosine_options {
 }
 
 /// `cosine` as upstream goes on past T: the wave never ends. To port a run that trained past num_training_steps.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, cosine_wave> cosine_rebounding(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_rebounding";
   detail::check_wave_budget(function, options);
@@ -196,7 +193,6 @@ class equal_restarts {
 
 /// `cosine_with_restarts`: t / W, then num_cycles half waves of (T - W) / num_cycles steps, each from base_lr towards 0, and 0 from T on. A
 /// cycle that starts at a whole step is at base_lr there; upstream's rounding can miss that (step 2900 of 10,000 with 100 cycles).
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, equal_restarts> cosine_with_restarts(const cosine_with_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_restarts";
   detail::check_budget(function, options);
@@ -218,7 +214,6 @@ struct polynomial_options {
 };
 
 /// `polynomial`: base_lr t / W, then lr_end + (base_lr - lr_end) ((T - t) / (T - W))^power.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr sequence<ramp<>, detail::power_decay> polynomial(const polynomial_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::polynomial";
   detail::check_budget(function, options);
@@ -241,7 +236,6 @@ struct inverse_sqrt_options {
 };
 
 /// `inverse_sqrt`: t / W, then sqrt(s / (t - W + s)) forever.
-/// @throws std::invalid_argument for an option outside its range; std::domain_error for NaN
 [[nodiscard]] constexpr schedule::inverse_sqrt inverse_sqrt(const inverse_sqrt_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::inverse_sqrt";
   check_not_negative(function, "base_lr", options.base_lr);
@@ -264,7 +258,7 @@ struct cosine_with_min_lr_options {
 };
 
 /// `cosine_with_min_lr`: t / W from 0, then the waves of `cosine` between base_lr and the minimum, held from T on.
-/// @throws std::invalid_argument for an option outside its range, both minima or neither; std::domain_error for NaN
+/// @throws std::invalid_argument also for both minima or neither
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine_with_min_lr(const cosine_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_min_lr";
   detail::check_wave_budget(function, options);
@@ -275,7 +269,7 @@ struct cosine_with_min_lr_options {
 }
 
 /// `cosine_with_min_lr` as upstream goes on past T: the wave never ends.
-/// @throws std::invalid_argument for an option outside its range, both minima or neither; std::domain_error for NaN
+/// @throws std::invalid_argument also for both minima or neither
 [[nodiscard]] constexpr sequence<ramp<>, cosine_wave> cosine_with_min_lr_rebounding(const cosine_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_min_lr_rebounding";
   detail::check_wave_budget(function, options);
@@ -300,7 +294,7 @@ struct cosine_warmup_with_min_lr_options {
 
 /// `cosine_warmup_with_min_lr`: (t + 1) / W, or from warmup_lr_rate straight to 1, at 1 in step W - 1; then the waves between base_lr and the
 /// minimum read at the right end of a step, (t - W + 1) / (T - W), so that the last step T - 1 trains with exactly the minimum (half a wave).
-/// @throws std::invalid_argument for an option outside its range, both minima or neither; std::domain_error for NaN
+/// @throws std::invalid_argument also for both minima or neither
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine, every_step, right>> cosine_warmup_with_min_lr(
     const cosine_warmup_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_warmup_with_min_lr";
@@ -312,7 +306,7 @@ struct cosine_warmup_with_min_lr_options {
 }
 
 /// `cosine_warmup_with_min_lr` as upstream goes on past T: the wave never ends.
-/// @throws std::invalid_argument for an option outside its range, both minima or neither; std::domain_error for NaN
+/// @throws std::invalid_argument also for both minima or neither
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<cosine_wave>> cosine_warmup_with_min_lr_rebounding(
     const cosine_warmup_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_warmup_with_min_lr_rebounding";
@@ -363,7 +357,7 @@ class wsd_curve {
 
 /// `warmup_stable_decay`: a rise from the minimum over W steps, base_lr for S steps, a fall over D steps whose first is still at base_lr, then
 /// the minimum. Upstream ignores T where S is given too, even if they disagree; ours refuses.
-/// @throws std::invalid_argument for an option outside its range, or phases that do not add up to T; std::domain_error for NaN
+/// @throws std::invalid_argument also for phases that do not add up to T
 [[nodiscard]] constexpr sequence<ramp<wsd_curve>, sequence<constant_rate, profile_schedule<wsd_curve>>> warmup_stable_decay(
     const warmup_stable_decay_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::warmup_stable_decay";

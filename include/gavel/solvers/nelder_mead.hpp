@@ -217,8 +217,7 @@ class simplex_search {
 /// @param start [n], n >= 1, finite: the first corner
 /// @param options tolerances, budget and size of the first simplex
 /// @return the best point met with a status; never worse than the start
-/// @throws std::invalid_argument for an empty start, an infinite coordinate of it or an option out of range
-/// @throws std::domain_error for NaN
+/// @throws std::invalid_argument for an empty start, an infinite coordinate of it or an option out of range; std::domain_error for NaN
 /// @note O(n^2) per iteration besides one or two evaluations of f (n + 2 where it shrinks); allocates n^2 + O(n) numbers once. No draws.
 /// @par Source
 /// Nelder, Mead, The Computer Journal 7(4), 1965, with the acceptance rules of Lagarias, Reeds, Wright, Wright, SIAM Journal on Optimization
