@@ -39,13 +39,13 @@ struct chunk_summary {
   double sum = 0.0;
 };
 
-/// The largest element of [begin, end), NaN skipped: first walk over a chunk, which leaves it in the first-level cache.
+/// The largest element of every lane of the blocks in [begin, end), NaN skipped.
 template <class Isa, stored_scalar S>
-GAVEL_ALWAYS_INLINE compute_type<S> max_range(const S* x, std::size_t begin, std::size_t end) {
+GAVEL_ALWAYS_INLINE void max_lanes(typename Isa::template vec<compute_type<S>> (&largest)[Isa::vectors], const S* x, std::size_t begin,
+                                   std::size_t end) {
   using T = compute_type<S>;
   using vec = typename Isa::template vec<T>;
   constexpr std::size_t lanes = Isa::template lanes<T>;
-  vec largest[Isa::vectors];
   for (std::size_t j = 0; j < Isa::vectors; ++j) fill(largest[j], -std::numeric_limits<T>::infinity());
   std::size_t i = begin;
   for (; i + block_size<T> <= end; i += block_size<T>) {
@@ -60,7 +60,14 @@ GAVEL_ALWAYS_INLINE compute_type<S> max_range(const S* x, std::size_t begin, std
     kernels::load<Isa>(v, x + i, end - i, -std::numeric_limits<T>::infinity());
     largest[j] = v > largest[j] ? v : largest[j];
   }
-  return max_block<Isa, T>(largest);
+}
+
+/// The largest element of [begin, end), NaN skipped: first walk over a chunk, which leaves it in the first-level cache.
+template <class Isa, stored_scalar S>
+GAVEL_ALWAYS_INLINE compute_type<S> max_range(const S* x, std::size_t begin, std::size_t end) {
+  typename Isa::template vec<compute_type<S>> largest[Isa::vectors];
+  max_lanes<Isa>(largest, x, begin, end);
+  return max_block<Isa, compute_type<S>>(largest);
 }
 
 template <stored_scalar S>

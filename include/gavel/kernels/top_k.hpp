@@ -27,28 +27,13 @@ struct group_maxima_kernel {
   template <class Isa, stored_scalar S>
   static GAVEL_ALWAYS_INLINE std::size_t run(const S* x, std::size_t n, compute_type<S>* maxima) {
     using T = compute_type<S>;
-    using vec = typename Isa::template vec<T>;
     constexpr std::size_t lanes = Isa::template lanes<T>;
     constexpr std::size_t max_segments = max_groups / block_size<T>;
     const std::size_t blocks = (n + block_size<T> - 1) / block_size<T>;
     const std::size_t segment = (blocks + max_segments - 1) / max_segments * block_size<T>;
     for (std::size_t begin = 0; begin < n; begin += segment, maxima += block_size<T>) {
-      vec largest[Isa::vectors];
-      for (std::size_t j = 0; j < Isa::vectors; ++j) fill(largest[j], -std::numeric_limits<T>::infinity());
-      const std::size_t end = n - begin < segment ? n : begin + segment;
-      std::size_t i = begin;
-      for (; i + block_size<T> <= end; i += block_size<T>) {
-        for (std::size_t j = 0; j < Isa::vectors; ++j) {
-          vec v;
-          kernels::load<Isa>(v, x + i + j * lanes);
-          largest[j] = v > largest[j] ? v : largest[j];
-        }
-      }
-      for (std::size_t j = 0; j < Isa::vectors && i < end; ++j, i += lanes) {
-        vec v;
-        kernels::load<Isa>(v, x + i, end - i, -std::numeric_limits<T>::infinity());
-        largest[j] = v > largest[j] ? v : largest[j];
-      }
+      typename Isa::template vec<T> largest[Isa::vectors];
+      max_lanes<Isa>(largest, x, begin, n - begin < segment ? n : begin + segment);
       for (std::size_t j = 0; j < Isa::vectors; ++j) store(maxima + j * lanes, largest[j]);
     }
     return segment;

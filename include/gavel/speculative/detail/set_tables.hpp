@@ -69,6 +69,21 @@ struct set_state {
       kernels::store(to + (n + k) * Isa::template lanes<double>, f[k]);
     }
   }
+  // Adds E_(count-1) and F_(count-2) of these tokens and those of the state that `store` has left in @p after.
+  GAVEL_ALWAYS_INLINE void join(const double* after, std::size_t n, std::size_t count, real& others_e, real& others_f) const {
+    constexpr std::size_t lanes = Isa::template lanes<double>;
+    real later_e, later_f;
+    for (std::size_t k = 0; k < count; ++k) {
+      kernels::load<Isa>(later_e, after + (count - 1 - k) * lanes);
+      Isa::fma(others_e, e[k], later_e, others_e);
+    }
+    for (std::size_t k = 0; k + 1 < count; ++k) {
+      kernels::load<Isa>(later_e, after + (count - 2 - k) * lanes);
+      kernels::load<Isa>(later_f, after + (n + count - 2 - k) * lanes);
+      Isa::fma(others_f, f[k], later_e, others_f);
+      Isa::fma(others_f, e[k], later_f, others_f);
+    }
+  }
 };
 
 // Loads in z, out and at z of one token.
@@ -123,19 +138,7 @@ struct set_marginals_kernel {
         const double* const after = tables.suffix + x * 2 * n * lanes;
         real others_e = {};
         real others_f = {};
-        for (std::size_t k = 0; k < n; ++k) {
-          real e;
-          kernels::load<Isa>(e, after + (n - 1 - k) * lanes);
-          Isa::fma(others_e, before.e[k], e, others_e);
-        }
-        for (std::size_t k = 0; k + 1 < n; ++k) {
-          real e;
-          real f;
-          kernels::load<Isa>(e, after + (n - 2 - k) * lanes);
-          kernels::load<Isa>(f, after + (n + n - 2 - k) * lanes);
-          Isa::fma(others_f, before.f[k], e, others_f);
-          Isa::fma(others_f, before.e[k], f, others_f);
-        }
+        before.join(after, n, n, others_e, others_f);
         real sum = others_e * at_z;
         Isa::fma(sum, others_f, in_z, sum);
         sum = sum * weight;  // first, because a density times its step is no large number, but a long step times the factor may be
@@ -179,19 +182,7 @@ struct set_pairs_kernel {
           const double* const after = tables.suffix + y * 2 * n * lanes;
           real others_e = {};
           real others_f = {};
-          for (std::size_t k = 0; k + 1 < n; ++k) {
-            real e;
-            kernels::load<Isa>(e, after + (n - 2 - k) * lanes);
-            Isa::fma(others_e, without.e[k], e, others_e);
-          }
-          for (std::size_t k = 0; k + 2 < n; ++k) {
-            real e;
-            real f;
-            kernels::load<Isa>(e, after + (n - 3 - k) * lanes);
-            kernels::load<Isa>(f, after + (n + n - 3 - k) * lanes);
-            Isa::fma(others_f, without.f[k], e, others_f);
-            Isa::fma(others_f, without.e[k], f, others_f);
-          }
+          without.join(after, n, n - 1, others_e, others_f);
           real both = in_x * in_y;
           kernels::rounded(both);
           real one = at_x * in_y;
