@@ -66,7 +66,7 @@ inline void check_native_profiles(const json& inputs, const json& expected, cons
     const any_profile profile = profile_of(profiles[i]);
     const auto row = expected.at("rho")[i].get<std::vector<double>>();
     REQUIRE(row.size() == z.size());
-    for (std::size_t k = 0; k < z.size(); ++k) check_value(profile(z[k]), row[k], tolerance, "rho[" + std::to_string(k) + "]");
+    for (std::size_t k = 0; k < z.size(); ++k) check_close(profile(z[k]), row[k], tolerance, "rho[" + std::to_string(k) + "]");
   }
 }
 

@@ -5,7 +5,6 @@
 
 #include <gavel/schedule/rate_schedule.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,21 +12,13 @@
 
 namespace gavel::testing {
 
-/// One row of rates: |actual - expected| <= abs + rel |expected|, of the tolerances that the case states.
-inline void check_value(double actual, double expected, const json& tolerance, const std::string& what) {
-  const double bound = tolerance.value("abs", 0.0) + tolerance.value("rel", 0.0) * std::abs(expected);
-  INFO(what << ": actual " << actual << ", expected " << expected << ", allowed " << bound);
-  REQUIRE(bound > 0.0);
-  REQUIRE(std::abs(actual - expected) <= bound);
-}
-
 /// The rates of @p schedule over @p unit are the row.
 template <schedule::rate_schedule S>
 void check_row(const S& schedule, const std::vector<double>& row, const json& tolerance, double unit = 1.0) {
   REQUIRE(!row.empty());
   std::vector<double> rates(row.size());
   schedule::fill(schedule, rates);
-  for (std::size_t t = 0; t < row.size(); ++t) check_value(rates[t] / unit, row[t], tolerance, "rate[" + std::to_string(t) + "]");
+  for (std::size_t t = 0; t < row.size(); ++t) check_close(rates[t] / unit, row[t], tolerance, "rate[" + std::to_string(t) + "]");
 }
 
 /// A row that goes on past step @p end: @p rebounding is all of it, @p held is it up to there and stays.
@@ -36,7 +27,7 @@ void check_rebounding_row(const Held& held, const Rebounding& rebounding, std::u
                           const json& tolerance) {
   check_row(rebounding, row, tolerance);
   for (std::size_t t = 0; t < row.size(); ++t) {
-    check_value(held.rate(t), row[t < end ? t : end], tolerance, "held rate[" + std::to_string(t) + "]");
+    check_close(held.rate(t), row[t < end ? t : end], tolerance, "held rate[" + std::to_string(t) + "]");
   }
 }
 
