@@ -185,10 +185,10 @@ TEST_CASE("choose_a_schedule: batches are epochs, the rate is the best of the gr
 
 namespace {
 
-using scratch = gavel::test::scratch_directory;
+using scratch = gavel::testing::scratch_directory;
 
-gavel::test::program_result run(const scratch& folder, const std::string& arguments) {
-  return gavel::test::run_program(GAVEL_CHOOSE_A_SCHEDULE, folder, arguments);
+gavel::testing::program_result run(const scratch& folder, const std::string& arguments) {
+  return gavel::testing::run_program(GAVEL_CHOOSE_A_SCHEDULE, folder, arguments);
 }
 
 struct cell {

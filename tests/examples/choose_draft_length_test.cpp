@@ -8,8 +8,8 @@
 #ifdef GAVEL_CHOOSE_DRAFT_LENGTH
 
 TEST_CASE("choose_draft_length: exit status tells usage and output apart", "[examples][choose_draft_length]") {
-  const gavel::test::scratch_directory folder;
-  const auto run = [&](const std::string& arguments) { return gavel::test::run_program(GAVEL_CHOOSE_DRAFT_LENGTH, folder, arguments); };
+  const gavel::testing::scratch_directory folder;
+  const auto run = [&](const std::string& arguments) { return gavel::testing::run_program(GAVEL_CHOOSE_DRAFT_LENGTH, folder, arguments); };
   CHECK(run("--help").out.find("4 a result is not the known one") != std::string::npos);
   CHECK(run("--tokens 10").status == 1);
   const auto output = run("--csv no/such/folder/a");  // before anything is decoded

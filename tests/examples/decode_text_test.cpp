@@ -31,8 +31,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using scratch = gavel::test::scratch_directory;
-using outcome = gavel::test::program_result;
+using scratch = gavel::testing::scratch_directory;
+using outcome = gavel::testing::program_result;
 
 }  // namespace
 
@@ -224,7 +224,7 @@ TEST_CASE("decode_text: estimated acceptance without replacement is that of all 
 namespace {
 
 outcome run(const scratch& folder, const std::string& arguments, const std::string& environment = "") {
-  return gavel::test::run_program(GAVEL_DECODE_TEXT, folder, arguments, "/dev/null", environment);
+  return gavel::testing::run_program(GAVEL_DECODE_TEXT, folder, arguments, "/dev/null", environment);
 }
 
 const std::string data_directory = GAVEL_TEST_DATA_DIR;

@@ -14,11 +14,11 @@
 
 namespace {
 
-using gavel::test::program_result;
-using gavel::test::scratch_directory;
+using gavel::testing::program_result;
+using gavel::testing::scratch_directory;
 
 program_result run(const scratch_directory& folder, const std::string& arguments) {
-  return gavel::test::run_program(GAVEL_PREDICT_LOSS_CURVE, folder, arguments);
+  return gavel::testing::run_program(GAVEL_PREDICT_LOSS_CURVE, folder, arguments);
 }
 
 // L = 2 + 0.5 S_1^-0.4 - 0.6 S_2 along rates that hold 1e-3 and fall to 0 over the last `decay` of 2000 steps, after 100 steps of warm-up.

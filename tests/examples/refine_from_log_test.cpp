@@ -21,11 +21,11 @@
 
 namespace {
 
-using gavel::test::program_result;
-using gavel::test::scratch_directory;
+using gavel::testing::program_result;
+using gavel::testing::scratch_directory;
 
 program_result run(const scratch_directory& folder, const std::string& arguments, const std::string& input = "/dev/null") {
-  return gavel::test::run_program(GAVEL_REFINE_FROM_LOG, folder, arguments, input);
+  return gavel::testing::run_program(GAVEL_REFINE_FROM_LOG, folder, arguments, input);
 }
 
 // Noisy norms that level off after a high start.

@@ -8,8 +8,8 @@
 #ifdef GAVEL_SHAPE_A_TREE
 
 TEST_CASE("shape_a_tree: exit status tells usage, output and no answer apart", "[examples][shape_a_tree]") {
-  const gavel::test::scratch_directory folder;
-  const auto run = [&](const std::string& arguments) { return gavel::test::run_program(GAVEL_SHAPE_A_TREE, folder, arguments); };
+  const gavel::testing::scratch_directory folder;
+  const auto run = [&](const std::string& arguments) { return gavel::testing::run_program(GAVEL_SHAPE_A_TREE, folder, arguments); };
   CHECK(run("--help").out.find("5 no answer") != std::string::npos);
   CHECK(run("--budgets 1,2 --verify-times 3,4,5").status == 1);
   const auto output = run("--csv no/such/folder/a");

@@ -15,7 +15,7 @@ namespace {
 
 using examples::csv_table;
 using examples::json_record;
-using gavel::test::scratch_directory;
+using gavel::testing::scratch_directory;
 
 template <class F>
 std::string refusal(F&& call) {

@@ -15,7 +15,7 @@
 /// @file
 /// Running an example program as a user would: in a directory of its own, with what it prints and how it ends.
 
-namespace gavel::test {
+namespace gavel::testing {
 
 /// A directory that is removed at the end of a test.
 class scratch_directory {
@@ -58,4 +58,4 @@ struct program_result {
   return {WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw), folder.read("out"), folder.read("err")};
 }
 
-}  // namespace gavel::test
+}  // namespace gavel::testing
