@@ -6,6 +6,7 @@
 #include "../../examples/speculative/support/output_law.hpp"
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 #include "support/program.hpp"
 
 #include <gavel/core/npy.hpp>
@@ -377,7 +378,7 @@ TEST_CASE("decode_text: bad logits are refused with the file and the place", "[e
   save("two.npy", 2);
   CHECK(error_for(folder, "three.npy", "two.npy") ==
         "decode_text: two.npy: header field 'shape' = (2, 6), must be that of three.npy, (3, 4)\n");
-  values[5] = std::numeric_limits<double>::quiet_NaN();
+  values[5] = gavel::testing::not_a_number;
   save("nan.npy", 3);
   CHECK(error_for(folder, "nan.npy", "three.npy") ==
         "decode_text: gavel::check_npy_logits: nan.npy: row 1, column 1 = nan, must be finite or -inf\n");

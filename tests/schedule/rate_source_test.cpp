@@ -3,12 +3,12 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/numerics.hpp>
 
 #include <array>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -16,6 +16,7 @@ using gavel::schedule::rate_interpolation;
 using gavel::schedule::rate_log;
 using gavel::schedule::rate_source;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
@@ -88,7 +89,7 @@ TEST_CASE("The steps of a log can be counted", "[schedule][rate_source]") {
 }
 
 TEST_CASE("Bad sources are named", "[schedule][rate_source]") {
-  const std::vector<double> rates = {1.0, 0.5, 0.25}, bad = {1.0, std::numeric_limits<double>::quiet_NaN(), 0.25}, none;
+  const std::vector<double> rates = {1.0, 0.5, 0.25}, bad = {1.0, not_a_number, 0.25}, none;
   const std::vector<std::uint64_t> ascending = {0, 5, 9}, duplicated = {0, 5, 5}, unsorted = {5, 0, 9};
   const auto refuse = [](const auto& source, std::uint64_t warmup, std::uint64_t n) {
     return message_of([&] { (void)read(source, warmup, n); });

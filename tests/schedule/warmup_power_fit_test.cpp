@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/random.hpp>
 #include <gavel/schedule/combinators.hpp>
@@ -10,11 +11,11 @@
 
 #include <cmath>
 #include <cstddef>
-#include <limits>
 #include <vector>
 
 using namespace gavel::schedule;
 using gavel::testing::message_of;
+using gavel::testing::not_a_number;
 
 namespace {
 
@@ -81,6 +82,6 @@ TEST_CASE("What no such shape describes is said", "[schedule][warmup_power_fit]"
   CHECK(fit.power == Approx(1.5).epsilon(0.1));
   CHECK(message_of([] { (void)fit_warmup_power(std::vector<double>{1.0, -1.0, 0.0}); }) ==
         "gavel::schedule::fit_warmup_power: rates[1] = -1, must be finite and >= 0");
-  CHECK(message_of([] { (void)fit_warmup_power(std::vector<double>{1.0, 1.0, std::numeric_limits<double>::quiet_NaN()}); }) ==
+  CHECK(message_of([] { (void)fit_warmup_power(std::vector<double>{1.0, 1.0, not_a_number}); }) ==
         "domain: gavel::schedule::fit_warmup_power: rates[2] = nan, must be finite and >= 0");
 }

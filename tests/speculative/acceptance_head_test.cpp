@@ -2,6 +2,7 @@
 #define EIGEN_RUNTIME_NO_MALLOC
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/philox.hpp>
 #include <gavel/core/variates.hpp>
@@ -236,7 +237,7 @@ TEST_CASE("training: masked positions do not matter, seeds repeat, float works",
   std::vector<std::uint8_t> mask(300, 1);
   for (std::size_t i = 0; i < 300; i += 4) {
     mask[i] = 0;
-    data.labels[i] = std::numeric_limits<double>::quiet_NaN();
+    data.labels[i] = not_a_number;
   }
   const matrix_view<const double> states(data.states.data(), 300, 3);
   const acceptance_head_training_options options{.epochs = 3, .batch_size = 32};

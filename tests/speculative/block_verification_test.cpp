@@ -2,6 +2,7 @@
 #include "speculative/tree_models.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/speculative/block_verification.hpp>
 #include <gavel/speculative/single_draft.hpp>
@@ -9,7 +10,6 @@
 #include <gavel/speculative/tree_walk.hpp>
 
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -226,7 +226,7 @@ TEST_CASE("block verification names what is wrong", "[speculative][block_verific
   path[1] = 1;
   q = {0.5, 0.5, 1.0, 0.0};
   CHECK(message(3, 2) == name + "path[1] = 1, must have draft probability > 0");
-  q = {0.5, 0.5, 0.5, std::numeric_limits<double>::quiet_NaN()};
+  q = {0.5, 0.5, 0.5, not_a_number};
   CHECK(message(3, 2) == "domain: " + name + "draft probability of draft[1] = nan, must be in [0, 1]");
   q = {0.5, 0.5, 0.5, 0.5};
   p[0] = -0.1;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/goodness_of_fit.hpp>
 #include <gavel/core/philox.hpp>
@@ -358,7 +359,7 @@ class erased final : public any_verifier {
   }
   double acceptance_rate() override {
     if constexpr (marginals) return v_->acceptance_rate();
-    else return std::nan("");
+    else return not_a_number;
   }
   std::size_t max_uniforms() override { return v_->max_uniforms(); }
   std::unique_ptr<any_verifier> copy() override {
@@ -392,8 +393,8 @@ inline output_law law_of(any_verifier& prepared, draft_law law, std::span<const 
   std::vector<double> residual(q.size());
   double worst = 0.0;
   for_each_drafts(law, q, n, [&](std::span<const token_id> drafts, double probability) {
-    std::fill(acceptance.begin(), acceptance.end(), std::nan(""));
-    std::fill(residual.begin(), residual.end(), std::nan(""));
+    std::fill(acceptance.begin(), acceptance.end(), not_a_number);
+    std::fill(residual.begin(), residual.end(), not_a_number);
     prepared.conditional_law(drafts, std::span<double>(acceptance), std::span<double>(residual));
     double accepted = 0.0;
     for (std::size_t i = 0; i < n; ++i) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "speculative/verifier_checks.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/speculative/optimal_acceptance.hpp>
 #include <gavel/speculative/selection.hpp>
@@ -92,7 +93,7 @@ void check_optimal_messages(const std::string& name) {
   auto make = [](const Options& options) { return message_of([&] { (void)V(options); }); };
   CHECK(make({.tolerance = 0.0}) == of + ": options.tolerance = 0, must be finite and > 0");
   CHECK(make({.tolerance = HUGE_VAL}) == of + ": options.tolerance = inf, must be finite and > 0");
-  CHECK(make({.tolerance = std::nan("")}) == "domain: " + of + ": options.tolerance = nan, must be finite and > 0");
+  CHECK(make({.tolerance = not_a_number}) == "domain: " + of + ": options.tolerance = nan, must be finite and > 0");
   CHECK(make({.max_iterations = 0}) == of + ": options.max_iterations = 0, must be >= 1");
   V v;
   const std::vector<double> p{0.5, 0.5};

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 #include "speculative/verifier_checks.hpp"
 
 #include <cmath>
@@ -34,7 +35,7 @@ std::vector<double> marginals_by_enumeration(std::span<const double> q, std::spa
 
 template <class Q>
 std::vector<double> marginals(const Q& q, const std::vector<double>& weights, draft_law law, std::size_t n) {
-  std::vector<double> picked(q.size(), std::nan(""));
+  std::vector<double> picked(q.size(), not_a_number);
   selection_marginals(q, weights, law, n, std::span<double>(picked));
   return picked;
 }
@@ -246,7 +247,7 @@ TEST_CASE("selection: messages", "[speculative][selection]") {
   CHECK(message_of([&] { call(q, w, wor, 4)(); }) == name + "n = 4, must be <= number of tokens with q > 0, which is 3");
   CHECK(message_of([&] { call(q, {1.0, 0.0, 1.0, 1.0}, iid, 2)(); }) == name + "weights[1] = 0, must be finite and > 0");
   CHECK(message_of([&] { call(q, {1.0, HUGE_VAL, 1.0, 1.0}, iid, 2)(); }) == name + "weights[1] = inf, must be finite and > 0");
-  CHECK(message_of([&] { call(q, {1.0, std::nan(""), 1.0, 1.0}, iid, 2)(); }) ==
+  CHECK(message_of([&] { call(q, {1.0, not_a_number, 1.0, 1.0}, iid, 2)(); }) ==
         std::string("domain: ") + name + "weights[1] = nan, must be finite and > 0");
   CHECK(message_of([&] { call(q, {1.0, 1e31, 1.0, 1.0}, iid, 2)(); }) == name + "largest / smallest weight = 1e+31, must be <= 1e+30");
   CHECK(message_of([&] { call(q, {1.0, 1e30, 1.0, 1.0}, iid, 1)(); }) == "no exception");

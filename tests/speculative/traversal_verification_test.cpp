@@ -2,6 +2,7 @@
 #include "speculative/tree_models.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/speculative/block_verification.hpp>
 #include <gavel/speculative/recursive_rejection.hpp>
@@ -9,7 +10,6 @@
 #include <gavel/speculative/tree_walk.hpp>
 
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -342,7 +342,7 @@ TEST_CASE("traversal verification names what is wrong and leaves the outputs alo
   CHECK(verify(draft_tree::from_parents(shape, unknown), target, draft) == name + "tree.token[3] = 3, must be < vocabulary size 3");
   q[5] = 0.0;
   CHECK(verify(tree, target, draft) == name + "tree.token[3] = 2, must have draft probability > 0");
-  q[5] = std::numeric_limits<double>::quiet_NaN();
+  q[5] = not_a_number;
   CHECK(verify(tree, target, draft) == "domain: " + name + "draft probability of draft[3] = nan, must be in [0, 1]");
   q[5] = 1.0 / 3.0;
   p[5] = -1.0;

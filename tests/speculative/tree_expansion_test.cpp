@@ -2,11 +2,11 @@
 #include "speculative/tree_models.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/speculative/tree_expansion.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <numeric>
 #include <string>
@@ -189,7 +189,7 @@ TEST_CASE("tree_expansion and the selection name what is wrong", "[speculative][
   const draft_tree tree = draft_tree::from_parents(shape, ids);
   const std::string select = "gavel::speculative::select_top_nodes: ";
   CHECK(message_of([&] { (void)select_top_nodes(tree, probs, 2); }) == select + "weights.size() = 2, must equal the number of nodes 3");
-  const std::vector<double> weights{std::nan(""), 0.5, std::nan("")};  // the root's is not read
+  const std::vector<double> weights{not_a_number, 0.5, not_a_number};  // the root's is not read
   CHECK(message_of([&] { (void)select_top_nodes(tree, weights, 2); }) == "domain: " + select + "weights[2] = nan, must not be NaN");
   const std::vector<double> good{1.0, 0.5, 0.25};
   CHECK(message_of([&] { (void)select_top_nodes(tree, good, 0); }) == select + "count = 0, must be >= 1");

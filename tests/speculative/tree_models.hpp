@@ -2,6 +2,7 @@
 #pragma once
 
 #include "speculative/laws.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/tree.hpp>
@@ -165,7 +166,7 @@ emission emitted_law(const std::vector<node_index>& parents, draft_law law, cons
         joint.add(emitted, probability * stop.probability * stop.next_token_probs[y]);
       }
     }
-    if (!(std::abs(total - 1.0) <= 1e-12)) result.accepted_length = std::nan("");
+    if (!(std::abs(total - 1.0) <= 1e-12)) result.accepted_length = not_a_number;
   });
   result.joint = joint.probs();
   return result;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 #include "speculative/laws.hpp"
 
 #include <gavel/speculative/tree_shape.hpp>
@@ -203,7 +204,7 @@ TEST_CASE("tree_shape_table names what is wrong", "[speculative][tree_shape]") {
   CHECK(build({0.5}, 0, 4) == name + "max_nodes = 0, must be >= 1");
   CHECK(build({0.5}, 4, 0) == name + "max_levels = 0, must be >= 1");
   CHECK(build({0.5, -0.1}, 4, 4) == name + "child_acceptance[1] = -0.1, must be in [0, 1]");
-  CHECK(build({std::nan("")}, 4, 4) == "domain: " + name + "child_acceptance[0] = nan, must be in [0, 1]");
+  CHECK(build({not_a_number}, 4, 4) == "domain: " + name + "child_acceptance[0] = nan, must be in [0, 1]");
   CHECK(build({0.5, 1.1}, 4, 4) == name + "child_acceptance[1] = 1.1, must be in [0, 1]");
   CHECK(build({0.5, 0.5}, 1, 1) == "no exception");
   const std::vector<double> chances{0.5};
@@ -218,6 +219,6 @@ TEST_CASE("tree_shape_table names what is wrong", "[speculative][tree_shape]") {
         "gavel::speculative::tree_shape_table::fastest: draft_time = -1, must be >= 0");
   CHECK(message_of([&] { (void)table.fastest(1.0, [](std::size_t) { return -2.0; }); }) ==
         "gavel::speculative::tree_shape_table::fastest: time of one call = -2, must be > 0");
-  CHECK(message_of([&] { (void)table.fastest([](std::size_t, std::size_t) { return std::nan(""); }); }) ==
+  CHECK(message_of([&] { (void)table.fastest([](std::size_t, std::size_t) { return not_a_number; }); }) ==
         "domain: gavel::speculative::tree_shape_table::fastest: time of one call = nan, must be > 0");
 }

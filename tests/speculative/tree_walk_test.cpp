@@ -2,6 +2,7 @@
 #include "speculative/tree_models.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/speculative/greedy_drafts.hpp>
 #include <gavel/speculative/hub_pair.hpp>
@@ -16,7 +17,6 @@
 #include <gavel/speculative/tree_walk.hpp>
 
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -210,7 +210,7 @@ TEST_CASE("walk_tree names what is wrong and leaves the outputs alone", "[specul
         name + "tree.token[4] = 2, must differ from its earlier sibling, node 3");
 
   // A leaf's row is read only when the leaf is reached; the path so far has not been written then.
-  p[9] = std::numeric_limits<double>::quiet_NaN();
+  p[9] = not_a_number;
   p[0] = p[2] = p[3] = p[4] = 0.0;
   p[1] = p[5] = 1.0;
   CHECK(message_of([&] { walk_tree(tree, target, draft, rejection, rng, std::span<token_id>(out), std::span<node_index>(nodes)); }) ==

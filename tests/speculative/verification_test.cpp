@@ -3,11 +3,10 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 #include "support/scripted_generator.hpp"
 #include "speculative/laws.hpp"
 
-#include <cmath>
-#include <limits>
 #include <vector>
 
 using namespace gavel;
@@ -126,7 +125,7 @@ TEST_CASE("verification: rows are refused by their name, and drafted tokens by t
 }
 
 TEST_CASE("verification: the last uniform below one and rows that are no distributions stay in range", "[speculative][verification]") {
-  const std::vector<double> p{0.3, 0.0, 0.7}, zero(3, 0.0), nan(3, std::numeric_limits<double>::quiet_NaN());
+  const std::vector<double> p{0.3, 0.0, 0.7}, zero(3, 0.0), nan(3, not_a_number);
   const std::vector<token_id> middle{1}, ends{0, 2}, all{0, 1, 2};
   const double last = 1.0 - 0x1p-53;
   CHECK(parts::residual_weights<double>{p, p, 0.0, 0.0, middle}.sample(last) == 2);

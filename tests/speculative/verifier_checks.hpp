@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/messages.hpp"
+#include "support/numbers.hpp"
 #include "speculative/laws.hpp"
 
 #include <gavel/core/philox.hpp>
@@ -41,7 +42,7 @@ inline void check_prepared_exactly(any_verifier& v, const row_pair& rows, std::s
   REQUIRE(law.acceptance_rate <= optimum + tolerance);
   if (claim == optimality::reached) REQUIRE(law.acceptance_rate >= optimum - tolerance);
   if (v.has_marginals) {
-    std::vector<double> marginals(rows.p.size(), std::nan(""));
+    std::vector<double> marginals(rows.p.size(), not_a_number);
     v.acceptance_marginals(std::span<double>(marginals));
     REQUIRE(largest_difference(law.accepted, marginals) <= tolerance);
     REQUIRE(std::abs(v.acceptance_rate() - law.acceptance_rate) <= tolerance);
