@@ -168,7 +168,7 @@ inline void check_shared_messages(any_verifier& v, const std::string& name, std:
   CHECK(verify(drafts) == of + "verify: prepare, must be called first");
   CHECK(prepare({}, {}) == of + "prepare: p.size() = 0, must be >= 1");
   CHECK(prepare(p, {1}) == of + "prepare: q.size() = 1, must equal p.size() 4");
-  CHECK(prepare(p, {0.5, NAN, 0.5, 0}) == "domain: " + of + "prepare: q[1] = nan, must be finite and >= 0");
+  CHECK(prepare(p, {0.5, not_a_number, 0.5, 0}) == "domain: " + of + "prepare: q[1] = nan, must be finite and >= 0");
   CHECK(prepare({0.5, 0.75, -0.25, 0}, q) == "domain: " + of + "prepare: p[2] = -0.25, must be finite and >= 0");
   CHECK(prepare(p, {0.5, 0.25, 0.125, 0}) == "domain: " + of + "prepare: sum of q = 0.875, must be 1 within 1e-06");
   CHECK(prepare(p, {0.5, 0.25, 0.25 + 5e-7, 0}) == "no exception");
