@@ -44,17 +44,11 @@ std::string dictionary(const std::string& descr, const std::string& shape, const
   return "{'descr': '" + descr + "', 'fortran_order': " + order + ", 'shape': " + shape + ", }";
 }
 
-std::string error_of(const std::string& content) {
-  const auto bytes = bytes_of(content);
-  try {
-    (void)gavel::parse_npy(bytes, "a.npy");
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "no error";
+std::string file_error(const std::string& content) {
+  return message_of([bytes = bytes_of(content)] { (void)gavel::parse_npy(bytes, "a.npy"); });
 }
 
-std::string header_error(const std::string& text) { return error_of(file(text, "")); }
+std::string header_error(const std::string& text) { return file_error(file(text, "")); }
 
 // 1.0f, -2.5f, 0.0f, 3.0f, -inf, 65504.0f
 const std::string six_floats(
@@ -119,8 +113,9 @@ TEST_CASE("npy: rows are copied as float or double", "[core][npy]") {
   std::vector<float> narrow(3);
   array.read_row(0, std::span<float>(narrow));
   CHECK(narrow == std::vector<float>{1.0f, -2.5f, 0.0f});
-  CHECK_THROWS_WITH(array.read_row(2, std::span<double>(row)), "gavel::npy_view::read_row: row = 2, must be < rows 2");
-  CHECK_THROWS_WITH(array.read_row(0, std::span<double>(row).first(2)), "gavel::npy_view::read_row: out.size() = 2, must equal cols 3");
+  CHECK(message_of([&] { array.read_row(2, std::span<double>(row)); }) == "gavel::npy_view::read_row: row = 2, must be < rows 2");
+  CHECK(message_of([&] { array.read_row(0, std::span<double>(row).first(2)); }) ==
+        "gavel::npy_view::read_row: out.size() = 2, must equal cols 3");
 }
 
 TEST_CASE("npy: the writer produces what numpy.save produces", "[core][npy]") {
@@ -175,25 +170,25 @@ TEST_CASE("npy: all 65,536 half-precision values survive the round trip", "[core
 
 TEST_CASE("npy: a file that is not one is refused at the byte where it fails", "[core][npy][errors]") {
   const std::string good = file(dictionary("<f4", "(2, 3)"), six_floats);
-  CHECK(error_of(good) == "no error");
-  CHECK(error_of("") == "gavel::parse_npy: a.npy: byte 0: file ends in the magic bytes, must start with \\x93NUMPY");
-  CHECK(error_of(good.substr(0, 5)) == "gavel::parse_npy: a.npy: byte 5: file ends in the magic bytes, must start with \\x93NUMPY");
-  CHECK(error_of("PK\3\4 a zip archive") == "gavel::parse_npy: a.npy: byte 0: not a NumPy file, must start with \\x93NUMPY");
-  CHECK(error_of(good.substr(0, 7)) == "gavel::parse_npy: a.npy: byte 7: file ends in the format version");
-  CHECK(error_of(good.substr(0, 9)) == "gavel::parse_npy: a.npy: byte 9: file ends in the header length");
-  CHECK(error_of(std::string("\x93NUMPY\4\0", 8)) == "gavel::parse_npy: a.npy: byte 6: format version 4.0, must be 1.0, 2.0 or 3.0");
-  CHECK(error_of(std::string("\x93NUMPY\1\1", 8)) == "gavel::parse_npy: a.npy: byte 6: format version 1.1, must be 1.0, 2.0 or 3.0");
-  CHECK(error_of(good.substr(0, 100)) == "gavel::parse_npy: a.npy: byte 100: file ends in the header, byte 8 says that it has 118 bytes");
-  CHECK(error_of(good.substr(0, 127)) == "gavel::parse_npy: a.npy: byte 127: file ends in the header, byte 8 says that it has 118 bytes");
-  CHECK(error_of(good.substr(0, 151)) ==
+  CHECK(file_error(good) == "no exception");
+  CHECK(file_error("") == "gavel::parse_npy: a.npy: byte 0: file ends in the magic bytes, must start with \\x93NUMPY");
+  CHECK(file_error(good.substr(0, 5)) == "gavel::parse_npy: a.npy: byte 5: file ends in the magic bytes, must start with \\x93NUMPY");
+  CHECK(file_error("PK\3\4 a zip archive") == "gavel::parse_npy: a.npy: byte 0: not a NumPy file, must start with \\x93NUMPY");
+  CHECK(file_error(good.substr(0, 7)) == "gavel::parse_npy: a.npy: byte 7: file ends in the format version");
+  CHECK(file_error(good.substr(0, 9)) == "gavel::parse_npy: a.npy: byte 9: file ends in the header length");
+  CHECK(file_error(std::string("\x93NUMPY\4\0", 8)) == "gavel::parse_npy: a.npy: byte 6: format version 4.0, must be 1.0, 2.0 or 3.0");
+  CHECK(file_error(std::string("\x93NUMPY\1\1", 8)) == "gavel::parse_npy: a.npy: byte 6: format version 1.1, must be 1.0, 2.0 or 3.0");
+  CHECK(file_error(good.substr(0, 100)) == "gavel::parse_npy: a.npy: byte 100: file ends in the header, byte 8 says that it has 118 bytes");
+  CHECK(file_error(good.substr(0, 127)) == "gavel::parse_npy: a.npy: byte 127: file ends in the header, byte 8 says that it has 118 bytes");
+  CHECK(file_error(good.substr(0, 151)) ==
         "gavel::parse_npy: a.npy: byte 151: file ends in the data, shape (2, 3) needs 24 bytes from byte 128, found 23");
-  CHECK(error_of(good + "x") == "gavel::parse_npy: a.npy: byte 152: 1 bytes follow the data, shape (2, 3) needs 24");
-  CHECK(error_of(good + "xy") == "gavel::parse_npy: a.npy: byte 152: 2 bytes follow the data, shape (2, 3) needs 24");
-  CHECK(error_of(file(dictionary("<f4", "(7,)"), six_floats)) ==
+  CHECK(file_error(good + "x") == "gavel::parse_npy: a.npy: byte 152: 1 bytes follow the data, shape (2, 3) needs 24");
+  CHECK(file_error(good + "xy") == "gavel::parse_npy: a.npy: byte 152: 2 bytes follow the data, shape (2, 3) needs 24");
+  CHECK(file_error(file(dictionary("<f4", "(7,)"), six_floats)) ==
         "gavel::parse_npy: a.npy: byte 152: file ends in the data, shape (7,) needs 28 bytes from byte 128, found 24");
   for (std::size_t size = 0; size < good.size(); ++size) {
     INFO(size);
-    REQUIRE(error_of(good.substr(0, size)) != "no error");
+    REQUIRE(file_error(good.substr(0, size)) != "no exception");
   }
 }
 
@@ -243,21 +238,22 @@ TEST_CASE("npy: a malformed header is refused at its byte", "[core][npy][errors]
   CHECK(header_error("{'shape': (2 3)}") == "gavel::parse_npy: a.npy: byte 23: found '3', must be ',' or ')' in 'shape'");
   CHECK(header_error(dictionary("<f4", "(1,)") + " #") ==
         "gavel::parse_npy: a.npy: byte 68: found '#', must be white space after the header dictionary");
-  CHECK(error_of(std::string("\x93NUMPY\1\0\0\0", 10)) ==
+  CHECK(file_error(std::string("\x93NUMPY\1\0\0\0", 10)) ==
         "gavel::parse_npy: a.npy: byte 10: header ends, must be '{', the start of the header dictionary");
 }
 
 TEST_CASE("npy: files that cannot be opened, read or written are named", "[core][npy][errors]") {
-  CHECK_THROWS_WITH(gavel::read_npy("no/such/file.npy"), "gavel::read_npy: no/such/file.npy: cannot be opened: No such file or directory");
-  CHECK_THROWS_WITH(gavel::read_npy("."), "gavel::read_npy: .: cannot be read at byte 0: Is a directory");
+  CHECK(message_of([&] { (void)gavel::read_npy("no/such/file.npy"); }) ==
+        "gavel::read_npy: no/such/file.npy: cannot be opened: No such file or directory");
+  CHECK(message_of([&] { (void)gavel::read_npy("."); }) == "gavel::read_npy: .: cannot be read at byte 0: Is a directory");
   const double one = 1.0;
   const gavel::matrix_view<const double> matrix(&one, 1, 1);
-  CHECK_THROWS_WITH(gavel::write_npy("no/such/file.npy", matrix, npy_scalar::float32),
-                    "gavel::write_npy: no/such/file.npy: cannot be opened: No such file or directory");
+  CHECK(message_of([&] { gavel::write_npy("no/such/file.npy", matrix, npy_scalar::float32); }) ==
+        "gavel::write_npy: no/such/file.npy: cannot be opened: No such file or directory");
   if (std::FILE* full = std::fopen("/dev/full", "wb")) {
     std::fclose(full);
-    CHECK_THROWS_WITH(gavel::write_npy("/dev/full", matrix, npy_scalar::float32),
-                      "gavel::write_npy: /dev/full: cannot be written: No space left on device");
+    CHECK(message_of([&] { gavel::write_npy("/dev/full", matrix, npy_scalar::float32); }) ==
+          "gavel::write_npy: /dev/full: cannot be written: No space left on device");
   }
 }
 
@@ -268,9 +264,10 @@ TEST_CASE("npy: logits may be -inf and nothing else that is not finite", "[core]
     gavel::check_npy_logits(gavel::parse_npy(bytes, "t.npy"), "t.npy");
   };
   CHECK_NOTHROW(check({1.0, -inf, 2.0, 0.0, -inf, -inf}));
-  CHECK_THROWS_WITH(check({1.0, 0.0, 2.0, 0.0, -inf, not_a_number}),
-                    "gavel::check_npy_logits: t.npy: row 1, column 2 = nan, must be finite or -inf");
+  CHECK(message_of([&] { check({1.0, 0.0, 2.0, 0.0, -inf, not_a_number}); }) ==
+        "domain: gavel::check_npy_logits: t.npy: row 1, column 2 = nan, must be finite or -inf");
   CHECK(message_of([&] { check({1.0, inf, 2.0, 0.0}); }) ==
         "domain: gavel::check_npy_logits: t.npy: row 0, column 1 = inf, must be finite or -inf");
-  CHECK_THROWS_WITH(check({1.0, 2.0, -inf, -inf}), "gavel::check_npy_logits: t.npy: row 1, every value is -inf, must have a finite value");
+  CHECK(message_of([&] { check({1.0, 2.0, -inf, -inf}); }) ==
+        "domain: gavel::check_npy_logits: t.npy: row 1, every value is -inf, must have a finite value");
 }

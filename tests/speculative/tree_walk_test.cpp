@@ -261,7 +261,7 @@ TEST_CASE("walk_tree takes draft rows over a reduced vocabulary and agrees with 
     std::vector<token_id> accepted(tree.max_depth());
     const auto outcome = walk_tree(tree, p, matrix_view<const double>(reduced.data(), 2, ids.size()), narrow, rng, accepted);
     REQUIRE(outcome.accepted_length <= tree.max_depth());
-    REQUIRE_THROWS_WITH(walk_tree(tree, p, matrix_view<const double>(reduced.data(), 2, ids.size() - 1), narrow, rng, accepted),
-                        "gavel::speculative::on_reduced_vocabulary::prepare: q.size() = 2, must equal ids.size() 3");
+    REQUIRE(message_of([&] { walk_tree(tree, p, matrix_view<const double>(reduced.data(), 2, ids.size() - 1), narrow, rng, accepted); }) ==
+            "gavel::speculative::on_reduced_vocabulary::prepare: q.size() = 2, must equal ids.size() 3");
   }
 }
