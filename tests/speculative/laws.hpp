@@ -330,23 +330,27 @@ class any_verifier {
   const bool has_marginals;
 };
 
-/// One of its own, or an existing one.
+/// A verifier of its own, or an existing object that need not be all of a verifier: a rule for drafts that it has been given.
 template <class V>
 class erased final : public any_verifier {
   using T = typename V::scalar;
   static constexpr bool marginals = speculative::verifier_with_marginals<V>;
 
  public:
-  erased() : any_verifier(law_of(), law_tolerance<T>, marginals), v_(&own_) {}
-  explicit erased(V& existing) : erased() { v_ = &existing; }
+  erased()
+    requires speculative::verifier<V>
+      : any_verifier(V::law, law_tolerance<T>, marginals), v_(&own_) {}
+  explicit erased(V& existing) : any_verifier(law_of(), law_tolerance<T>, marginals), v_(&existing) {}
 
   void prepare(std::span<const double> p, std::span<const double> q, std::size_t n, bool is_trusted) override {
-    if constexpr (requires(std::span<const T> row) { v_->prepare(row, row, n); }) {
+    if constexpr (speculative::verifier<V>) {
       std::vector<T> p_row = row_as<T>(p), q_row = row_as<T>(q);
       const std::span<const T> p_view(p_row), q_view(q_row);
       if (is_trusted) v_->prepare(p_view, q_view, n, speculative::trusted);
       else v_->prepare(p_view, q_view, n);
       p_ = std::move(p_row), q_ = std::move(q_row);  // moved vectors keep their memory, so the borrowed rows stay
+    } else {
+      FAIL("no verifier to prepare");
     }
   }
   speculative::verdict verify(std::span<const token_id> drafts, wide_bits& rng) override { return v_->verify(drafts, rng); }
@@ -363,11 +367,15 @@ class erased final : public any_verifier {
   }
   std::size_t max_uniforms() override { return v_->max_uniforms(); }
   std::unique_ptr<any_verifier> copy() override {
-    auto other = std::make_unique<erased>();
+    auto other = std::make_unique<erased>(own_);
     other->own_ = *v_;
+    other->v_ = &other->own_;
     return other;
   }
-  std::unique_ptr<any_verifier> fresh() override { return std::make_unique<erased>(); }
+  std::unique_ptr<any_verifier> fresh() override {
+    if constexpr (speculative::verifier<V>) return std::make_unique<erased>();
+    else return nullptr;
+  }
 
  private:
   static constexpr draft_law law_of() {
