@@ -34,16 +34,20 @@ void add_scalars() {
   add("core/bits/uint32/1/gavel", [rng = philox]() mutable { return rng(); });
   add("core/bits/uint32/1/std", [rng = twister]() mutable { return rng(); });
   add("core/uniform/double/1/gavel", [rng = philox]() mutable { return gavel::uniform(rng); });
-  add("core/uniform/double/1/std", [rng = twister, law = std::uniform_real_distribution<double>()]() mutable { return law(rng); });
+  add("core/uniform/double/1/std",
+      [rng = twister, distribution = std::uniform_real_distribution<double>()]() mutable { return distribution(rng); });
   add("core/uniform_index/uint64/50257/gavel", [rng = philox]() mutable { return gavel::uniform_index(rng, 50257); });
   add("core/uniform_index/uint64/50257/std",
-      [rng = twister, law = std::uniform_int_distribution<std::uint64_t>(0, 50256)]() mutable { return law(rng); });
+      [rng = twister, distribution = std::uniform_int_distribution<std::uint64_t>(0, 50256)]() mutable { return distribution(rng); });
   add("core/exponential/double/1/gavel", [rng = philox]() mutable { return gavel::exponential(rng); });
-  add("core/exponential/double/1/std", [rng = twister, law = std::exponential_distribution<double>()]() mutable { return law(rng); });
+  add("core/exponential/double/1/std",
+      [rng = twister, distribution = std::exponential_distribution<double>()]() mutable { return distribution(rng); });
   add("core/normal/double/1/gavel", [rng = philox]() mutable { return gavel::normal(rng); });
-  add("core/normal/double/1/std", [rng = twister, law = std::normal_distribution<double>()]() mutable { return law(rng); });
+  add("core/normal/double/1/std",
+      [rng = twister, distribution = std::normal_distribution<double>()]() mutable { return distribution(rng); });
   add("core/gamma/double/1/gavel", [rng = philox]() mutable { return gavel::gamma(rng, 2.5); });
-  add("core/gamma/double/1/std", [rng = twister, law = std::gamma_distribution<double>(2.5)]() mutable { return law(rng); });
+  add("core/gamma/double/1/std",
+      [rng = twister, distribution = std::gamma_distribution<double>(2.5)]() mutable { return distribution(rng); });
 }
 
 void add_discrete(std::size_t n) {
@@ -54,14 +58,16 @@ void add_discrete(std::size_t n) {
   add("core/alias_sample/double/" + size + "/gavel",
       [rng = philox, table = gavel::alias_table(weights)]() mutable { return table.sample(rng); });
   add("core/alias_sample/double/" + size + "/std",
-      [rng = twister, law = std::discrete_distribution<std::size_t>(weights.begin(), weights.end())]() mutable { return law(rng); });
+      [rng = twister, distribution = std::discrete_distribution<std::size_t>(weights.begin(), weights.end())]() mutable {
+        return distribution(rng);
+      });
   add("core/alias_build/double/" + size + "/gavel", [weights] { return gavel::alias_table(weights).size(); });
   add("core/alias_build/double/" + size + "/std",
       [weights] { return std::discrete_distribution<std::size_t>(weights.begin(), weights.end()).max(); });
   add("core/categorical/double/" + size + "/gavel", [rng = philox, weights]() mutable { return gavel::categorical(rng, weights); });
   add("core/categorical/double/" + size + "/std", [rng = twister, weights]() mutable {
-    std::discrete_distribution<std::size_t> law(weights.begin(), weights.end());  // weights that change with every draw
-    return law(rng);
+    std::discrete_distribution<std::size_t> distribution(weights.begin(), weights.end());  // weights that change with every draw
+    return distribution(rng);
   });
   add("core/check_distribution/float/" + size + "/gavel", [row = std::vector<float>(n, 1.0f / static_cast<float>(n))] {
     gavel::check_distribution("bench", "row", row);

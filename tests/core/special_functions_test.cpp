@@ -57,7 +57,7 @@ TEST_CASE("log_gamma", "[core][special_functions]") {
   CHECK(message_of([&] { (void)gavel::log_gamma(not_a_number); }) == "domain: gavel::log_gamma: x = nan, must be finite and > 0");
 }
 
-TEST_CASE("regularised incomplete gamma: closed forms", "[core][special_functions]") {
+TEST_CASE("regularized incomplete gamma: closed forms", "[core][special_functions]") {
   using gavel::regularized_gamma_p;
   using gavel::regularized_gamma_q;
   for (double x = 1e-3; x < 500.0; x *= 1.37) {
@@ -76,7 +76,7 @@ TEST_CASE("regularised incomplete gamma: closed forms", "[core][special_function
   }
 }
 
-TEST_CASE("regularised incomplete gamma: recurrence, complement, large shapes, edges", "[core][special_functions]") {
+TEST_CASE("regularized incomplete gamma: recurrence, complement, large shapes, edges", "[core][special_functions]") {
   using gavel::regularized_gamma_p;
   using gavel::regularized_gamma_q;
   for (const double a : {0.01, 0.3, 2.7, 9.5, 10.5, 55.5, 1234.5, 1e5, 1e7}) {

@@ -53,7 +53,7 @@ class byte_reader {
   std::size_t size_;
 };
 
-enum class row_style { integers, powers_of_two, any_double, normalised_doubles };
+enum class row_style { integers, powers_of_two, any_double, normalized_doubles };
 
 std::vector<double> read_row(byte_reader& input, std::size_t size, row_style style) {
   std::vector<double> row(size);
@@ -67,7 +67,7 @@ std::vector<double> read_row(byte_reader& input, std::size_t size, row_style sty
         break;
       }
       case row_style::any_double: x = input.next_double(); break;
-      case row_style::normalised_doubles: x = std::fabs(input.next_double()); break;
+      case row_style::normalized_doubles: x = std::fabs(input.next_double()); break;
     }
     sum += x;
   }

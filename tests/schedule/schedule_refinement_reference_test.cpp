@@ -139,9 +139,9 @@ void check_edge(const json& inputs, const json& expected, const json& tolerance)
     // The largest rate is the base rate; a single step has none to scale.
     double largest = 0.0;
     for (const double rate : shapes[i]) largest = rate > largest ? rate : largest;
-    doubles normalised = shapes[i];
-    for (double& rate : normalised) rate = largest > 0.0 ? rate / largest : 0.0;
-    check_close(rates(logs[i]), normalised, tolerance, "rates");
+    doubles normalized = shapes[i];
+    for (double& rate : normalized) rate = largest > 0.0 ? rate / largest : 0.0;
+    check_close(rates(logs[i]), normalized, tolerance, "rates");
   }
 }
 

@@ -55,24 +55,24 @@ std::vector<std::vector<double>> textbook(F&& f, const std::vector<double>& star
   }
   while (called.size() < budget) {
     std::stable_sort(simplex.begin(), simplex.end(), [](const vertex& a, const vertex& b) { return a.first < b.first; });
-    std::vector<double> centre(n, 0.0);
+    std::vector<double> center(n, 0.0);
     for (std::size_t k = 0; k < n; ++k) {
-      for (std::size_t i = 0; i < n; ++i) centre[i] += simplex[k].second[i] / static_cast<double>(n);
+      for (std::size_t i = 0; i < n; ++i) center[i] += simplex[k].second[i] / static_cast<double>(n);
     }
     vertex& worst = simplex[n];
-    const vertex r = at(along(centre, worst.second, -1.0));
+    const vertex r = at(along(center, worst.second, -1.0));
     bool shrink = false;
     if (simplex[0].first <= r.first && r.first < simplex[n - 1].first) {
       worst = r;
     } else if (r.first < simplex[0].first) {
-      const vertex e = at(along(centre, r.second, 1.0 + 2.0 / size));
+      const vertex e = at(along(center, r.second, 1.0 + 2.0 / size));
       worst = e.first < r.first ? e : r;
     } else if (r.first < worst.first) {
-      const vertex c = at(along(centre, r.second, 0.75 - 1.0 / (2.0 * size)));
+      const vertex c = at(along(center, r.second, 0.75 - 1.0 / (2.0 * size)));
       if (c.first <= r.first) worst = c;
       else shrink = true;
     } else {
-      const vertex c = at(along(centre, worst.second, 0.75 - 1.0 / (2.0 * size)));
+      const vertex c = at(along(center, worst.second, 0.75 - 1.0 / (2.0 * size)));
       if (c.first < worst.first) worst = c;
       else shrink = true;
     }

@@ -67,7 +67,7 @@ double round_value(const model& m, double price, std::size_t horizon) {
   return m.cost.target_time - price + later.begin()->second;
 }
 
-double optimum_by_dynamic_programme(const model& m, std::size_t horizon) {
+double optimum_by_dynamic_programming(const model& m, std::size_t horizon) {
   double low = 0.0;
   double high = m.cost.target_time;
   for (int step = 0; step < 60; ++step) {
@@ -121,7 +121,7 @@ TEST_CASE("the optimum is that of the unrestricted dynamic programme", "[specula
   for (const model& m : models) {
     const draft_length_optimum_result found = optimal_draft_length(m.acceptance, m.probs, m.cost);
     INFO("levels " << m.acceptance.size() << ", first " << m.acceptance[0] << ", g " << found.time_per_token);
-    CHECK(found.time_per_token == Approx(optimum_by_dynamic_programme(m, m.acceptance.size() == 3 ? 16 : 34)).epsilon(1e-9));
+    CHECK(found.time_per_token == Approx(optimum_by_dynamic_programming(m, m.acceptance.size() == 3 ? 16 : 34)).epsilon(1e-9));
   }
 }
 
@@ -130,7 +130,7 @@ TEST_CASE("with a bound on the length the optimum is that of the bounded program
     for (const std::size_t bound : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}}) {
       const draft_length_optimum_result found = optimal_draft_length(m.acceptance, m.probs, m.cost, {.max_length = bound});
       INFO("first level " << m.acceptance[0] << ", bound " << bound);
-      CHECK(found.time_per_token == Approx(optimum_by_dynamic_programme(m, bound)).epsilon(1e-12));
+      CHECK(found.time_per_token == Approx(optimum_by_dynamic_programming(m, bound)).epsilon(1e-12));
       CHECK(time_per_token(m, lookahead_rule(found, bound)) == Approx(found.time_per_token).epsilon(1e-12));
     }
   }
@@ -150,7 +150,7 @@ TEST_CASE("random levels: optimum by dynamic programme, never above the best fix
     for (double& prob : m.probs) prob /= total;
     m.cost = {0.2 + gavel::uniform(rng), 1.0 + 5.0 * gavel::uniform(rng)};
     const draft_length_optimum_result found = optimal_draft_length(m.acceptance, m.probs, m.cost);
-    CHECK(found.time_per_token == Approx(optimum_by_dynamic_programme(m, 14)).epsilon(2e-4));  // the horizon cuts rare long rounds
+    CHECK(found.time_per_token == Approx(optimum_by_dynamic_programming(m, 14)).epsilon(2e-4));  // the horizon cuts rare long rounds
     CHECK(found.time_per_token <= found.best_fixed.time_per_token * (1.0 + 1e-12));
     CHECK(found.time_per_token <= m.cost.target_time);
     CHECK(found.gain_over_best_fixed >= -1e-12);
@@ -253,7 +253,7 @@ TEST_CASE("extremes: certain acceptance, free drafts, too many states", "[specul
   const draft_length_optimum_result free =
       optimal_draft_length(std::vector{0.5, 0.0}, std::vector{0.8, 0.2}, {0.0, 8.0}, {.max_length = 12});
   CHECK(free.rejection_threshold == 1.0);  // only a certain rejection stops
-  CHECK(free.time_per_token == Approx(optimum_by_dynamic_programme({{0.5, 0.0}, {0.8, 0.2}, {0.0, 8.0}}, 12)).epsilon(1e-12));
+  CHECK(free.time_per_token == Approx(optimum_by_dynamic_programming({{0.5, 0.0}, {0.8, 0.2}, {0.0, 8.0}}, 12)).epsilon(1e-12));
   const draft_length_optimum_result cut =
       optimal_draft_length(std::vector{0.99, 0.98, 0.97}, std::vector{0.3, 0.3, 0.4}, {1.0, 50.0}, {.max_states = 10});
   CHECK(cut.status == draft_length_optimum_status::state_limit);

@@ -40,7 +40,7 @@ if [ -n "$reference" ] && [ ! -f "$reference" ]; then
   exit 1
 fi
 
-compile() {  # compile COMPILER OPTIMISATION PROGRAM
+compile() {  # compile COMPILER OPTIMIZATION PROGRAM
   # shellcheck disable=SC2086  # the optimisation is a list of flags
   "$1" -std=c++20 $2 -I"$root/include" -I"$root/tests" "$here/golden.cpp" -o "$3"
 }
@@ -48,10 +48,10 @@ compile() {  # compile COMPILER OPTIMISATION PROGRAM
 jobs=$(nproc 2>/dev/null || echo 2) running=0
 declare -A program=()
 for compiler in "${compilers[@]}"; do
-  for optimisation in -O0 -O2 "-O3 -march=native"; do
-    leg="$(basename "$compiler") $optimisation"
+  for optimization in -O0 -O2 "-O3 -march=native"; do
+    leg="$(basename "$compiler") $optimization"
     program[$leg]=$build/$(tr -c 'A-Za-z0-9.\n' '_' <<<"$leg")
-    compile "$compiler" "$optimisation" "${program[$leg]}" &
+    compile "$compiler" "$optimization" "${program[$leg]}" &
     running=$((running + 1))
     if [ $running -ge "$jobs" ]; then wait -n; running=$((running - 1)); fi
   done
