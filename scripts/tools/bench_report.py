@@ -19,6 +19,7 @@ What a topic adds to the page stands in bench/<topic>/targets.json, every part o
   how       lines that say how the targets are reached
   growth    time per unit over the size: heading, unit, symbol, scalar, functions, rivals, note; with `panel`, a title, and `ticks` also a
             figure. Topics with the same heading share its table
+  limits    true: every benchmark of the topic is set against the limits of the machine, not only those that count exponentials
   batches   lines above the table of batches
 
 The figure of a benchmark is the least CPU time of its repetitions: on a shared machine the disturbed ones are only longer. A name may end in
@@ -303,7 +304,7 @@ def limits_table(results, limits):
     for key, row in sorted_rows(results):
         if key.topic == "limit" or "gavel" not in row or TOPICS.grows(key) or "sequences" in row["gavel"].counters:
             continue
-        if key.topic != "kernels" and "exps" not in row["gavel"].counters:  # fits and searches: reading is the least of it
+        if not TOPICS.parts[key.topic].get("limits") and "exps" not in row["gavel"].counters:  # fits and searches: reading is the least of it
             continue
         bounds = limits.of(key, row["gavel"])
         if bounds:
