@@ -69,7 +69,8 @@ class profile_schedule {
     detail::check_minimum(function, "minimum_rate", over.minimum_rate, "base_rate", over.base_rate);
   }
 
-  /// The rate of step @p step, counted from 0. @note O(1), no allocation.
+  /// The rate of step @p step, counted from 0.
+  /// @note O(1), no allocation.
   [[nodiscard]] constexpr double rate(std::uint64_t step) const { return horizon_.minimum_rate + span_ * shape_(progress(step)); }
   /// The progress at which the profile is read for step @p step, in [0, 1].
   [[nodiscard]] constexpr double progress(std::uint64_t step) const {
