@@ -304,7 +304,8 @@ def limits_table(results, limits):
     for key, row in sorted_rows(results):
         if key.topic == "limit" or "gavel" not in row or TOPICS.grows(key) or "sequences" in row["gavel"].counters:
             continue
-        if not TOPICS.parts[key.topic].get("limits") and "exps" not in row["gavel"].counters:  # fits and searches: reading is the least of it
+        # Elsewhere are fits and searches, too: reading is the least of them.
+        if "exps" not in row["gavel"].counters and not TOPICS.parts.get(key.topic, {}).get("limits"):
             continue
         bounds = limits.of(key, row["gavel"])
         if bounds:
