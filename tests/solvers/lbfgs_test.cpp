@@ -268,6 +268,17 @@ TEST_CASE("Variables that lean on a bound follow the plain gradient", "[solvers]
   }
 }
 
+TEST_CASE("Without a slope what is remembered is dropped unsearched", "[solvers][lbfgs]") {
+  // After the first step the only variable leans on its bound, 1e-9 away; on the bound f is higher, against its gradient.
+  const auto f = [](std::span<const double> x, std::span<double> g) {
+    return g[0] = x[0] == 1.0 ? 1.0 - 1e-9 : 0.5, x[0] > 0.0 ? x[0] : 2.0;
+  };
+  const lbfgs_result r = lbfgs(std::array{1.0}, f, {.lower = {0.0}, .gradient_tolerance = 0.0, .max_step_trials = 3});
+  CHECK(r.status == lbfgs_status::line_search_failed);
+  CHECK(r.iterations == 1);
+  CHECK(r.evaluations == 5);  // the start, the step, and three trials of the plain gradient alone
+}
+
 TEST_CASE("A step that lowers f by no more than the tolerance is the last", "[solvers][lbfgs]") {
   for (const double shift : {0.0, -1.0}) {  // the step from 1 to 0.5 lowers f by 0.1875
     const auto f = [=](std::span<const double> x, std::span<double> g) { return g[0] = 0.5 * x[0], 0.25 * x[0] * x[0] + shift; };
