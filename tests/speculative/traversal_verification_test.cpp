@@ -9,6 +9,7 @@
 #include <gavel/speculative/traversal_verification.hpp>
 #include <gavel/speculative/tree_walk.hpp>
 
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -310,6 +311,22 @@ TEST_CASE("traversal verification at the edges", "[speculative][traversal_verifi
     CHECK(stops[1].node == 2);
     CHECK(stops[1].probability == Approx(0.5));
   }
+}
+
+TEST_CASE("traversal stop_law lists no end whose probability has vanished", "[speculative][traversal_verification]") {
+  // The first child of each node stops but for a rounding of 2^-53, the second goes on for sure: in double 2^-53k is zero beyond k = 20.
+  draft_tree tree(0);
+  std::vector<double> p{1.0, std::nextafter(0x1p-66, 0.0)}, q{1.0, 0x1p-66};
+  std::size_t node = 0;
+  for (int depth = 1; depth <= 25; ++depth) {
+    tree.add_node(node, 1);
+    node = tree.add_node(node, 0);
+    for (int child = 0; child < 2; ++child) p.insert(p.end(), {p[0], p[1]}), q.insert(q.end(), {q[0], q[1]});
+  }
+  const std::vector<tree_stop> stops =
+      traversal_verifier<double>().stop_law(tree, matrix_view<const double>(p, 2), matrix_view<const double>(q, 2));
+  CHECK(stops.size() == 21);
+  for (const tree_stop& stop : stops) CHECK(stop.probability > 0.0);
 }
 
 TEST_CASE("traversal verification names what is wrong and leaves the outputs alone", "[speculative][traversal_verification]") {
