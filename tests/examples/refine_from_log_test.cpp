@@ -233,8 +233,8 @@ TEST_CASE("refine_from_log: bad logs are refused with the file, the line and the
   CHECK(refusal(folder, "a,b\n1,2\n", "--column c") == start + ": has no column 'c'; it has 2 columns: a, b\n");
   CHECK(refusal(folder, "nan\n", "--drop-non-finite") ==
         "refine_from_log: gavel::schedule::refine: finite gradient_norms = 0, must be >= 1\n");
-  CHECK(refusal(folder, "1\n2\n3\n", "--drop-ends 2").find("gavel::schedule::refine: drop_ends = 2, leaves no sample") !=
-        std::string::npos);
+  CHECK(refusal(folder, "1\n2\n3\n", "--drop-ends 2") ==
+        "refine_from_log: gavel::schedule::refine: drop_ends = 2, must leave a sample of gradient_norms.size() 3\n");
   const program_result missing = run(folder, "missing.csv");
   CHECK(missing.status == 2);
   CHECK(missing.err == "refine_from_log: missing.csv: cannot be opened\n");

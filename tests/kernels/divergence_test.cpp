@@ -54,7 +54,7 @@ TEMPLATE_TEST_CASE("of logits, with temperature", "[kernels][divergence]", float
   }
 }
 
-TEST_CASE("the temperature is 1 unless given", "[kernels][divergence]") {
+TEST_CASE("divergence: the temperature is 1 unless given", "[kernels][divergence]") {
   const std::vector<double> x = {0.0, std::log(3.0)};  // 1/4, 3/4
   const std::vector<double> even = {0.0, 0.0};
   REQUIRE(kernels::entropy_of_logits(x.data(), 2) == Approx(0.25 * std::log(4.0) + 0.75 * std::log(4.0 / 3.0)));

@@ -109,7 +109,7 @@ TEMPLATE_TEST_CASE("no temperature makes NaN of a good row", "[kernels][log_sum_
   }
 }
 
-TEST_CASE("the temperature is 1 unless given", "[kernels][log_sum_exp]") {
+TEST_CASE("summarize: the temperature is 1 unless given", "[kernels][log_sum_exp]") {
   const std::vector<double> x = {0.0, std::log(3.0)};
   const auto row = kernels::summarize(x.data(), 2);
   REQUIRE(row.sum == Approx(4.0 / 3.0));

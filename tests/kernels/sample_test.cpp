@@ -112,7 +112,7 @@ TEST_CASE("a uniform on a boundary between equal logits belongs to the next inde
   }
 }
 
-TEST_CASE("the temperature is 1 unless given", "[kernels][sample]") {
+TEST_CASE("sample_logits: the temperature is 1 unless given", "[kernels][sample]") {
   const std::vector<double> x = {0.0, std::log(3.0)};  // 1/4, 3/4
   REQUIRE(kernels::sample_logits(x.data(), 2, 0.24) == 0);
   REQUIRE(kernels::sample_logits(x.data(), 2, 0.26) == 1);

@@ -18,6 +18,8 @@
 namespace gavel {
 
 /// x sigmoid(x), the "sigmoid linear unit" (swish). Also for automatic-differentiation scalars.
+/// @par Source
+/// Elfwing, Uchibe, Doya, 2017, arXiv 1702.03118.
 template <class T>
 [[nodiscard]] inline T silu(const T& x) {
   return x * sigmoid(x);

@@ -5,6 +5,8 @@
 
 /// @file
 /// How close the fit of an optimal verifier came to the best acceptance rate. Exactness never depends on it.
+/// @par Source
+/// This library's; the optimum is that of Hu et al., 2025, arXiv 2502.18779.
 
 namespace gavel::speculative {
 
