@@ -14,23 +14,19 @@ trap 'rm -rf "$scratch"' EXIT
 max_lines=45000 eigen_extra_lines=30000
 
 lines_of() { "$compiler" "${flags[@]}" -E -P "$1" | grep -c '[^[:space:]]'; }
-seconds_of() {  # seconds_of FILE BUDGET: milliseconds of the front end; the least of three runs if the first is over the budget
-  local best=999999 begin end
-  for _ in 1 2 3; do
-    begin=$(date +%s%N)
-    "$compiler" "${flags[@]}" -fsyntax-only "$1"
-    end=$(date +%s%N)
-    [ $(((end - begin) / 1000000)) -lt $best ] && best=$(((end - begin) / 1000000))
-    [ $best -gt "$2" ] || break
-  done
-  echo $best
+seconds_of() {  # seconds_of FILE: milliseconds of the front end
+  local begin end
+  begin=$(date +%s%N)
+  "$compiler" "${flags[@]}" -fsyntax-only "$1"
+  end=$(date +%s%N)
+  echo $(((end - begin) / 1000000))
 }
 
 eigen_lines=0 eigen_ms=0
 echo '#include <Eigen/Core>' >"$scratch/eigen.cpp"
 if "$compiler" "${flags[@]}" -fsyntax-only "$scratch/eigen.cpp" 2>/dev/null; then
   eigen_lines=$(lines_of "$scratch/eigen.cpp")
-  eigen_ms=$(seconds_of "$scratch/eigen.cpp" 0)
+  eigen_ms=$(seconds_of "$scratch/eigen.cpp")
   printf '%-48s %8d lines %6d ms\n' '(<Eigen/Core> itself)' "$eigen_lines" "$eigen_ms"
 fi
 
@@ -63,7 +59,7 @@ while IFS= read -r header; do
     failed=$((failed + 1))
   fi
   lines=$(lines_of "$scratch/one.cpp")
-  ms=$(seconds_of "$scratch/one.cpp" $budget)
+  ms=$(seconds_of "$scratch/one.cpp")
   remark=
   if [ "$lines" -gt $limit ]; then
     remark="FAILED: more than $limit lines" failed=$((failed + 1))

@@ -22,7 +22,6 @@ namespace {
 
 using doubles = std::vector<double>;
 constexpr double infinite = std::numeric_limits<double>::infinity();
-constexpr double pi = 3.14159265358979323846;
 
 // The formula with every sum written out.
 double by_definition(const doubles& eta, const doubles& norms, double distance) {
