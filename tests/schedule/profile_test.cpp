@@ -217,6 +217,10 @@ TEST_CASE("A step decay drops at its milestones, and twice where one stands twic
   CHECK(shape(0.6) == Approx(0.01).epsilon(1e-15));
   CHECK(shape(0.9) == Approx(0.001).epsilon(1e-15));
   CHECK(step_decay(0.5, {0.5, 0.5})(0.5) == 0.25);
+  // A full list, in a constant expression: one index past its end would not compile.
+  constexpr gavel::fixed_list<double, 32> full{.1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1,
+                                               .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1, .1};
+  static_assert(step_decay(0.5, full)(0.05) == 1.0 && step_decay(0.5, full)(1.0) == 0x1p-32);
   CHECK(step_decay(0.5, {})(1.0) == 1.0);
   CHECK(step_decay(1.0, {0.5})(0.7) == 1.0);
   CHECK(step_decay(0.5, {0.0})(-1.0) == 0.5);  // z is clamped before it is compared
