@@ -2,6 +2,7 @@
 // The claims about schedules: of REX (Chen, Wolfe, Kyrillidis 2021, arXiv 2107.04197), of linear decay and refinement (Defazio, Cutkosky, Mehta,
 // Mishchenko 2023, arXiv 2310.07831) and of the scaling law with annealing (Tissue, Wang, Wang 2024, arXiv 2408.11029). Measured on quadratics
 // with noisy gradients, where expected losses have no sampling error, on softmax regressions, and on the two published loss curves.
+#include "schedule/norm_gallery.hpp"
 #include "support/catch.hpp"
 #include "schedule/noisy_quadratic.hpp"
 #include "schedule/softmax_regression.hpp"
@@ -30,6 +31,7 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::gallery;
 using namespace gavel::schedule;
 using gavel::testing::around;
 using gavel::testing::cases;
@@ -435,19 +437,6 @@ TEST_CASE("claims: linear decay and refinement on softmax regressions", "[schedu
 namespace {
 
 double best_bound(const doubles& shape) { return best_base_rate(shape, doubles(shape.size(), 1.0), 1.0).bound; }
-
-// Norms that fall from 15 to 1 over the first tenth of the run, then go straight to `end`.
-doubles gallery(std::size_t n, double end) {
-  const doubles at = {0.0, 0.003, 0.02, 0.03, 0.1, 1.0}, value = {15.0, 6.0, 4.0, 2.0, 1.0, end};
-  doubles norms(n);
-  for (std::size_t t = 0; t < n; ++t) {
-    const double z = static_cast<double>(t) / static_cast<double>(n - 1);
-    std::size_t k = 0;
-    while (k + 2 < at.size() && z > at[k + 1]) ++k;
-    norms[t] = value[k] + (value[k + 1] - value[k]) * (z - at[k]) / (at[k + 1] - at[k]);
-  }
-  return norms;
-}
 
 }  // namespace
 

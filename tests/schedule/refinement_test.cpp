@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <gavel/schedule/refinement.hpp>
 
+#include "schedule/norm_gallery.hpp"
 #include "support/catch.hpp"
 #include "support/messages.hpp"
 #include "support/numbers.hpp"
@@ -15,6 +16,7 @@
 #include <string>
 #include <vector>
 
+using gavel::testing::gallery;
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::testing::message_of;
@@ -61,19 +63,6 @@ struct max_affine {
     return value;
   }
 };
-
-// Norms that fall from 15 to 1 over the first tenth of the run, then go straight to `end`.
-doubles gallery(std::size_t n, double end) {
-  const doubles at = {0.0, 0.003, 0.02, 0.03, 0.1, 1.0}, value = {15.0, 6.0, 4.0, 2.0, 1.0, end};
-  doubles norms(n);
-  for (std::size_t t = 0; t < n; ++t) {
-    const double z = static_cast<double>(t) / static_cast<double>(n - 1);
-    std::size_t k = 0;
-    while (k + 2 < at.size() && z > at[k + 1]) ++k;
-    norms[t] = value[k] + (value[k + 1] - value[k]) * (z - at[k]) / (at[k + 1] - at[k]);
-  }
-  return norms;
-}
 
 doubles noisy(std::size_t n, double start, double end, std::uint64_t seed) {
   gavel::philox4x32 rng(seed);
