@@ -14,6 +14,8 @@
 #include <random>
 #include <vector>
 
+namespace categorical_test {
+
 using gavel::alias_table;
 using gavel::philox4x32;
 using gavel::testing::message_of;
@@ -183,3 +185,5 @@ TEST_CASE("alias_table: errors", "[core][categorical]") {
   CHECK(message_of([&] { (void)alias_table(std::vector{0.0}); }) ==
         "domain: gavel::alias_table: sum of weights = 0, must be finite and > 0");
 }
+
+}  // namespace categorical_test

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace check_test {
+
 using namespace gavel;
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
@@ -187,3 +189,5 @@ TEST_CASE("check: refuse picks the kind by NaN, in the value or in the bound", "
   CHECK(message_of([] { check_greater("gavel::f", "upper", 1.0, "lower", not_a_number); }) ==
         "domain: gavel::f: upper = 1, must be > lower nan");
 }
+
+}  // namespace check_test

@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace config_test {
+
 namespace {
 
 GAVEL_ALWAYS_INLINE int inlined(int x) { return x + 1; }
@@ -25,3 +27,5 @@ TEST_CASE("config: the attributes keep a function's meaning", "[core][config]") 
   CHECK(called(1) == 3);
   CHECK(rare(1) == 4);
 }
+
+}  // namespace config_test

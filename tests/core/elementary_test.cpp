@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <limits>
 
+namespace elementary_test {
+
 using gavel::infinity;
 using gavel::testing::not_a_number;
 using gavel::testing::ulps;
@@ -275,3 +277,5 @@ TEST_CASE("At run time they are the standard library's functions, to the bit", "
     CHECK(elementary::pow(x, 1.3) == std::pow(x, 1.3));
   }
 }
+
+}  // namespace elementary_test

@@ -10,6 +10,8 @@
 #include <limits>
 #include <stdexcept>
 
+namespace error_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 namespace {
@@ -52,3 +54,5 @@ TEST_CASE("error: the handler is for builds without exceptions", "[core][error]"
         "domain: gavel::f: x = 1, must be 2");  // thrown, not handed to the handler
   CHECK(gavel::set_error_handler(nullptr) == never_called);
 }
+
+}  // namespace error_test

@@ -14,6 +14,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace fixed_list_test {
+
 using gavel::fixed_list;
 using gavel::vector_view;
 using gavel::testing::message_of;
@@ -85,3 +87,5 @@ TEST_CASE("A fixed list does not allocate", "[core][fixed_list]") {
   list = copy;
   CHECK(gavel::testing::allocation_count() == before);
 }
+
+}  // namespace fixed_list_test

@@ -12,6 +12,8 @@
 #include <limits>
 #include <vector>
 
+namespace goodness_of_fit_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 namespace {
@@ -121,3 +123,5 @@ TEST_CASE("g_test and chi_square_test: errors", "[core][goodness_of_fit]") {
   CHECK(message_of([&] { (void)gavel::g_test(std::vector<int>{}, std::vector<double>{}); }) ==
         "gavel::g_test: expected.size() = 0, must be >= 1");
 }
+
+}  // namespace goodness_of_fit_test

@@ -12,6 +12,8 @@
 #include <limits>
 #include <vector>
 
+namespace intervals_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 namespace {}  // namespace
@@ -47,3 +49,5 @@ TEST_CASE("wilson_interval: published values, edges, coverage", "[core][interval
   CHECK(message_of([&] { (void)gavel::wilson_interval(1, 2, not_a_number); }) ==
         "domain: gavel::wilson_interval: confidence = nan, must be in (0, 1)");
 }
+
+}  // namespace intervals_test

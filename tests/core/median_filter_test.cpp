@@ -14,6 +14,8 @@
 #include <limits>
 #include <vector>
 
+namespace median_filter_test {
+
 using gavel::edge_padding;
 using gavel::median_filter;
 using gavel::running_median;
@@ -130,3 +132,5 @@ TEST_CASE("The filter refuses what has no median", "[core][median_filter]") {
   CHECK(message_of([&] { median.push(not_a_number); }) == "domain: gavel::running_median::push: value = nan, must not be NaN");
   CHECK(median.median() == 1.0);
 }
+
+}  // namespace median_filter_test

@@ -12,6 +12,8 @@
 #include <limits>
 #include <vector>
 
+namespace moments_test {
+
 using gavel::moments;
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
@@ -64,3 +66,5 @@ TEST_CASE("moments: merging shards in any grouping", "[core][moments]") {
   CHECK(merge(moments{}, whole) == whole);
   CHECK(*whole.standard_error() == Approx(std::sqrt(*whole.variance() / 3000.0)));
 }
+
+}  // namespace moments_test

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace npy_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 namespace {
@@ -271,3 +273,5 @@ TEST_CASE("npy: logits may be -inf and nothing else that is not finite", "[core]
   CHECK(message_of([&] { check({1.0, 2.0, -inf, -inf}); }) ==
         "domain: gavel::check_npy_logits: t.npy: row 1, every value is -inf, must have a finite value");
 }
+
+}  // namespace npy_test

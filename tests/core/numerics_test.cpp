@@ -11,6 +11,8 @@
 #include <limits>
 #include <vector>
 
+namespace numerics_test {
+
 using gavel::testing::not_a_number;
 using gavel::testing::ulps;
 
@@ -155,3 +157,5 @@ TEST_CASE("compensated_sum", "[core][numerics]") {
   large += -inf;
   CHECK(std::isnan(large.value()));
 }
+
+}  // namespace numerics_test

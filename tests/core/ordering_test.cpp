@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace ordering_test {
+
 using namespace gavel;
 
 namespace {
@@ -72,3 +74,5 @@ TEST_CASE("both work in constant expressions and on types that move", "[core][or
   sort_values(words.data(), words.size(), std::less<>());
   REQUIRE(words == std::vector<std::string>{"apple", "fig", "pear"});
 }
+
+}  // namespace ordering_test

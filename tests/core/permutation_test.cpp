@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+namespace permutation_test {
+
 using gavel::philox4x32;
 using gavel::testing::message_of;
 
@@ -190,3 +192,5 @@ TEST_CASE("permutation: errors leave the output and the generator alone", "[core
   CHECK(out == std::vector<std::uint32_t>{9, 9, 9});
   CHECK(rng == before);
 }
+
+}  // namespace permutation_test

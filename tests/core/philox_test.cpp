@@ -9,6 +9,8 @@
 #include <set>
 #include <vector>
 
+namespace philox_test {
+
 using gavel::philox4x32;
 
 static_assert(std::uniform_random_bit_generator<philox4x32>);
@@ -83,3 +85,5 @@ TEST_CASE("philox: equality, copies and streams", "[core][philox]") {
   }
   CHECK(starts.size() == 100);
 }
+
+}  // namespace philox_test

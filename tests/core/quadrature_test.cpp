@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace quadrature_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 
@@ -96,3 +98,5 @@ TEST_CASE("A rule refuses what it cannot represent", "[core][quadrature]") {
   CHECK(message_of([&] { log_axis_rule(1.0).fill(large, small); }) ==
         "gavel::log_axis_rule::fill: weights.size() = 3, must be >= number of nodes 24");
 }
+
+}  // namespace quadrature_test

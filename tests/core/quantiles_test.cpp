@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <vector>
 
+namespace quantiles_test {
+
 using gavel::quantile_of_sorted;
 using gavel::upper_median;
 
@@ -48,3 +50,5 @@ TEST_CASE("upper_median: the element that sorting puts at n / 2", "[core][quanti
     }
   }
 }
+
+}  // namespace quantiles_test

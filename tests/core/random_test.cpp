@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+namespace random_test {
+
 using gavel::philox4x32;
 
 TEST_CASE("random: one include gives the engine and every distribution", "[core][random]") {
@@ -41,3 +43,5 @@ TEST_CASE("random: streams give the same work whoever does it", "[core][random]"
   CHECK(work(2) == work(4));
   CHECK(work(1) == work(8));
 }
+
+}  // namespace random_test

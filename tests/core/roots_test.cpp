@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace roots_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 
@@ -143,3 +145,5 @@ TEST_CASE("Inverse tables refuse functions they cannot invert", "[core][roots]")
   CHECK(message_of([&] { (void)table.tabulate([](double w) { return w; }, 1.0, 2.0, 1); }) ==
         "gavel::monotone_inverse_table::tabulate: n_knots = 1, must be >= 2");
 }
+
+}  // namespace roots_test

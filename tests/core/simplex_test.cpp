@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace simplex_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 namespace {
@@ -221,3 +223,5 @@ TEST_CASE("divergences: errors", "[core][simplex]") {
         "domain: gavel::jensen_shannon_divergence: q[0] = -0.5, must be finite and >= 0");
   CHECK(message_of([&] { (void)gavel::entropy(std::vector<double>{}); }) == "gavel::entropy: p.size() = 0, must be >= 1");
 }
+
+}  // namespace simplex_test

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <limits>
 
+namespace special_functions_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 namespace {
@@ -98,3 +100,5 @@ TEST_CASE("regularized incomplete gamma: recurrence, complement, large shapes, e
   CHECK(message_of([&] { (void)regularized_gamma_q(1.0, -1.0); }) == "gavel::regularized_gamma_q: x = -1, must be >= 0");
   CHECK(message_of([&] { (void)regularized_gamma_q(1.0, not_a_number); }) == "domain: gavel::regularized_gamma_q: x = nan, must be >= 0");
 }
+
+}  // namespace special_functions_test

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <limits>
 
+namespace storage_test {
+
 using namespace gavel;
 
 TEST_CASE("every binary16 widens to the float Eigen makes of it", "[core][storage]") {
@@ -61,3 +63,5 @@ TEST_CASE("traits tell storage from computation", "[core][storage]") {
   static_assert(sizeof(half) == 2 && sizeof(bfloat16) == 2);
   REQUIRE(widen(2.5) == 2.5);
 }
+
+}  // namespace storage_test

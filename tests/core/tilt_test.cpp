@@ -12,6 +12,8 @@
 #include <span>
 #include <vector>
 
+namespace tilt_test {
+
 using gavel::tilt_to_budget_status;
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
@@ -181,3 +183,5 @@ TEST_CASE("tilt: errors leave the output alone", "[core][tilt]") {
   CHECK(gavel::tilt_to_budget_options{}.max_iterations == 200);
   CHECK(q == row{7.0, 7.0});
 }
+
+}  // namespace tilt_test

@@ -12,6 +12,8 @@
 #include <random>
 #include <vector>
 
+namespace uniform_test {
+
 using gavel::philox4x32;
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
@@ -173,3 +175,5 @@ TEST_CASE("bernoulli: distribution, edges, errors", "[core][uniform]") {
   CHECK(message_of([&] { (void)gavel::bernoulli(rng, not_a_number); }) == "domain: gavel::bernoulli: p = nan, must be in [0, 1]");
   CHECK(message_of([&] { (void)gavel::bernoulli(rng, -not_a_number); }) == "domain: gavel::bernoulli: p = nan, must be in [0, 1]");
 }
+
+}  // namespace uniform_test

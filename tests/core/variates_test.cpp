@@ -14,6 +14,8 @@
 #include <random>
 #include <vector>
 
+namespace variates_test {
+
 using gavel::philox4x32;
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
@@ -164,3 +166,5 @@ TEST_CASE("variates: errors", "[core][variates]") {
   CHECK(message_of([&] { (void)gavel::beta(rng, 1.0, 0.0); }) == "gavel::beta: b = 0, must be finite and > 0");
   CHECK(rng == before);
 }
+
+}  // namespace variates_test

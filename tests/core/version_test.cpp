@@ -5,6 +5,8 @@
 
 #include <string>
 
+namespace version_test {
+
 TEST_CASE("version: the text and the numbers agree", "[core][version]") {
   const std::string numbers =
       std::to_string(GAVEL_VERSION_MAJOR) + "." + std::to_string(GAVEL_VERSION_MINOR) + "." + std::to_string(GAVEL_VERSION_PATCH);
@@ -18,3 +20,5 @@ TEST_CASE("version: the preprocessor can compare it", "[core][version]") {
   FAIL("the first version was 0.1.0");
 #endif
 }
+
+}  // namespace version_test

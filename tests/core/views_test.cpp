@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace views_test {
+
 using gavel::as_span;
 using gavel::dense_vector;
 using gavel::matrix_view;
@@ -169,3 +171,5 @@ TEST_CASE("views: errors", "[core][views]") {
   CHECK(message_of([&] { (void)matrix_view<double>(values, 0); }) ==
         "gavel::matrix_view: values.size() = 12, must be a multiple of cols 0");
 }
+
+}  // namespace views_test

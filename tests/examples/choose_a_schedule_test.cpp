@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The comparison of schedules as a user meets it, and its parts: the network's gradient, the exact quadratic, the search for the rate.
-#include "../../examples/schedule/support/classifier.hpp"
-#include "../../examples/schedule/support/comparison.hpp"
-#include "../../examples/schedule/support/workloads.hpp"
-#include "../../examples/support/csv_reader.hpp"
+#include "schedule/support/classifier.hpp"
+#include "schedule/support/comparison.hpp"
+#include "schedule/support/workloads.hpp"
+#include "support/csv_reader.hpp"
 
 #include "support/catch.hpp"
 #include "support/program.hpp"
@@ -28,6 +28,8 @@
 #include <span>
 #include <string>
 #include <vector>
+
+namespace choose_a_schedule_test {
 
 namespace {
 
@@ -349,3 +351,5 @@ TEST_CASE("choose_a_schedule: exit status tells usage, input and output apart", 
 #else
 TEST_CASE("choose_a_schedule: the program was not built; only its parts were tested", "[examples][choose_a_schedule]") { SUCCEED(); }
 #endif
+
+}  // namespace choose_a_schedule_test

@@ -5,6 +5,8 @@
 
 #include <string>
 
+namespace choose_draft_length_test {
+
 #ifdef GAVEL_CHOOSE_DRAFT_LENGTH
 
 TEST_CASE("choose_draft_length: exit status tells usage and output apart", "[examples][choose_draft_length]") {
@@ -21,3 +23,5 @@ TEST_CASE("choose_draft_length: exit status tells usage and output apart", "[exa
 #else
 TEST_CASE("choose_draft_length: the program was not built", "[examples][choose_draft_length]") { SUCCEED(); }
 #endif
+
+}  // namespace choose_draft_length_test

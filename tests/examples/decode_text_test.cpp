@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The demo as a user meets it: its parts, its results on real logits, its exit status and its words for bad input.
-#include "../../examples/support/corpus.hpp"
-#include "../../examples/speculative/support/distinct_drafts.hpp"
-#include "../../examples/speculative/support/ngram_model.hpp"
-#include "../../examples/speculative/support/output_law.hpp"
+#include "support/corpus.hpp"
+#include "speculative/support/distinct_drafts.hpp"
+#include "speculative/support/ngram_model.hpp"
+#include "speculative/support/output_law.hpp"
 
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
@@ -27,6 +27,8 @@
 #include <map>
 #include <string>
 #include <vector>
+
+namespace decode_text_test {
 
 namespace {
 
@@ -446,3 +448,5 @@ TEST_CASE("decode_text: exit status tells usage, input and output apart", "[exam
 #else
 TEST_CASE("decode_text: the program was not built; only its parts were tested", "[examples][decode_text]") { SUCCEED(); }
 #endif
+
+}  // namespace decode_text_test

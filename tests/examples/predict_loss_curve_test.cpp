@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace predict_loss_curve_test {
+
 #ifdef GAVEL_PREDICT_LOSS_CURVE
 
 namespace {
@@ -264,3 +266,5 @@ TEST_CASE("predict_loss_curve: exit status tells usage and output apart", "[exam
 #else
 TEST_CASE("predict_loss_curve: the program was not built", "[examples][predict_loss_curve]") { SUCCEED(); }
 #endif
+
+}  // namespace predict_loss_curve_test

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+namespace refine_from_log_test {
+
 #ifdef GAVEL_REFINE_FROM_LOG
 
 namespace {
@@ -274,3 +276,5 @@ TEST_CASE("refine_from_log: exit status tells usage and output apart", "[example
 #else
 TEST_CASE("refine_from_log: the program was not built", "[examples][refine_from_log]") { SUCCEED(); }
 #endif
+
+}  // namespace refine_from_log_test

@@ -5,6 +5,8 @@
 
 #include <string>
 
+namespace shape_a_tree_test {
+
 #ifdef GAVEL_SHAPE_A_TREE
 
 TEST_CASE("shape_a_tree: exit status tells usage, output and no answer apart", "[examples][shape_a_tree]") {
@@ -27,3 +29,5 @@ TEST_CASE("shape_a_tree: exit status tells usage, output and no answer apart", "
 #else
 TEST_CASE("shape_a_tree: the program was not built", "[examples][shape_a_tree]") { SUCCEED(); }
 #endif
+
+}  // namespace shape_a_tree_test

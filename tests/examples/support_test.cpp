@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What all programs share: tables and JSON that are read, and what is refused in them with its place; CSV that is written.
-#include "../../examples/support/csv_reader.hpp"
-#include "../../examples/support/json_reader.hpp"
-#include "../../examples/support/output.hpp"
+#include "support/csv_reader.hpp"
+#include "support/json_reader.hpp"
+#include "support/output.hpp"
 
 #include "support/catch.hpp"
 #include "support/program.hpp"
@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+namespace support_test {
 
 namespace {
 
@@ -133,3 +135,5 @@ TEST_CASE("examples: what is written as CSV is read back", "[examples][support]"
   CHECK(table.text(0, 0) == "a, \"b\"");
   CHECK(table.number(0, 2) == 1.0 / 3.0);
 }
+
+}  // namespace support_test

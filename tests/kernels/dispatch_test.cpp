@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <string>
 
+namespace dispatch_test {
+
 using namespace gavel;
 using gavel::testing::message_of;
 
@@ -61,3 +63,5 @@ TEST_CASE("the path in use is the forced one, else the best", "[kernels][dispatc
   REQUIRE(kernels::detail::cpu_supports(best));
   if (kernels::detail::cpu_supports(kernels::simd_path::avx512)) REQUIRE(best == kernels::simd_path::avx512);
 }
+
+}  // namespace dispatch_test

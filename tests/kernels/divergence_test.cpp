@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+namespace divergence_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -107,3 +109,5 @@ TEST_CASE("below the smallest normal number a probability is 0, from it on it co
   CHECK(kl(none, 0.0) == 0.0);
   CHECK(kl(none, least) == 0.0);
 }
+
+}  // namespace divergence_test

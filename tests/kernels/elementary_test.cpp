@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <limits>
 
+namespace elementary_test {
+
 using namespace gavel;
 
 namespace {
@@ -71,3 +73,5 @@ TEST_CASE("log is within 1.1 ulp away from 1 and within 1e-16 near it", "[kernel
   REQUIRE(kernels::log(1.0) == 0.0);
   REQUIRE(kernels::log(std::numeric_limits<double>::min()) == Approx(-708.3964185322641).epsilon(1e-15));
 }
+
+}  // namespace elementary_test

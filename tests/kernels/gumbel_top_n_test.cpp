@@ -10,6 +10,8 @@
 #include <map>
 #include <vector>
 
+namespace gumbel_top_n_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -183,3 +185,5 @@ TEST_CASE("the draws taken are the documented ones", "[kernels][gumbel_top_n]") 
   REQUIRE(keys[0] >= keys[1]);
   REQUIRE(keys[1] >= keys[2]);
 }
+
+}  // namespace gumbel_top_n_test

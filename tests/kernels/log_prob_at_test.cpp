@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+namespace log_prob_at_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -62,3 +64,5 @@ TEST_CASE("a row without a distribution has NaN for log-probabilities", "[kernel
     for (const std::size_t token : {std::size_t{0}, std::size_t{1}}) REQUIRE(std::isnan(kernels::log_prob_at(x.data(), 2, token)));
   }
 }
+
+}  // namespace log_prob_at_test

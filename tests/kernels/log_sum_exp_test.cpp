@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+namespace log_sum_exp_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -130,3 +132,5 @@ TEST_CASE("a summary reports the maximum, the sum and nothing below a cutoff", "
   REQUIRE(kept.sum == Approx(1.0 + std::exp(-0.5)).epsilon(1e-15));
   REQUIRE(kernels::summarize(x.data(), x.size(), 2.0, 2.5).log_normalizer == -std::numeric_limits<double>::infinity());
 }
+
+}  // namespace log_sum_exp_test

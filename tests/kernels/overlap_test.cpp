@@ -9,6 +9,8 @@
 #include <cmath>
 #include <vector>
 
+namespace overlap_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -49,3 +51,5 @@ TEST_CASE("overlap of logits reads softmax rows without writing them", "[kernels
   const auto qy = kernels::softmax_row(y.data(), kernels::summarize(y.data(), n, 0.9), 0.9);
   REQUIRE(kernels::overlap(px, qy, n) == Approx(static_cast<double>(expected)).epsilon(1e-5));
 }
+
+}  // namespace overlap_test

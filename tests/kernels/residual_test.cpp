@@ -9,6 +9,8 @@
 #include <cmath>
 #include <vector>
 
+namespace residual_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -95,3 +97,5 @@ TEST_CASE("residual of two rows of logits, and of logits and probabilities", "[k
     if (twin.margin > 1e-5L) REQUIRE(kernels::row_sample(both, n, u).index == twin.index);
   }
 }
+
+}  // namespace residual_test

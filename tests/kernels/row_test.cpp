@@ -10,6 +10,8 @@
 #include <numeric>
 #include <vector>
 
+namespace row_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -102,3 +104,5 @@ TEST_CASE("a row longer than the chunk table is drawn from to its end", "[kernel
     REQUIRE(kernels::row_sample(kernels::weights_row<float>{x.data()}, n, 1.0 - 0x1p-53).index == n - 1);
   }
 }
+
+}  // namespace row_test

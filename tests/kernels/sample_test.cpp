@@ -10,6 +10,8 @@
 #include <limits>
 #include <vector>
 
+namespace sample_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -125,3 +127,5 @@ TEST_CASE("the last uniform does not run into masked chunks", "[kernels][sample]
   REQUIRE(kernels::sample_logits(x.data(), x.size(), 1.0) == 2199);  // outside the domain, as rounding may leave it
   REQUIRE(kernels::sample_logits(x.data(), x.size(), 0.0) == 2000);
 }
+
+}  // namespace sample_test

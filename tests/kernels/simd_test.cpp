@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+namespace simd_test {
+
 using namespace gavel;
 
 namespace {
@@ -122,3 +124,5 @@ TEST_CASE("fma rounds once where the path fuses", "[kernels][simd]") {
     REQUIRE(fused_double == 0x1p-54);
   }
 }
+
+}  // namespace simd_test

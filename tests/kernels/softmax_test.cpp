@@ -9,6 +9,8 @@
 #include <numeric>
 #include <vector>
 
+namespace softmax_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -148,3 +150,5 @@ TEST_CASE("chunks far apart are scaled to the row's maximum, masked ones to zero
   kernels::softmax(x.data(), n, x.data());  // in place a masked chunk must not leave 0 * -inf behind
   REQUIRE(x == out);
 }
+
+}  // namespace softmax_test

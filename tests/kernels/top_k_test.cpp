@@ -7,6 +7,8 @@
 #include <limits>
 #include <vector>
 
+namespace top_k_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -80,3 +82,5 @@ TEST_CASE("NaN is missing", "[kernels][top_k]") {
 TEST_CASE("an empty row has no largest element", "[kernels][top_k]") {
   REQUIRE(kernels::argmax(static_cast<const float*>(nullptr), 0) == 0);
 }
+
+}  // namespace top_k_test

@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+namespace truncation_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 
@@ -98,3 +100,5 @@ TEST_CASE("the rules do not undo each other", "[kernels][truncation]") {
   REQUIRE(kernels::truncation_cutoff(x.data(), 5, 1.0, {.top_k = 4, .top_p = 0.5, .min_p = 1e-6}) == 3.0);
   REQUIRE(kernels::truncation_cutoff(x.data(), 5, 1.0, {.top_k = 4, .min_p = 0.2}) == Approx(3.0 + std::log(0.2)));
 }
+
+}  // namespace truncation_test

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace annealing_areas_test {
+
 using gavel::schedule::annealing_areas;
 using gavel::schedule::annealing_areas_options;
 using gavel::schedule::areas_at;
@@ -290,3 +292,5 @@ TEST_CASE("Bad logs are named", "[schedule][annealing]") {
   CHECK(refuse({ascending, rates}, 10) == "gavel::schedule::areas_at: step = 10, must be <= the last step of the rates, 9");
   CHECK(refuse({ascending, rates}, 9) == "no exception");
 }
+
+}  // namespace annealing_areas_test

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace annealing_bootstrap_test {
+
 using namespace gavel::schedule;
 using gavel::interval;
 using gavel::testing::message_of;
@@ -251,3 +253,5 @@ TEST_CASE("Bad bootstraps are named", "[schedule][annealing]") {
   CHECK(message_of([&] { (void)bootstrap_intervals(fit, observations, zero, end.s2, range, rng); }) ==
         where + "forward[0] = 0, must be finite and > 0");
 }
+
+}  // namespace annealing_bootstrap_test

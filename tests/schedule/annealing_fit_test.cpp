@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+namespace annealing_fit_test {
+
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::testing::message_of;
@@ -492,3 +494,5 @@ TEST_CASE("Bad observations and options are named", "[schedule][annealing]") {
   CHECK(refuse_options({.max_iterations = 0}) == fit + "max_iterations = 0, must be >= 1");
   CHECK(message_of([&] { (void)huber_objective(truth, o, 0.0); }) == "gavel::schedule::huber_objective: delta = 0, must be finite and > 0");
 }
+
+}  // namespace annealing_fit_test

@@ -11,6 +11,8 @@
 #include <limits>
 #include <vector>
 
+namespace annealing_law_test {
+
 using gavel::schedule::annealing_areas;
 using gavel::schedule::annealing_law;
 using gavel::schedule::model_size_law;
@@ -129,3 +131,5 @@ TEST_CASE("Bad laws, areas and schedules are named", "[schedule][annealing]") {
   CHECK(refuse({.annealing = -0.5}) == "gavel::schedule::predict_at: law.annealing = -0.5, must be finite and >= 0");
   CHECK(refuse({.decay_factor = 2.0}) == "gavel::schedule::predict_at: law.decay_factor = 2, must be in [0, 1]");
 }
+
+}  // namespace annealing_law_test

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace annealing_scaling_law_reference_test {
+
 using namespace gavel::testing;
 using namespace gavel::schedule;
 
@@ -189,3 +191,5 @@ TEST_CASE("reference vectors 20-lr-annealing-scaling-law", "[schedule][reference
             {"fit_published_curves", check_fit_published_curves},
             {"totals_at_steps", check_totals}});
 }
+
+}  // namespace annealing_scaling_law_reference_test

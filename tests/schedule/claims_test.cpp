@@ -31,6 +31,8 @@
 #include <string>
 #include <vector>
 
+namespace claims_test {
+
 using gavel::testing::gallery;
 using namespace gavel::schedule;
 using gavel::testing::around;
@@ -944,3 +946,5 @@ TEST_CASE("claims: what the law says about schedules", "[schedule][claims][20-lr
                .found = raised},
               claim_verdict::holds);
 }
+
+}  // namespace claims_test

@@ -9,6 +9,8 @@
 #include <cmath>
 #include <limits>
 
+namespace combinators_test {
+
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::infinity;
@@ -295,3 +297,5 @@ TEST_CASE("Shares outside their range are refused", "[schedule][combinators]") {
   CHECK(message_of([] { (void)knee({.explore = not_a_number}); }) ==
         "domain: gavel::schedule::knee: explore = nan, must be in [0, 1 - warmup], and warmup is 0");
 }
+
+}  // namespace combinators_test

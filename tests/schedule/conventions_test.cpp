@@ -12,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace conventions_test {
+
 using namespace gavel::schedule;
 using gavel::testing::noisy_quadratic;
 
@@ -88,3 +90,5 @@ TEST_CASE("A run without a horizon can be cooled down from any checkpoint", "[sc
   const auto planned = stretch(wsd({.warmup = 0.1, .decay = 0.2}, one_minus_sqrt{}), {.steps = 100, .base_rate = 0.3});
   for (std::uint64_t t = 0; t <= 100; ++t) CHECK(short_run.rate(t) == Approx(planned.rate(t)).margin(1e-8));
 }
+
+}  // namespace conventions_test

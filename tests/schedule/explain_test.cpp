@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace explain_test {
+
 using namespace gavel::schedule;
 using gavel::testing::message_of;
 
@@ -140,3 +142,5 @@ TEST_CASE("Explaining does not allocate, and needs a step", "[schedule][explain]
   CHECK(message_of([&] { (void)explain(schedule, max_steps + 1); }) ==
         "gavel::schedule::explain: steps = 9007199254740993, must be <= 9007199254740992");
 }
+
+}  // namespace explain_test

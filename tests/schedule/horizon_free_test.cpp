@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace horizon_free_test {
+
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::infinity;
@@ -373,3 +375,5 @@ TEST_CASE("Piecewise constants and warm restarts check their parts", "[schedule]
   CHECK(message_of([] { (void)warm_restarts({.length_ratio = infinity}); }) == in_warm_restarts + "length_ratio = inf, must be finite");
   CHECK(message_of([] { (void)warm_restarts({.height_ratio = 0.0}); }) == in_warm_restarts + "height_ratio = 0, must be finite and > 0");
 }
+
+}  // namespace horizon_free_test

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <string>
 
+namespace keras_test {
+
 namespace keras = gavel::schedule::keras;
 using namespace gavel::testing;
 
@@ -161,3 +163,5 @@ TEST_CASE("Keras' presets say what they refuse", "[schedule][keras]") {
   CHECK(refused(keras::cosine_decay_restarts, {.first_decay_steps = 5, .m_mul = 0.0}) ==
         in + "cosine_decay_restarts: m_mul = 0, must be finite and > 0");
 }
+
+}  // namespace keras_test

@@ -14,6 +14,8 @@
 #include <limits>
 #include <vector>
 
+namespace last_iterate_bound_test {
+
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::testing::message_of;
@@ -316,3 +318,5 @@ TEST_CASE("What the bound refuses", "[schedule][last_iterate_bound]") {
   CHECK(message_of([&] { (void)minimize_last_iterate_bound(good, 1.0, {.history = 0}); }) ==
         "gavel::schedule::minimize_last_iterate_bound: history = 0, must be >= 1");
 }
+
+}  // namespace last_iterate_bound_test

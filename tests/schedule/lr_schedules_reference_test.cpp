@@ -11,6 +11,8 @@
 #include "support/catch.hpp"
 #include "support/reference.hpp"
 
+namespace lr_schedules_reference_test {
+
 using namespace gavel::testing;
 
 TEST_CASE("reference vectors 00-lr-schedules", "[schedule][reference]") {
@@ -25,3 +27,5 @@ TEST_CASE("reference vectors 00-lr-schedules", "[schedule][reference]") {
             {"profile_x_sampling", check_profile_x_sampling},
             {"schedule_free_sgd", check_schedule_free_sgd}});
 }
+
+}  // namespace lr_schedules_reference_test

@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+namespace multi_power_fit_test {
+
 using gavel::schedule::fit_multi_power_law;
 using gavel::schedule::multi_power_fit;
 using gavel::schedule::multi_power_fit_status;
@@ -481,3 +483,5 @@ TEST_CASE("multi-power fit: what is refused", "[schedule][multi_power]") {
   CHECK(fitted({.starts = 0}) == fit + "starts = 0, must be >= 1");
   CHECK(fitted({.starts = 37}) == fit + "starts = 37, must be <= 36");
 }
+
+}  // namespace multi_power_fit_test

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace multi_power_law_test {
+
 using gavel::schedule::multi_power_law;
 using gavel::schedule::multi_power_loss;
 using gavel::schedule::predict;
@@ -395,3 +397,5 @@ TEST_CASE("multi-power law: what is refused", "[schedule][multi_power]") {
   CHECK(multi_power_law{} == multi_power_law{});
   CHECK_FALSE(small_model == multi_power_law{});
 }
+
+}  // namespace multi_power_law_test

@@ -11,6 +11,8 @@
 #include <optional>
 #include <string>
 
+namespace optax_test {
+
 namespace optax = gavel::schedule::optax;
 using namespace gavel::testing;
 using optax::interpolation;
@@ -253,3 +255,5 @@ TEST_CASE("optax's presets say what they refuse", "[schedule][optax]") {
   CHECK(refused(optax::sgdr_schedule, optax::sgdr_cycles{{.decay_steps = 10}, {}}) ==
         in + "warmup_cosine_decay_schedule: decay_steps = 0, must be >= 1");
 }
+
+}  // namespace optax_test

@@ -5,6 +5,8 @@
 
 #include <optional>
 
+namespace option_defaults_test {
+
 // Every default value of the topic, written out: a changed default changes what a program without the option computes.
 
 using namespace gavel::schedule;
@@ -106,3 +108,5 @@ TEST_CASE("Defaults of the presets", "[schedule][defaults]") {
                 transformers::warmup_stable_decay_options{1.0, 0, 0, std::nullopt, std::nullopt, transformers::wsd_type::linear,
                                                           transformers::wsd_type::cosine, 0.0, 0.5});
 }
+
+}  // namespace option_defaults_test

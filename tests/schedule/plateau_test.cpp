@@ -12,6 +12,8 @@
 #include <limits>
 #include <vector>
 
+namespace plateau_test {
+
 using gavel::schedule::plateau;
 using gavel::schedule::plateau_goal;
 using gavel::schedule::plateau_options;
@@ -171,3 +173,5 @@ TEST_CASE("A plateau checks its arguments", "[schedule][plateau][errors]") {
         "domain: gavel::schedule::plateau::restore: state.best = nan, must not be NaN");
   CHECK(rule == before);
 }
+
+}  // namespace plateau_test

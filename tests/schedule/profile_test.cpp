@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace profile_test {
+
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::infinity;
@@ -344,3 +346,5 @@ TEST_CASE("One cycle refuses what would divide by zero or turn round", "[schedul
         "gavel::schedule::one_cycle: back_at = 0.4, must be in (peak_at, 1)");
   CHECK(message_of([] { (void)one_cycle({.peak_at = 0.6}); }) == "no exception");  // back_at matters to three phases only
 }
+
+}  // namespace profile_test

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace pytorch_test {
+
 namespace pytorch = gavel::schedule::pytorch;
 using namespace gavel::testing;
 using gavel::schedule::rate_schedule;
@@ -325,3 +327,5 @@ TEST_CASE("PyTorch presets say what they refuse", "[schedule][pytorch]") {
   CHECK(message_of([] { static_cast<void>(pytorch::lambda_lr(-1.0, [](std::uint64_t) { return 1.0; })); }) ==
         in + "lambda_lr: base_lr = -1, must be finite and >= 0");
 }
+
+}  // namespace pytorch_test

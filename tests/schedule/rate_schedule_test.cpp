@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace rate_schedule_test {
+
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::infinity;
@@ -244,3 +246,5 @@ TEST_CASE("Budgets and rates that make no sense are refused", "[schedule][rate_s
   CHECK(refused({.steps = 5, .base_rate = 0.1, .minimum_rate = 0.2}) ==
         "gavel::schedule::stretch: minimum_rate = 0.2, must be <= base_rate 0.1");
 }
+
+}  // namespace rate_schedule_test

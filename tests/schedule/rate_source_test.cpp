@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace rate_source_test {
+
 using gavel::schedule::rate_interpolation;
 using gavel::schedule::rate_log;
 using gavel::schedule::rate_source;
@@ -111,3 +113,5 @@ TEST_CASE("Bad sources are named", "[schedule][rate_source]") {
   CHECK(message_of([&] { gavel::schedule::detail::check_read_steps("f", late, 2); }) ==
         "f: steps[1] = 3, must be <= the last step of the rates, 2");
 }
+
+}  // namespace rate_source_test

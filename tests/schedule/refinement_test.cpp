@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace refinement_test {
+
 using gavel::testing::gallery;
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
@@ -473,3 +475,5 @@ TEST_CASE("What refinement refuses", "[schedule][refinement]") {
   CHECK(message_of([&] { (void)refine(doubles{1.0, 2.0}, {.drop_ends = 1}); }) ==
         in + "refine: drop_ends = 1, must leave a sample of gradient_norms.size() 2");
 }
+
+}  // namespace refinement_test

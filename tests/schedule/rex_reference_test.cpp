@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace rex_reference_test {
+
 using namespace gavel::schedule;
 using gavel::testing::check_close;
 using gavel::testing::expected_loss;
@@ -197,3 +199,5 @@ TEST_CASE("REX and its rivals reproduce the reference values", "[schedule][refer
       {"logistic_sgdm", logistic_sgdm},
   });
 }
+
+}  // namespace rex_reference_test

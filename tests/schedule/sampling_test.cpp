@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace sampling_test {
+
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::testing::message_of;
@@ -189,3 +191,5 @@ TEST_CASE("Periods of 0 and disordered milestones are refused", "[schedule][samp
         "gavel::schedule::milestones: milestones[1] = 0.5, must be >= the one before, 0.75");
   CHECK(message_of([] { (void)milestones(std::vector<double>(33, 0.5)); }) == "gavel::fixed_list: size = 33, must be <= capacity 32");
 }
+
+}  // namespace sampling_test

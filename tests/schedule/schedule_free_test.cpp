@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace schedule_free_test {
+
 using gavel::schedule::averaging_weight;
 using gavel::schedule::schedule_free_adamw;
 using gavel::schedule::schedule_free_adamw_options;
@@ -379,3 +381,5 @@ TEST_CASE("Schedule-free optimisers: a call that throws changes nothing", "[sche
   check(schedule_free_sgd<double>(start), "gavel::schedule::schedule_free_sgd");
   check(schedule_free_adamw<double>(start), "gavel::schedule::schedule_free_adamw");
 }
+
+}  // namespace schedule_free_test

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace schedule_refinement_reference_test {
+
 using namespace gavel::testing;
 namespace schedule = gavel::schedule;
 
@@ -157,3 +159,5 @@ TEST_CASE("reference vectors 07-schedule-refinement", "[schedule][reference]") {
             {"median_filter_then_refine", check_median_filter},
             {"edge", check_edge}});
 }
+
+}  // namespace schedule_refinement_reference_test

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace schedule_search_test {
+
 using gavel::schedule::annealing_areas;
 using gavel::schedule::annealing_law;
 using gavel::schedule::best_cooldown;
@@ -271,3 +273,5 @@ TEST_CASE("Bad searches are named", "[schedule][search]") {
   const std::vector<double> zero = {0.0};
   CHECK(message_of([&] { (void)best_of(published, family, zero, 10); }) == in + "predict_at: rates[0] = 0, must be > 0: S_1 would be 0");
 }
+
+}  // namespace schedule_search_test

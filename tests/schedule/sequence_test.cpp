@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace sequence_test {
+
 using gavel::testing::not_a_number;
 using namespace gavel::schedule;
 using gavel::infinity;
@@ -253,3 +255,5 @@ TEST_CASE("Tables refuse rates that are not rates", "[schedule][sequence]") {
         "domain: gavel::schedule::table: rates[1] = nan, must be finite and >= 0");
   CHECK(message_of([] { (void)table(counts_steps{}, 0); }) == "gavel::schedule::table: rates.size() = 0, must be >= 1");
 }
+
+}  // namespace sequence_test

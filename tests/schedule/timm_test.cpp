@@ -10,6 +10,8 @@
 #include <functional>
 #include <string>
 
+namespace timm_test {
+
 namespace timm = gavel::schedule::timm;
 using namespace gavel::testing;
 
@@ -259,3 +261,5 @@ TEST_CASE("timm's presets say what they refuse", "[schedule][timm]") {
   CHECK(refused(timm::wsd, {.t_initial = 5, .decay_t = 2, .decay_ratio = 1.0}) == in + "wsd: decay_ratio = 1, must be in (0, 1)");
   CHECK(refused(timm::multistep, {.decay_t = {6, 5}}) == in + "multistep: decay_t[1] = 5, must be >= the one before, 6");
 }
+
+}  // namespace timm_test

@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 
+namespace transformers_test {
+
 namespace hf = gavel::schedule::transformers;
 using namespace gavel::testing;
 using hf::wsd_type;
@@ -332,3 +334,5 @@ TEST_CASE("transformers' presets say what they refuse", "[schedule][transformers
   CHECK(refused(hf::warmup_stable_decay, {.num_decay_steps = 5, .num_training_steps = 20, .min_lr_ratio = 2.0}) ==
         in + "warmup_stable_decay: min_lr_ratio = 2, must be in [0, 1]");
 }
+
+}  // namespace transformers_test

@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <vector>
 
+namespace warmup_power_fit_test {
+
 using namespace gavel::schedule;
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
@@ -85,3 +87,5 @@ TEST_CASE("What no such shape describes is said", "[schedule][warmup_power_fit]"
   CHECK(message_of([] { (void)fit_warmup_power(std::vector<double>{1.0, 1.0, not_a_number}); }) ==
         "domain: gavel::schedule::fit_warmup_power: rates[2] = nan, must be finite and >= 0");
 }
+
+}  // namespace warmup_power_fit_test

@@ -11,6 +11,8 @@
 #include <span>
 #include <vector>
 
+namespace cholesky_test {
+
 using gavel::testing::not_a_number;
 
 namespace {
@@ -100,3 +102,5 @@ TEST_CASE("cholesky: a pivot must exceed the threshold, 0 unless given", "[solve
   CHECK_FALSE(gavel::cholesky_factor(singular, 2, 2));
   CHECK(gavel::cholesky_factor(tiny, 1, 1));
 }
+
+}  // namespace cholesky_test

@@ -14,6 +14,8 @@
 #include <span>
 #include <vector>
 
+namespace lbfgs_test {
+
 using gavel::lbfgs;
 using gavel::lbfgs_result;
 using gavel::lbfgs_status;
@@ -401,3 +403,5 @@ TEST_CASE("Arguments of the minimiser are checked", "[solvers][lbfgs]") {
   CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.max_step_trials = 0}); }) == "gavel::lbfgs: max_step_trials = 0, must be >= 1");
   CHECK(message_of([&] { (void)lbfgs(x, rosenbrock, {.history = 0}); }) == "gavel::lbfgs: history = 0, must be >= 1");
 }
+
+}  // namespace lbfgs_test

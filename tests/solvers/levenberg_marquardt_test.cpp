@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+namespace levenberg_marquardt_test {
+
 using gavel::huber_loss;
 using gavel::huber_weight;
 using gavel::infinity;
@@ -240,3 +242,5 @@ TEST_CASE("Arguments of the fit are checked", "[solvers][levenberg_marquardt]") 
   CHECK(message_of([&] { (void)levenberg_marquardt<2>(x, 2, valley, {.absolute_tolerance = not_a_number}); }) ==
         "domain: gavel::levenberg_marquardt: absolute_tolerance = nan, must be >= 0");
 }
+
+}  // namespace levenberg_marquardt_test

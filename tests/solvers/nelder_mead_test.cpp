@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+namespace nelder_mead_test {
+
 using gavel::nelder_mead;
 using gavel::nelder_mead_result;
 using gavel::nelder_mead_status;
@@ -297,3 +299,5 @@ TEST_CASE("The simplex checks its arguments", "[solvers][nelder_mead][errors]") 
   CHECK(message({0.0}, {.initial_step = 0.0}) == "gavel::nelder_mead: initial_step = 0, must be finite and > 0");
   CHECK(message({0.0}, {.initial_step = infinite}) == "gavel::nelder_mead: initial_step = inf, must be finite and > 0");
 }
+
+}  // namespace nelder_mead_test

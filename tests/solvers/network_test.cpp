@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace network_test {
+
 using gavel::testing::message_of;
 
 namespace {
@@ -118,3 +120,5 @@ TEST_CASE("network pieces: bad input is named", "[solvers][network][errors]") {
   CHECK(message_of([&] { layer(parameters, 0, 4); }) == "gavel::dense_layer: outputs = 0, must be >= 1");
   CHECK(message_of([&] { layer(parameters, 3, 0); }) == "gavel::dense_layer: inputs = 0, must be >= 1");
 }
+
+}  // namespace network_test

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace optimizers_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 
@@ -282,3 +284,5 @@ TEST_CASE("Optimisers: a step that throws changes nothing", "[solvers][optimizer
   check(gavel::sgd<double>(2, {.momentum = 0.9}), "gavel::sgd::step");
   check(gavel::adam<double>(2), "gavel::adam::step");
 }
+
+}  // namespace optimizers_test

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace acceptance_head_test {
+
 using namespace gavel::testing;
 using namespace gavel::speculative;
 using gavel::matrix_view;
@@ -308,3 +310,5 @@ TEST_CASE("head: bad input is named and changes nothing", "[speculative][accepta
         "domain: " + prefix + "acceptance_loss: logits[2] = nan, must be finite");
   CHECK(head == before);
 }
+
+}  // namespace acceptance_head_test

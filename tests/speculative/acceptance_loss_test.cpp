@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+namespace acceptance_loss_test {
+
 using namespace gavel::testing;
 using namespace gavel::speculative;
 using gavel::matrix_view;
@@ -252,3 +254,5 @@ TEST_CASE("loss: bad input is named and the gradient untouched", "[speculative][
   CHECK(message_of([&] { (void)mean_binary_kl<double>(matrix_view<const double>(logits.data(), 2, 3), labels); }) ==
         "gavel::speculative::mean_binary_kl: logits.cols() = 3, must equal one for reject and one for accept, 2");
 }
+
+}  // namespace acceptance_loss_test

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace allocation_test {
+
 // Serving code calls these once per token: once their memory has grown, they must not touch the heap.
 
 using namespace gavel;
@@ -256,3 +258,5 @@ TEST_CASE("Trees and blocks cost no allocation", "[speculative][allocation]") {
         }) == 0);
   CHECK(accepted > 0);
 }
+
+}  // namespace allocation_test

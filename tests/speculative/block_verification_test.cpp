@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace block_verification_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -243,3 +245,5 @@ TEST_CASE("block verification names what is wrong", "[speculative][block_verific
           (void)block_verification_law(matrix_view<const double>(p.data(), 3, 2), matrix_view<const double>(q.data(), 2, 2), path);
         }) == "domain: gavel::speculative::block_verification_law: target_rows.row(2)[0] = -0.25, must be finite and >= 0");
 }
+
+}  // namespace block_verification_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace chain_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 using namespace gavel::speculative;
@@ -514,3 +516,5 @@ TEST_CASE("a batch of point drafts needs no rows", "[speculative][chain]") {
   REQUIRE(results[1] == verify_chain(matrix_view(target.data() + 60, 3, 30), none, std::vector<token_id>{29, 0}, copies[1],
                                      {.draft = draft_form::point}));
 }
+
+}  // namespace chain_test

@@ -34,6 +34,8 @@
 #include <string>
 #include <vector>
 
+namespace claims_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using testing::around;
@@ -658,3 +660,5 @@ TEST_CASE("claims: adaptive lengths that need large models", "[speculative][clai
                              .published = "7.2 %, 9.4 %, 11.1 %"},
                             "needs both models, their hidden states and two A100 GPUs; the rule itself is tested above");
 }
+
+}  // namespace claims_test

@@ -9,6 +9,8 @@
 #include <limits>
 #include <string>
 
+namespace draft_length_online_test {
+
 using namespace gavel::testing;
 using namespace gavel::speculative;
 
@@ -146,3 +148,5 @@ TEST_CASE("online rule: bad input is named and changes nothing", "[speculative][
   CHECK(message_of([&] { rule.end_round(2, 1); }) == "gavel::speculative::online_rule::end_round: accepted = 2, must be <= drafted 1");
   CHECK(rule == before);
 }
+
+}  // namespace draft_length_online_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace draft_length_optimum_test {
+
 using namespace gavel::testing;
 using namespace gavel::speculative;
 
@@ -331,3 +333,5 @@ TEST_CASE("bad models are named", "[speculative][draft_length_optimum][errors]")
   CHECK(message_of([&] { (void)rule.keep_drafting({.predicted_acceptance = 2.0}); }) ==
         "gavel::speculative::lookahead_rule::keep_drafting: predicted_acceptance = 2, must be in [0, 1]");
 }
+
+}  // namespace draft_length_optimum_test

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace draft_length_reference_test {
+
 using namespace gavel::speculative;
 using gavel::matrix_view;
 using gavel::testing::check_close;
@@ -155,3 +157,5 @@ TEST_CASE("reference 03: draft length", "[speculative][draft_length][reference]"
             {"stop_traces", stop_traces},
             {"verify_round", verify_round}});
 }
+
+}  // namespace draft_length_reference_test

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace draft_length_simulation_test {
+
 using namespace gavel::testing;
 using namespace gavel::speculative;
 
@@ -252,3 +254,5 @@ TEST_CASE("simulation: bad input is named", "[speculative][draft_length_simulati
   CHECK(message_of([&] { (void)simulate_length_rule(broken, rule, {}); }) ==
         "domain: gavel::speculative::row_source: sum of q = 0.9, must be 1 within 1e-06");
 }
+
+}  // namespace draft_length_simulation_test

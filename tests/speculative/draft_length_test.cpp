@@ -12,6 +12,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace draft_length_test {
+
 using namespace gavel::testing;
 using namespace gavel::speculative;
 
@@ -258,3 +260,5 @@ TEST_CASE("bad observations throw and leave the rule as it was", "[speculative][
         "domain: gavel::speculative::entropy_rule::keep_drafting: entropy = nan, must be >= 0");
   CHECK(entropy == entropy_rule());
 }
+
+}  // namespace draft_length_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace draft_sampler_test {
+
 using gavel::testing::message_of;
 using gavel::testing::not_a_number;
 
@@ -285,3 +287,5 @@ TEST_CASE("drafts from logits with the engine's options are drafts from the trun
                                      sampling_options{}, drafts, rng);
           }) == "gavel::speculative::draw_drafts: ids.size() = 3, must equal logits.size() 8");
 }
+
+}  // namespace draft_sampler_test

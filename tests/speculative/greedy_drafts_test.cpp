@@ -7,6 +7,8 @@
 
 #include <vector>
 
+namespace greedy_drafts_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -79,3 +81,5 @@ TEST_CASE("greedy_drafts: a last draft that belongs to the top is refused", "[sp
   CHECK(message_of([&] { (void)v.verify(std::vector<token_id>{1, 1, 0}, rng); }) ==
         "gavel::speculative::greedy_drafts::verify: drafts[1] = 1, must differ from the drafts before it");
 }
+
+}  // namespace greedy_drafts_test

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+namespace hub_pair_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -71,3 +73,5 @@ TEST_CASE("hub_pair refuses bad input", "[speculative][hub_pair]") {
   CHECK(message_of([&] { (void)v.verify(std::vector<token_id>{1, 2}, rng); }) ==
         "gavel::speculative::hub_pair::verify: drafts, must contain the most probable token of q, 0");
 }
+
+}  // namespace hub_pair_test

@@ -9,6 +9,8 @@
 #include <cmath>
 #include <vector>
 
+namespace k_sequence_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -98,3 +100,5 @@ TEST_CASE("k_sequence refuses bad input", "[speculative][k_sequence]") {
   k_sequence<double> v;
   CHECK(message_of([&] { v.prepare(row, row, 0); }) == "gavel::speculative::k_sequence::prepare: n = 0, must be >= 1");
 }
+
+}  // namespace k_sequence_test

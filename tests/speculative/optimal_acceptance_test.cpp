@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+namespace optimal_acceptance_test {
+
 namespace {
 
 using namespace gavel::speculative;
@@ -598,3 +600,5 @@ TEST_CASE("Optimal acceptance without replacement: right down to the smallest dr
   const std::vector<double> less{1.0, 1e-303, 3e-301};
   CHECK(optimal_acceptance(p, less, draft_law::without_replacement, 2).acceptance_rate == Approx(0.7).epsilon(1e-13));
 }
+
+}  // namespace optimal_acceptance_test

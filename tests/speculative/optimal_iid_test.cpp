@@ -14,6 +14,8 @@
 #include <span>
 #include <vector>
 
+namespace optimal_iid_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -236,3 +238,5 @@ TEST_CASE("optimal_iid: messages", "[speculative][optimal_iid]") {
   STATIC_REQUIRE((usual.tolerance == 1e-6 && usual.max_groups == 512 && usual.max_iterations == 60));
   STATIC_REQUIRE(optimal_iid<float>::max_drafts == 32);
 }
+
+}  // namespace optimal_iid_test

@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/reference.hpp"
 
+namespace optimal_multi_draft_reference_test {
+
 using namespace gavel::testing;
 
 TEST_CASE("reference vectors 01-optimal-multi-draft", "[speculative][reference]") {
@@ -29,3 +31,5 @@ TEST_CASE("reference vectors 01-optimal-multi-draft", "[speculative][reference]"
             {"tree_budget_dp", check_tree_budget_case},
             {"edges", check_acceptance_edges}});
 }
+
+}  // namespace optimal_multi_draft_reference_test

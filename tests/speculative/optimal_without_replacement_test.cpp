@@ -14,6 +14,8 @@
 #include <span>
 #include <vector>
 
+namespace optimal_without_replacement_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -208,3 +210,5 @@ TEST_CASE("optimal_without_replacement: messages", "[speculative][optimal_withou
   STATIC_REQUIRE((usual.tolerance == 1e-6 && usual.max_iterations == 40));
   STATIC_REQUIRE((optimal_without_replacement<float>::max_drafts == 16 && optimal_without_replacement<float>::max_support == 256));
 }
+
+}  // namespace optimal_without_replacement_test

@@ -10,6 +10,8 @@
 #include <cmath>
 #include <vector>
 
+namespace recursive_rejection_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -126,3 +128,5 @@ TEST_CASE("tokens too improbable to be drawn do not weigh when the drafts hold a
   REQUIRE(acceptance[1] + rest * residual[1] == Approx(0.04).margin(1e-6));
   REQUIRE(rest * residual[2] == Approx(0.06).margin(1e-6));
 }
+
+}  // namespace recursive_rejection_test

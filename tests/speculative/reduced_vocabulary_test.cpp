@@ -14,6 +14,8 @@
 #include <memory>
 #include <vector>
 
+namespace reduced_vocabulary_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -197,3 +199,5 @@ TEST_CASE("on_reduced_vocabulary refuses bad input", "[speculative][reduced_voca
   v.prepare(p, q_zero, 2, trusted);
   CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: drafts[1] = 1, must have draft probability > 0");
 }
+
+}  // namespace reduced_vocabulary_test

@@ -11,6 +11,8 @@
 #include <span>
 #include <vector>
 
+namespace sampling_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 using speculative::probs_from_logits;
@@ -121,3 +123,5 @@ TEST_CASE("a single token's probability is the one of the written row", "[specul
   const auto row = speculative::detail::make_sampled_row<double>("f", "p", 0, logits, options);
   for (std::size_t i = 0; i < logits.size(); ++i) REQUIRE(row.prob(i) == Approx(probs[i]).epsilon(1e-13));
 }
+
+}  // namespace sampling_test

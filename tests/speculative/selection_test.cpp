@@ -10,6 +10,8 @@
 #include <span>
 #include <vector>
 
+namespace selection_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -263,3 +265,5 @@ TEST_CASE("selection: messages", "[speculative][selection]") {
   CHECK(message_of([&] { thinned_residual(q, q, std::span<double>(out).first(1)); }) ==
         "gavel::speculative::thinned_residual: out.size() = 1, must equal p.size() 4");
 }
+
+}  // namespace selection_test

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+namespace single_draft_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -43,3 +45,5 @@ TEST_CASE("single_draft refuses bad input", "[speculative][single_draft]") {
   CHECK(message_of([&] { v.prepare(row, row, 2); }) == "gavel::speculative::single_draft::prepare: n = 2, must be 1");
   CHECK(message_of([&] { v.prepare(row, row, 2, trusted); }) == "gavel::speculative::single_draft::prepare: n = 2, must be 1");
 }
+
+}  // namespace single_draft_test

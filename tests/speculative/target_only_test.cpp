@@ -7,6 +7,8 @@
 
 #include <vector>
 
+namespace target_only_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -65,3 +67,5 @@ TEST_CASE("target_only refuses bad input", "[speculative][target_only]") {
   CHECK(message_of([&] { top.prepare(row, row, 4); }) == "gavel::speculative::target_only::prepare: n = 4, must be <= vocabulary size 3");
   CHECK(message_of([&] { top.prepare(row, row, 0); }) == "gavel::speculative::target_only::prepare: n = 0, must be >= 1");
 }
+
+}  // namespace target_only_test

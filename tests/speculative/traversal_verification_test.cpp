@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace traversal_verification_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -409,3 +411,5 @@ TEST_CASE("tokens too improbable to be drawn do not weigh in a node whose childr
   REQUIRE(law[1] == Approx(0.04).margin(1e-6));
   REQUIRE(law[2] == Approx(0.06).margin(1e-6));
 }
+
+}  // namespace traversal_verification_test

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace tree_expansion_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -202,3 +204,5 @@ TEST_CASE("tree_expansion and the selection name what is wrong", "[speculative][
   CHECK(keeping({0, 2}) == keep + "nodes[1] = 2, must come with its parent, node 1");
   CHECK(keeping({0, 1, 2}) == "no exception");
 }
+
+}  // namespace tree_expansion_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace tree_shape_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -222,3 +224,5 @@ TEST_CASE("tree_shape_table names what is wrong", "[speculative][tree_shape]") {
   CHECK(message_of([&] { (void)table.fastest([](std::size_t, std::size_t) { return not_a_number; }); }) ==
         "domain: gavel::speculative::tree_shape_table::fastest: time of one call = nan, must be > 0");
 }
+
+}  // namespace tree_shape_test

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace tree_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -101,3 +103,5 @@ TEST_CASE("check_tree: ids in the vocabulary, siblings distinct where the law sa
           "gavel::speculative::check_tree: tree.token[4] = 4, must differ from its earlier sibling, node 1");
   }
 }
+
+}  // namespace tree_test

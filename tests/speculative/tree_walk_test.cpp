@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+namespace tree_walk_test {
+
 using namespace gavel;
 using namespace gavel::speculative;
 using namespace gavel::testing;
@@ -265,3 +267,5 @@ TEST_CASE("walk_tree takes draft rows over a reduced vocabulary and agrees with 
             "gavel::speculative::on_reduced_vocabulary::prepare: q.size() = 2, must equal ids.size() 3");
   }
 }
+
+}  // namespace tree_walk_test

@@ -9,6 +9,8 @@
 
 #include <vector>
 
+namespace verification_test {
+
 using namespace gavel;
 using namespace gavel::testing;
 namespace parts = gavel::speculative::detail;
@@ -165,3 +167,5 @@ TEST_CASE("verification: the small steps", "[speculative][verification]") {
   const std::vector<token_id> top{0};
   CHECK(parts::mass_outside(std::span<const float>(peaked), top) == Approx(4e-8).epsilon(1e-6));
 }
+
+}  // namespace verification_test

@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+namespace verifier_fit_test {
+
 using namespace gavel::speculative;
 
 TEST_CASE("a fit has converged if its gap is within the tolerance, the bound included", "[speculative][verifier_fit]") {
@@ -16,3 +18,5 @@ TEST_CASE("a fit has converged if its gap is within the tolerance, the bound inc
   CHECK((all.acceptance_rate == 0.5 && all.optimum == 0.75 && all.iterations == 3 && all.groups == 7));
   CHECK(verifier_fit_result{}.status == verifier_fit_status::converged);
 }
+
+}  // namespace verifier_fit_test

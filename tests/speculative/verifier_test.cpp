@@ -7,6 +7,8 @@
 #include <span>
 #include <string>
 
+namespace verifier_test {
+
 using namespace gavel::speculative;
 
 namespace {
@@ -89,3 +91,5 @@ TEST_CASE("a verdict knows whether it took a draft", "[speculative][types]") {
   REQUIRE(verdict{7, 2} == verdict{7, 2});
   REQUIRE_FALSE(verdict{7, 2} == verdict{7, 1});
 }
+
+}  // namespace verifier_test
