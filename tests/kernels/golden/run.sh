@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# run.sh [--build FOLDER] [--update] [COMPILER...]: same bits everywhere.
-# Builds golden.cpp with every compiler at -O0, -O2 and -O3 -march=native, runs each under GAVEL_SIMD=avx2 and avx512, and compares every
-# output byte for byte with golden.txt beside this file. --update writes golden.txt anew, if all legs agree with each other.
+# run.sh [--build FOLDER] [--all] [--update] [COMPILER...]: same bits everywhere.
+# Builds golden.cpp with every compiler at -O2, with the first also at -O0, with the first and the last also at -O3 -march=native (--all: with
+# every compiler at all three), runs each under GAVEL_SIMD=avx2 and avx512, and compares every output byte for byte with golden.txt beside
+# this file. --update implies --all and writes golden.txt anew, if all legs agree with each other.
 # Legs that the processor cannot run are skipped with a line; with none left the exit code is 77.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../../.." && pwd)
-build=$root/build/golden update=no compilers=()
+build=$root/build/golden all=no update=no compilers=()
 while [ $# -gt 0 ]; do
   case $1 in
     --build) build=$2; shift ;;
-    --update) update=yes ;;
+    --all) all=yes ;;
+    --update) all=yes update=yes ;;
     *) compilers+=("$1") ;;
   esac
   shift
@@ -48,7 +50,10 @@ compile() {  # compile COMPILER OPTIMIZATION PROGRAM
 jobs=$(nproc 2>/dev/null || echo 2) running=0
 declare -A program=()
 for compiler in "${compilers[@]}"; do
-  for optimization in -O0 -O2 "-O3 -march=native"; do
+  optimizations=(-O2)
+  if [ $all = yes ] || [ "$compiler" = "${compilers[0]}" ]; then optimizations+=(-O0); fi
+  if [ $all = yes ] || [ "$compiler" = "${compilers[0]}" ] || [ "$compiler" = "${compilers[-1]}" ]; then optimizations+=("-O3 -march=native"); fi
+  for optimization in "${optimizations[@]}"; do
     leg="$(basename "$compiler") $optimization"
     program[$leg]=$build/$(tr -c 'A-Za-z0-9.\n' '_' <<<"$leg")
     compile "$compiler" "$optimization" "${program[$leg]}" &
@@ -88,5 +93,5 @@ if [ $failed = 0 ] && [ $update = yes ]; then
   cp "$reference" "$golden"
   echo "wrote $golden"
 fi
-echo "golden: $((legs - failed)) of $legs legs agree on $(wc -l <"${reference:-/dev/null}") results (${#compilers[@]} compilers, 3 optimisation levels, ${levels[*]})"
+echo "golden: $((legs - failed)) of $legs legs agree on $(wc -l <"${reference:-/dev/null}") results (${#program[@]} builds by ${#compilers[@]} compilers, ${levels[*]})"
 [ $failed = 0 ]
