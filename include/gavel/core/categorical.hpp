@@ -28,7 +28,7 @@ template <random_bits G, dense_vector C>
   requires std::floating_point<scalar_of<C>>
 [[nodiscard]] inline std::size_t categorical(G& rng, const C& weights) {
   const auto span = as_span(weights);
-  const double sum = detail::checked_weight_sum("gavel::categorical", "weights", span.data(), span.size());
+  const double sum = check_weights<scalar_of<C>>("gavel::categorical", "weights", span);
   const double target = uniform(rng) * sum;
   double cumulative = 0.0;
   std::size_t last_positive = 0;
@@ -64,7 +64,7 @@ class alias_table {
     requires std::floating_point<scalar_of<C>>
   explicit alias_table(const C& weights) {
     const auto span = as_span(weights);
-    const double sum = detail::checked_weight_sum("gavel::alias_table", "weights", span.data(), span.size());
+    const double sum = check_weights<scalar_of<C>>("gavel::alias_table", "weights", span);
     const std::size_t n = span.size();
     check_at_most("gavel::alias_table", "weights.size()", n, std::size_t{1} << 32);
     std::vector<double> heights(n);  // weights scaled to mean 1: what still has to be placed

@@ -119,7 +119,7 @@ template <random_bits G, dense_vector C, std::unsigned_integral Index>
 inline void weighted_sample_without_replacement(G& rng, const C& weights, std::span<Index> out) {
   constexpr const char* name = "gavel::weighted_sample_without_replacement";
   const auto span = as_span(weights);
-  const double sum = detail::checked_weight_sum(name, "weights", span.data(), span.size());
+  const double sum = check_weights<scalar_of<C>>(name, "weights", span);
   detail::check_index_type<Index>(name, span.size());
   std::size_t positive = 0;
   for (const auto weight : span) positive += weight > 0 ? 1 : 0;

@@ -101,17 +101,23 @@ GAVEL_COLD inline void report_bad_weights(const char* function, const char* para
   domain_error(function, (std::string("sum of ") + parameter).c_str(), sum, rule, bound);
 }
 
-/// The sum of unnormalised weights, which must be finite, non-negative and not all zero.
+}  // namespace detail
+
+/// Refuses unnormalised weights that are not all finite and >= 0 with a finite sum > 0, on behalf of the function that received them.
+/// @param function  the caller's full name, for the message
+/// @param parameter the caller's name of the weights, for the message
+/// @param weights   `[n]`, float or double
+/// @return their sum
+/// @throws std::invalid_argument if there are none; std::domain_error for the first bad one, else for the sum
+/// @note One pass; more only if something looks wrong.
 template <std::floating_point T>
-inline double checked_weight_sum(const char* function, const char* parameter, const T* weights, std::size_t n) {
-  const weight_scan scan = scan_weights(weights, n);
+inline double check_weights(const char* function, const char* parameter, std::span<const T> weights) {
+  const weight_scan scan = scan_weights(weights.data(), weights.size());
   const bool usable = scan.sum > 0.0 && std::isfinite(scan.sum);
-  if (scan.suspect || !usable) report_bad_weights(function, parameter, weights, n);
-  if (!usable) report_bad_sum(function, parameter, scan.sum, "must be finite and > 0");
+  if (scan.suspect || !usable) detail::report_bad_weights(function, parameter, weights.data(), weights.size());
+  if (!usable) detail::report_bad_sum(function, parameter, scan.sum, "must be finite and > 0");
   return scan.sum;
 }
-
-}  // namespace detail
 
 /// Refuses a row that is not a probability distribution, on behalf of the function that received it.
 /// @param function  the caller's full name, for the message
@@ -153,7 +159,7 @@ template <dense_vector C>
 inline double normalize(C&& weights) {
   using T = scalar_of<C>;
   const auto span = as_span(weights);
-  const double sum = detail::checked_weight_sum("gavel::normalize", "weights", span.data(), span.size());
+  const double sum = check_weights<T>("gavel::normalize", "weights", span);
   for (auto& weight : span) weight = static_cast<T>(static_cast<double>(weight) / sum);
   return sum;
 }
