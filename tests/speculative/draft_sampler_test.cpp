@@ -212,7 +212,8 @@ TEST_CASE("Draft laws refuse bad input and leave output and generator alone", "[
   };
   CHECK(draw(draft_law::iid, row, none) == "gavel::speculative::draw_drafts: n = 0, must be >= 1");
   for (const draft_law law : {draft_law::without_replacement, draft_law::greedy, draft_law::top_n, draft_law::hub_pair}) {
-    CHECK(draw(law, one_hot, drafts) == "gavel::speculative::draw_drafts: n = 2, must be <= number of tokens with q > 0, which is 1");
+    CHECK(draw(law, one_hot, drafts) ==
+          "gavel::speculative::draw_drafts: n = 2, must be <= number of tokens with q >= 2^-1000, which is 1");
   }
   CHECK(draw(draft_law::hub_pair, row, three) == "gavel::speculative::draw_drafts: n = 3, must be 2 for draft_law::hub_pair");
   CHECK(draw(draft_law::iid, {0.5, not_a_number}, drafts) ==
@@ -281,7 +282,7 @@ TEST_CASE("drafts from logits with the engine's options are drafts from the trun
   REQUIRE(message_of([&] {
             sampler.draw_from_logits(draft_law::without_replacement, std::span<const float>(logits), sampling_options{.top_k = 2}, drafts,
                                      rng);
-          }) == "gavel::speculative::draw_drafts: n = 3, must be <= number of tokens with q > 0, which is 2");
+          }) == "gavel::speculative::draw_drafts: n = 3, must be <= number of tokens with q >= 2^-1000, which is 2");
   REQUIRE(message_of([&] {
             sampler.draw_from_logits(draft_law::iid, std::span<const token_id>(ids).first(3), std::span<const float>(logits),
                                      sampling_options{}, drafts, rng);

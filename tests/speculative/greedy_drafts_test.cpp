@@ -53,7 +53,7 @@ TEST_CASE("greedy_drafts refuses bad input", "[speculative][greedy]") {
   CHECK(message_of([&] { v.prepare(row, row, 0); }) == "gavel::speculative::greedy_drafts::prepare: n = 0, must be >= 1");
   const std::vector<double> one_hot{0.0, 1.0, 0.0, 0.0};
   CHECK(message_of([&] { v.prepare(row, one_hot, 2); }) ==
-        "gavel::speculative::greedy_drafts::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
+        "gavel::speculative::greedy_drafts::prepare: n = 2, must be <= number of tokens with q >= 2^-1000, which is 1");
   v.prepare(row, row, 3);
   CHECK_NOTHROW(v.verify(std::vector<token_id>{0, 1, 3}, rng));
   CHECK(message_of([&] { (void)v.verify(std::vector<token_id>{1, 2, 0}, rng); }) ==

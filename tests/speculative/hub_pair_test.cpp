@@ -67,7 +67,7 @@ TEST_CASE("hub_pair refuses bad input", "[speculative][hub_pair]") {
         "gavel::speculative::hub_pair::prepare: n = 0, must be 2 for draft_law::hub_pair");
   const std::vector<double> one_hot{0.0, 1.0, 0.0};
   CHECK(message_of([&] { v.prepare(row, one_hot, 2); }) ==
-        "gavel::speculative::hub_pair::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
+        "gavel::speculative::hub_pair::prepare: n = 2, must be <= number of tokens with q >= 2^-1000, which is 1");
   test_engine rng(1);
   v.prepare(row, row, 2);
   CHECK(message_of([&] { (void)v.verify(std::vector<token_id>{1, 2}, rng); }) ==

@@ -321,8 +321,9 @@ class any_verifier {
   virtual void acceptance_marginals(std::span<double> out) = 0;
   [[nodiscard]] virtual double acceptance_rate() = 0;
   [[nodiscard]] virtual std::size_t max_uniforms() = 0;
-  /// A copy that borrows the same rows, and one without rows.
+  /// A copy that borrows the same rows, one that is moved from this, and one without rows.
   [[nodiscard]] virtual std::unique_ptr<any_verifier> copy() = 0;
+  [[nodiscard]] virtual std::unique_ptr<any_verifier> move() = 0;
   [[nodiscard]] virtual std::unique_ptr<any_verifier> fresh() = 0;
 
   const draft_law law;
@@ -370,6 +371,13 @@ class erased final : public any_verifier {
     auto other = std::make_unique<erased>(own_);
     other->own_ = *v_;
     other->v_ = &other->own_;
+    return other;
+  }
+  std::unique_ptr<any_verifier> move() override {
+    auto other = std::make_unique<erased>(own_);
+    other->own_ = std::move(*v_);
+    other->v_ = &other->own_;
+    other->p_ = std::move(p_), other->q_ = std::move(q_);
     return other;
   }
   std::unique_ptr<any_verifier> fresh() override {

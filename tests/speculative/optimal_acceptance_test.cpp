@@ -529,10 +529,10 @@ TEST_CASE("Bad input is refused with its place", "[speculative][optimal_acceptan
   CHECK(solve(good, good, draft_law::iid, 0) == name + "n = 0, must be >= 1");
   CHECK(solve(good, good, draft_law::hub_pair, 3) == name + "n = 3, must be 2 for draft_law::hub_pair");
   CHECK(solve(good, {0.5, 0.5, 0.0}, draft_law::without_replacement, 3) ==
-        name + "n = 3, must be <= number of tokens with q > 0, which is 2");
+        name + "n = 3, must be <= number of tokens with q >= 2^-1000, which is 2");
   CHECK(solve(good, {1.0, 1e-302, 0.0}, draft_law::without_replacement, 2) ==
-        name + "n = 2, must be <= number of tokens with q > 0, which is 1");
-  CHECK(solve(good, {1.0, 0.0, 0.0}, draft_law::hub_pair, 2) == name + "n = 2, must be <= number of tokens with q > 0, which is 1");
+        name + "n = 2, must be <= number of tokens with q >= 2^-1000, which is 1");
+  CHECK(solve(good, {1.0, 0.0, 0.0}, draft_law::hub_pair, 2) == name + "n = 2, must be <= number of tokens with q >= 2^-1000, which is 1");
   CHECK(solve(good, {0.5, 0.5}, draft_law::iid, 2) == name + "q.size() = 2, must equal p.size() 3");
   CHECK(solve({}, {}, draft_law::iid, 2) == name + "p.size() = 0, must be >= 1");
   CHECK(solve(good, {0.5, not_a_number, 0.5}, draft_law::iid, 2) == "domain: " + name + "q[1] = nan, must be finite and >= 0");

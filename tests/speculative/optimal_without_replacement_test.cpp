@@ -198,11 +198,12 @@ TEST_CASE("optimal_without_replacement: messages", "[speculative][optimal_withou
   const std::string prepare = "gavel::speculative::optimal_without_replacement::prepare: ";
   const std::vector<double> p{0.5, 0.5, 0.0};
   CHECK(message_of([&] { v.prepare(p, p, 4); }) == prepare + "n = 4, must be <= vocabulary size 3");
-  CHECK(message_of([&] { v.prepare(p, p, 3); }) == prepare + "n = 3, must be <= number of tokens with q > 0, which is 2");
+  CHECK(message_of([&] { v.prepare(p, p, 3); }) == prepare + "n = 3, must be <= number of tokens with q >= 2^-1000, which is 2");
   const std::vector<double> wide(257, 1.0 / 257.0);
   CHECK(message_of([&] { v.prepare(wide, wide, 2); }) == prepare + "number of tokens with q > 0 = 257, must be <= 256");
   const std::vector<double> peaked{1.0, 1e-310, 0.0};
-  CHECK(message_of([&] { v.prepare(p, peaked, 2, trusted); }) == prepare + "n = 2, must be <= number of tokens with q > 0, which is 1");
+  CHECK(message_of([&] { v.prepare(p, peaked, 2, trusted); }) ==
+        prepare + "n = 2, must be <= number of tokens with q >= 2^-1000, which is 1");
   const std::vector<double> widest(256, 1.0 / 256.0);
   CHECK_NOTHROW(v.prepare(widest, widest, 1));
   check_optimal_messages<optimal_without_replacement<double>, optimal_without_replacement_options>("optimal_without_replacement");

@@ -99,7 +99,7 @@ TEST_CASE("recursive_rejection refuses bad input", "[speculative][recursive_reje
   const std::vector<double> row{0.5, 0.5, 0.0};
   without_replacement v;
   CHECK(message_of([&] { v.prepare(row, row, 3); }) ==
-        "gavel::speculative::recursive_rejection::prepare: n = 3, must be <= number of tokens with q > 0, which is 2");
+        "gavel::speculative::recursive_rejection::prepare: n = 3, must be <= number of tokens with q >= 2^-1000, which is 2");
   CHECK(message_of([&] { v.prepare(row, row, 4, trusted); }) ==
         "gavel::speculative::recursive_rejection::prepare: n = 4, must be <= vocabulary size 3");
   with_replacement repeated;

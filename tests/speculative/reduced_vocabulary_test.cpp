@@ -181,13 +181,13 @@ TEST_CASE("on_reduced_vocabulary refuses bad input", "[speculative][reduced_voca
   CHECK(message_of([&] { v.prepare(std::vector<float>{0.5F, 0.5F, 0.5F, -0.5F}, q, 2); }) ==
         std::string("domain: ") + name + "prepare: p[3] = -0.5, must be finite and >= 0");
   CHECK(message_of([&] { v.prepare(p, q_zero, 2); }) ==
-        "gavel::speculative::recursive_rejection::prepare: n = 2, must be <= number of tokens with q > 0, which is 1");
+        "gavel::speculative::recursive_rejection::prepare: n = 2, must be <= number of tokens with q >= 2^-100, which is 1");
   CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: prepare, must be called first");
   v.prepare(p, q, 2);
   CHECK_NOTHROW(verify({3, 1}));
   CHECK(message_of([&] { (void)verify({3}); }) == name + "verify: drafts.size() = 1, must equal n 2");
   CHECK(message_of([&] { (void)verify({3, 4}); }) == name + "verify: drafts[1] = 4, must be < vocabulary size 4");
-  CHECK(message_of([&] { (void)verify({3, 0}); }) == name + "verify: drafts[1] = 0, must have draft probability > 0");
+  CHECK(message_of([&] { (void)verify({3, 0}); }) == name + "verify: drafts[1] = 0, must have draft probability >= 2^-100");
   CHECK(message_of([&] { (void)verify({3, 3}); }) == name + "verify: drafts[1] = 3, must differ from the drafts before it");
   const std::vector<token_id> drafts{1, 3};
   CHECK(message_of([&] { v.conditional_law(drafts, std::span<double>(acceptance).first(1), residual); }) ==
@@ -196,8 +196,17 @@ TEST_CASE("on_reduced_vocabulary refuses bad input", "[speculative][reduced_voca
         name + "conditional_law: residual.size() = 2, must equal vocabulary size 4");
   CHECK(acceptance == std::vector<double>(2, -7.0));
   CHECK(residual == std::vector<double>(4, -7.0));
+  // What was moved from has no vocabulary, and takes the next one.
+  v.prepare(p, q, 2);
+  reduced heir = std::move(v);
+  CHECK_NOTHROW(heir.verify(drafts, rng));
+  CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: prepare, must be called first");
+  CHECK(message_of([&] { v.prepare(p, q, 2); }) == name + "prepare: use_vocabulary, must be called first");
+  v.use_vocabulary(ids, 4);
+  v.prepare(p, q, 2);
+  CHECK_NOTHROW(verify({3, 1}));
   v.prepare(p, q_zero, 2, trusted);
-  CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: drafts[1] = 1, must have draft probability > 0");
+  CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: drafts[1] = 1, must have draft probability >= 2^-100");
 }
 
 }  // namespace reduced_vocabulary_test

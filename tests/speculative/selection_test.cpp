@@ -246,7 +246,7 @@ TEST_CASE("selection: messages", "[speculative][selection]") {
   CHECK(message_of([&] { call(q, w, iid, 0)(); }) == name + "n = 0, must be >= 1");
   CHECK(message_of([&] { call(q, w, iid, 33)(); }) == name + "n = 33, must be <= 32");
   CHECK(message_of([&] { call(q, w, wor, 17)(); }) == name + "n = 17, must be <= 16");
-  CHECK(message_of([&] { call(q, w, wor, 4)(); }) == name + "n = 4, must be <= number of tokens with q > 0, which is 3");
+  CHECK(message_of([&] { call(q, w, wor, 4)(); }) == name + "n = 4, must be <= number of tokens with q >= 2^-1000, which is 3");
   CHECK(message_of([&] { call(q, {1.0, 0.0, 1.0, 1.0}, iid, 2)(); }) == name + "weights[1] = 0, must be finite and > 0");
   CHECK(message_of([&] { call(q, {1.0, HUGE_VAL, 1.0, 1.0}, iid, 2)(); }) == name + "weights[1] = inf, must be finite and > 0");
   CHECK(message_of([&] { call(q, {1.0, not_a_number, 1.0, 1.0}, iid, 2)(); }) ==
@@ -255,7 +255,7 @@ TEST_CASE("selection: messages", "[speculative][selection]") {
   CHECK(message_of([&] { call(q, {1.0, 1e30, 1.0, 1.0}, iid, 1)(); }) == "no exception");
   out.assign(4, -7.0);
   CHECK(message_of([&] { call({1.0, 1e-310, 0.0, 0.0}, w, wor, 2)(); }) ==
-        name + "n = 2, must be <= number of tokens with q > 0, which is 1");
+        name + "n = 2, must be <= number of tokens with q >= 2^-1000, which is 1");
   CHECK(out == std::vector<double>(4, -7.0));
 
   CHECK(message_of([&] { (void)thinned_acceptance_rate(q, std::vector<double>{1.0}); }) ==

@@ -61,7 +61,7 @@ TEST_CASE("target_only refuses bad input", "[speculative][target_only]") {
   const std::vector<double> row{0.5, 0.5, 0.0};
   naive<draft_law::without_replacement> sampled;
   CHECK(message_of([&] { sampled.prepare(row, row, 3); }) ==
-        "gavel::speculative::target_only::prepare: n = 3, must be <= number of tokens with q > 0, which is 2");
+        "gavel::speculative::target_only::prepare: n = 3, must be <= number of tokens with q >= 2^-1000, which is 2");
   naive<draft_law::top_n> top;
   CHECK_NOTHROW(top.prepare(row, row, 3));  // the n most probable tokens exist whatever their probabilities
   CHECK(message_of([&] { top.prepare(row, row, 4); }) == "gavel::speculative::target_only::prepare: n = 4, must be <= vocabulary size 3");

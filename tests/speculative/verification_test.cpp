@@ -123,7 +123,7 @@ TEST_CASE("verification: rows are refused by their name, and drafted tokens by t
   CHECK(drafted(1.0 + 1e-6, 0x1p-1000) == "no exception");
   CHECK(drafted(1.1, 0.5) == "domain: f: target probability of draft[3] = 1.1, must be in [0, 1]");
   CHECK(drafted(0.5, -0.5) == "domain: f: draft probability of draft[3] = -0.5, must be in [0, 1]");
-  CHECK(drafted(0.5, 1e-310) == "f: path[3] = 9, must have draft probability > 0");
+  CHECK(drafted(0.5, 1e-310) == "f: path[3] = 9, must have draft probability >= 2^-1000");
 }
 
 TEST_CASE("verification: the last uniform below one and rows that are no distributions stay in range", "[speculative][verification]") {

@@ -183,8 +183,9 @@ inline void check_shared_messages(any_verifier& v, const std::string& name, std:
   CHECK(verify(bad) == of + "verify: " + last + "4, must be < vocabulary size 4");
   if (v.law != draft_law::top_n) {
     bad.back() = 3;
-    CHECK(verify(bad) == of + "verify: " + last + "3, must have draft probability > 0");
-    CHECK(conditional_law(bad, acceptance, residual) == of + "conditional_law: " + last + "3, must have draft probability > 0");
+    const std::string rule = std::string("3, must have draft probability >= ") + (v.tolerance > 1e-12 ? "2^-100" : "2^-1000");
+    CHECK(verify(bad) == of + "verify: " + last + rule);
+    CHECK(conditional_law(bad, acceptance, residual) == of + "conditional_law: " + last + rule);
   }
   if (v.law != draft_law::iid && n > 1) {
     bad.back() = bad.front();
@@ -208,6 +209,41 @@ inline void check_shared_messages(any_verifier& v, const std::string& name, std:
   CHECK_NOTHROW(v.prepare(p, q, n, true));
   CHECK(message_of([&] { v.prepare(p, std::span<const double>(q).first(2), n, true); }) ==
         of + "prepare: q.size() = 2, must equal p.size() 4");
+  // What was moved from is like a fresh one, and as good for the next rows; what was moved to decides as before.
+  v.conditional_law(std::span<const token_id>(drafts), acceptance, residual);
+  std::vector<double> same_acceptance(n), same_residual(4);
+  const std::unique_ptr<any_verifier> heir = v.move();
+  heir->conditional_law(std::span<const token_id>(drafts), same_acceptance, same_residual);
+  CHECK((same_acceptance == acceptance && same_residual == residual));
+  CHECK(verify(drafts) == of + "verify: prepare, must be called first");
+  CHECK(conditional_law(drafts, acceptance, residual) == of + "conditional_law: prepare, must be called first");
+  v.prepare(p, q, n);
+  v.conditional_law(std::span<const token_id>(drafts), same_acceptance, same_residual);
+  CHECK((same_acceptance == acceptance && same_residual == residual));
+}
+
+/// Trusted rows that are no distributions: a token of the vocabulary, or an error of `prepare` in the names of its caller.
+inline void check_bad_trusted_rows(any_verifier& v, const std::string& name, std::size_t n) {
+  const std::vector<double> good(4, 0.25);
+  std::vector<token_id> drafts(n);
+  for (std::size_t i = 0; i < n; ++i) drafts[i] = static_cast<token_id>(i);
+  any_verifier::wide_bits rng{test_engine(1)};
+  auto check = [&](const std::vector<double>& p, const std::vector<double>& q) {
+    CAPTURE(p, q);
+    const std::string message = message_of([&] { v.prepare(p, q, n, true); });
+    if (message != "no exception") {
+      CHECK(message.find("gavel::speculative::" + name + "::prepare: ") != std::string::npos);
+      return;
+    }
+    for (int k = 0; k < 50; ++k) REQUIRE(v.verify(std::span<const token_id>(drafts), rng).token < 4);
+  };
+  for (const double bad : {not_a_number, HUGE_VAL, -0.5, 1e300}) {
+    check({0.5, bad, 0.25, 0.25}, good);
+    check({bad, bad, 0.25, bad}, good);
+    check(good, {0.5, 0.25, 0.25, bad});
+  }
+  check({0, 0, 0, 0}, good);
+  check({1e-320, 0, 0, 0}, good);
 }
 
 // The same for a type of verifiers, or for a verifier as it is.
@@ -245,6 +281,7 @@ template <class V>
 void check_shared_messages(const std::string& name, std::size_t n) {
   erased<V> v;
   check_shared_messages(v, name, n);
+  check_bad_trusted_rows(v, name, n);
 }
 
 }  // namespace gavel::testing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/reset_on_move.hpp>
 #include <gavel/core/roots.hpp>
 #include <gavel/kernels/overlap.hpp>
 #include <gavel/speculative/detail/verification.hpp>
@@ -59,21 +60,21 @@ class k_sequence {
   void acceptance_marginals(std::span<double> out) const {
     rows_.check_marginals("gavel::speculative::k_sequence::acceptance_marginals", out);
     for (std::size_t y = 0; y < out.size(); ++y) {
-      const double thinned = detail::real(rows_.p[y]) / gamma_;
+      const double thinned = detail::real(rows_.p[y]) / thinning_->gamma;
       const double q = detail::real(rows_.q[y]);
-      out[y] = scale_ * (thinned < q ? thinned : q);
+      out[y] = thinning_->scale * (thinned < q ? thinned : q);
     }
   }
   /// @note O(1).
   [[nodiscard]] double acceptance_rate() const {
     rows_.check_prepared("gavel::speculative::k_sequence::acceptance_rate");
-    return scale_ * pass_rate_;
+    return thinning_->scale * thinning_->pass_rate;
   }
 
   /// The thinning factor g of the prepared pair, in [1, n].
-  [[nodiscard]] double gamma() const noexcept { return gamma_; }
+  [[nodiscard]] double gamma() const noexcept { return thinning_->gamma; }
   /// b(g), the chance that one draft passes its test.
-  [[nodiscard]] double pass_rate() const noexcept { return pass_rate_; }
+  [[nodiscard]] double pass_rate() const noexcept { return thinning_->pass_rate; }
 
   [[nodiscard]] static constexpr std::size_t max_uniforms() noexcept { return 2; }
 
@@ -88,11 +89,11 @@ class k_sequence {
 
     [[nodiscard]] double test(std::size_t k) const {
       const token_id x = drafts[k];
-      return detail::share(detail::real(owner.rows_.p[x]), owner.gamma_ * detail::real(owner.rows_.q[x]));
+      return detail::share(detail::real(owner.rows_.p[x]), owner.thinning_->gamma * detail::real(owner.rows_.q[x]));
     }
     [[nodiscard]] detail::residual_weights<T> residual() const {
-      const double floor = 1.0 - owner.scale_ / owner.gamma_;
-      return {owner.rows_.p, owner.rows_.q, owner.scale_, floor > 0.0 ? floor : 0.0};
+      const double floor = 1.0 - owner.thinning_->scale / owner.thinning_->gamma;
+      return {owner.rows_.p, owner.rows_.q, owner.thinning_->scale, floor > 0.0 ? floor : 0.0};
     }
   };
 
@@ -102,15 +103,15 @@ class k_sequence {
   }
 
   void set_gamma(double g) {
-    gamma_ = g;
-    pass_rate_ = pass_rate_at(rows_.p, rows_.q, g);
-    scale_ = detail::geometric_sum(pass_rate_, rows_.n);
+    const double b = pass_rate_at(rows_.p, rows_.q, g);
+    thinning_ = thinning{g, b, detail::geometric_sum(b, rows_.n)};
   }
 
   void adopt(std::span<const T> p, std::span<const T> q, std::size_t n) {
     rows_ = {p, q, n};
     set_gamma(1.0);
-    if (!(scale_ > 1.0 && pass_rate_ > 0.0)) return;  // one draft, equal rows; or rows so disjoint that every g is as good
+    if (!(thinning_->scale > 1.0 && thinning_->pass_rate > 0.0))
+      return;  // one draft, equal rows; or rows so disjoint that every g is as good
     // g - c(g) has the sign of the condition: negative at 1, not negative at n. The law is exact only where the condition holds, so g is
     // the upper end of the final bracket, not its best point.
     const root_result root = brent([&](double g) { return g - detail::geometric_sum(pass_rate_at(p, q, g), n); }, 1.0,
@@ -118,10 +119,14 @@ class k_sequence {
     set_gamma(root.value >= 0.0 ? root.x : root.high);
   }
 
+  struct thinning {
+    double gamma = 1.0;
+    double pass_rate = 0.0;
+    double scale = 1.0;  // c
+  };
+
   rows rows_;
-  double gamma_ = 1.0;
-  double pass_rate_ = 0.0;
-  double scale_ = 1.0;  // c
+  reset_on_move<thinning> thinning_;
 };
 
 }  // namespace gavel::speculative

@@ -81,7 +81,7 @@ class optimal_iid : public detail::optimal_verifier<optimal_iid<T>, T> {
   };
 
   void fit_weights(detail::thinned_selection<T>& state, std::span<const T> p, std::span<const T> q, std::size_t n) {
-    state.begin(p, q, n);
+    state.begin(names::prepare, p, q, n);
     order_.build(p, q, state.p_scale(), state.q_scale(), n);
     fitter_.run(order_, n, {options_.tolerance, options_.max_groups, options_.max_iterations});
     const detail::ratio_groups& groups = fitter_.groups();
@@ -102,7 +102,7 @@ class optimal_iid : public detail::optimal_verifier<optimal_iid<T>, T> {
   }
 
   optimal_iid_options options_;
-  verifier_fit_result fit_;
+  reset_on_move<verifier_fit_result> fit_;
   detail::ratio_order order_;
   detail::iid_fit fitter_;
 };

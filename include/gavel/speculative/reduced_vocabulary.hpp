@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
+#include <gavel/core/reset_on_move.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/sample.hpp>
@@ -58,7 +59,7 @@ class on_reduced_vocabulary {
         outside_(other.outside_),
         outside_known_(other.outside_known_),
         inner_(other.inner_) {
-    if (!p_.empty()) prepare_inner();  // the copied inner verifier still reads the compact rows of the other adapter
+    if (prepared()) prepare_inner(n_);  // the copied inner verifier still reads the compact rows of the other adapter
   }
   on_reduced_vocabulary& operator=(const on_reduced_vocabulary& other) { return *this = on_reduced_vocabulary(other); }
 
@@ -80,13 +81,13 @@ class on_reduced_vocabulary {
     check_distribution(prepare_name, "q", q);
     gather(p, q, n);
     inner_.prepare(std::span<const scalar>(compact_p_), std::span<const scalar>(compact_q_), n);
-    p_ = p;
+    n_ = n;
   }
   void prepare(std::span<const scalar> p, std::span<const scalar> q, std::size_t n, trusted_t) {
     check_shape(p, q, n);
     gather(p, q, n);
-    prepare_inner();
-    p_ = p;
+    prepare_inner(n);
+    n_ = n;
   }
   /// The same with ids for this position, as after a top-k truncation of the draft: `use_vocabulary(ids, p.size())`, then
   /// `prepare(p, q, n)`.
@@ -116,7 +117,7 @@ class on_reduced_vocabulary {
       const double u = uniform(rng);
       std::size_t token = kernels::sample(outside.data(), outside.size(), u);
       if (token >= outside.size()) token = kernels::sample(p_.data(), p_.size(), u);  // the mass outside was a rounding error
-      result.token = token < p_.size() ? static_cast<token_id>(token) : token_id{0};
+      result.token = detail::token_or_first(token, p_.size());
     }
     return result;
   }
@@ -143,7 +144,7 @@ class on_reduced_vocabulary {
     requires verifier_with_marginals<V>
   {
     constexpr const char* function = "gavel::speculative::on_reduced_vocabulary::acceptance_marginals";
-    detail::check_prepared(function, !p_.empty());
+    detail::check_prepared(function, prepared());
     check_size(function, "out.size()", out.size(), "vocabulary size", p_.size());
     inner_.acceptance_marginals(std::span<double>(compact_out_));
     for (double& a : out) a = 0.0;
@@ -152,7 +153,7 @@ class on_reduced_vocabulary {
   [[nodiscard]] double acceptance_rate()
     requires verifier_with_marginals<V>
   {
-    detail::check_prepared("gavel::speculative::on_reduced_vocabulary::acceptance_rate", !p_.empty());
+    detail::check_prepared("gavel::speculative::on_reduced_vocabulary::acceptance_rate", prepared());
     return inner_.acceptance_rate();
   }
 
@@ -165,13 +166,15 @@ class on_reduced_vocabulary {
  private:
   static constexpr const char* prepare_name = "gavel::speculative::on_reduced_vocabulary::prepare";
 
+  [[nodiscard]] bool prepared() const noexcept { return n_ != 0; }
+
   // slots_[id] is the position of id among the ids; for other tokens it holds anything, which ids_[slots_[token]] == token finds out. So a
   // new vocabulary costs O(m): nothing has to be cleared.
   [[nodiscard]] bool has(token_id token) const noexcept { return slots_[token] < ids_.size() && ids_[slots_[token]] == token; }
 
   void set_vocabulary(const char* function, std::span<const token_id> ids, std::size_t vocabulary_size) {
-    ids_ = {};
-    p_ = {};
+    vocabulary_size_ = 0;
+    n_ = 0;
     check_at_least(function, "ids.size()", ids.size(), 1);
     for (std::size_t i = 0; i < ids.size(); ++i) check_index(function, "ids", ids[i], "vocabulary size", vocabulary_size, i);
     if (slots_.size() < vocabulary_size) slots_.resize(vocabulary_size);
@@ -185,7 +188,7 @@ class on_reduced_vocabulary {
   }
 
   void check_shape(std::span<const scalar> p, std::span<const scalar> q, std::size_t n) const {
-    if (ids_.empty()) refuse(prepare_name, "use_vocabulary", {}, "must be called first");
+    if (vocabulary_size_ == 0) refuse(prepare_name, "use_vocabulary", {}, "must be called first");
     check_size(prepare_name, "p.size()", p.size(), "vocabulary size", vocabulary_size_);
     check_size(prepare_name, "q.size()", q.size(), "ids.size()", ids_.size());
     check_at_least(prepare_name, "n", n, 1);
@@ -194,8 +197,8 @@ class on_reduced_vocabulary {
 
   // Leaves the adapter unprepared until the inner verifier has taken the rows.
   void gather(std::span<const scalar> p, std::span<const scalar> q, std::size_t n) {
-    p_ = {};
-    n_ = n;
+    n_ = 0;
+    p_ = p;
     outside_known_ = false;
     const std::size_t m = ids_.size();
     compact_p_.resize(m + 1);
@@ -212,17 +215,18 @@ class on_reduced_vocabulary {
     compact_q_[m] = scalar(0);
   }
 
-  void prepare_inner() {
+  void prepare_inner(std::size_t n) {
     const std::span<const scalar> p(compact_p_);
     const std::span<const scalar> q(compact_q_);
-    if constexpr (requires { inner_.prepare(p, q, n_, trusted); }) inner_.prepare(p, q, n_, trusted);
-    else inner_.prepare(p, q, n_);
+    if constexpr (requires { inner_.prepare(p, q, n, trusted); }) inner_.prepare(p, q, n, trusted);
+    else inner_.prepare(p, q, n);
   }
 
   void map_drafts(const char* function, std::span<const token_id> drafts) {
-    detail::check_prepared(function, !p_.empty());
-    detail::check_drafts(function, law, drafts, n_, p_.size(),
-                         [&](token_id x) { return has(x) && (law == draft_law::top_n || detail::drawable(compact_q_[slots_[x]])); });
+    detail::check_prepared(function, prepared());
+    detail::check_drafts<scalar>(function, law, drafts, n_, p_.size(), [&](token_id x) {
+      return has(x) && (law == draft_law::top_n || detail::drawable(compact_q_[slots_[x]]));
+    });
     for (std::size_t i = 0; i < n_; ++i) draft_slots_[i] = slots_[drafts[i]];
   }
 
@@ -237,10 +241,10 @@ class on_reduced_vocabulary {
   }
 
   std::span<const token_id> ids_;
-  std::size_t vocabulary_size_ = 0;
+  reset_on_move<std::size_t> vocabulary_size_;  // 0: no vocabulary is set
   std::vector<token_id> slots_;
-  std::span<const scalar> p_;  // empty: not prepared
-  std::size_t n_ = 0;
+  std::span<const scalar> p_;
+  reset_on_move<std::size_t> n_;  // 0: not prepared
   std::vector<scalar> compact_p_;
   std::vector<scalar> compact_q_;
   std::vector<token_id> draft_slots_;

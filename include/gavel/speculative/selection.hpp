@@ -66,7 +66,7 @@ void selection_marginals(const Q& q, vector_view<const double> weights, draft_la
     sum += masses.back();
   }
   check_at_most(function, "largest / smallest weight", largest / smallest, 1e30);
-  if (!iid) detail::check_support(function, masses.size(), n);
+  if (!iid) detail::check_support<scalar_of<Q>>(function, masses.size(), n);
   for (double& mass : masses) mass /= sum;
   for (double& w : picked_weights) w /= largest;
 

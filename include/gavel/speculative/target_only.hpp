@@ -128,7 +128,8 @@ class target_only {
   // Calls visit(y, A_y) for every token in index order.
   template <class Visit>
   void for_each_marginal(Visit&& visit) {
-    const std::size_t sure = Law == draft_law::top_n ? rows_.n : Law == draft_law::iid ? 0 : rows_.n - 1;  // always drafted
+    const std::size_t n = rows_.n;
+    const std::size_t sure = Law == draft_law::top_n ? n : Law == draft_law::iid ? 0 : n - 1;  // always drafted
     if (sure > 0) {
       std::vector<token_id> top(sure);
       kernels::top_k(rows_.q.data(), rows_.q.size(), sure, top.data());
@@ -146,7 +147,7 @@ class target_only {
         ++next;
         visit(y, p);
       } else if constexpr (Law == draft_law::iid) {
-        visit(y, q < 1.0 ? p * -std::expm1(static_cast<double>(rows_.n) * std::log1p(-q)) : p);
+        visit(y, q < 1.0 ? p * -std::expm1(static_cast<double>(n) * std::log1p(-q)) : p);
       } else {
         visit(y, Law == draft_law::top_n ? 0.0 : p * detail::share(q, rest));
       }

@@ -49,7 +49,8 @@ struct trusted_t {};
 
 /// Last argument of a verifier's `prepare(p, q, n, trusted)`: the rows come from a softmax of this program, skip the checks that read them
 /// (probabilities, sum, support; O(V)). Sizes, n and the drafts are still checked. Rows that are not distributions then give wrong
-/// tokens, never a wrong memory access.
+/// tokens of the vocabulary, never a wrong memory access; the optimal verifiers, which read them all the same, still refuse a number that
+/// is negative or not finite and a row of zeros.
 inline constexpr trusted_t trusted{};
 
 namespace detail {
@@ -67,13 +68,15 @@ struct any_bits {  // an archetype: the least a random generator offers
 /// `prepare(p, q, n)` borrows the rows, which must outlive the last call that follows, and does the work that does not depend on the drafts.
 /// p and q, [V], are non-negative and sum to one within 1e-6. They are used as they are: a row whose sum is off moves the law of the output
 /// by about n times that at most. n >= 1 is the number of drafts; where drafts differ, no more than tokens with q > 0 (`top_n`: than V).
+/// Here and everywhere in `speculative` q > 0 means q >= 2^-100 in float and 16-bit rows, 2^-1000 in double: what is smaller was not drawn.
 /// Throws std::invalid_argument for empty rows, different sizes or a bad n, std::domain_error if a row is not a distribution; the verifier
 /// stays as it was then. `prepare(p, q, n, trusted)` does not check the rows. Cost: one pass or two over each; with `trusted` O(1).
 /// Allocates only while n grows. Copies of a prepared verifier read the same rows.
 ///
 /// `verify(drafts, rng)` decides. The drafts, [n], are tokens with q > 0 (`top_n`: any) in the order in which they were drawn, distinct
 /// unless the law is `iid`. Throws std::invalid_argument if they are not, or if nothing is prepared; the generator is untouched then. Draws
-/// one uniform, and a second one if no draft is accepted.
+/// one uniform, and a second one if no draft is accepted. The generator may be the one that drew the drafts, in the state they left it in,
+/// or one of another (seed, stream); one that repeats their numbers gives another law than p.
 ///
 /// `conditional_law(drafts, acceptance, residual)` is the exact law of that decision: draft i is accepted with probability `acceptance[i]`,
 /// [n], and with the remaining probability the token is drawn from `residual`, [V]. Throws as `verify`, and for outputs of another size.

@@ -64,7 +64,7 @@ struct residual_weights {
       });
     }
     if (token >= p.size() || !(weight(token) > 0.0)) token = kernels::sample(p.data(), p.size(), u);
-    return token < p.size() ? static_cast<token_id>(token) : token_id{0};  // else p is not a distribution: trusted wrongly
+    return token_or_first(token, p.size());
   }
 
   /// Writes the law of `sample` for uniform u.

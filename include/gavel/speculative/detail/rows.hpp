@@ -10,7 +10,6 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdio>  // snprintf
 #include <span>
 #include <string>
 #include <type_traits>
@@ -30,9 +29,15 @@ concept row_scalars = std::floating_point<std::remove_const_t<P>> && std::same_a
 [[nodiscard]] constexpr double real(double value) noexcept { return value; }
 
 /// Draft probabilities below this count as zero, everywhere in `speculative`: their inverses, and the quotients p / q, would leave the range
-/// of T or of the quadrature nodes of a draft law.
+/// of T or of the quadrature nodes of a draft law. In messages it stands in words.
 template <class T>
 inline constexpr double least_draft_prob = sizeof(T) < sizeof(double) ? 0x1p-100 : 0x1p-1000;
+template <class T>
+inline constexpr const char* drawable_rule =
+    sizeof(T) < sizeof(double) ? "must have draft probability >= 2^-100" : "must have draft probability >= 2^-1000";
+template <class T>
+inline constexpr const char* support_name =
+    sizeof(T) < sizeof(double) ? "number of tokens with q >= 2^-100, which is" : "number of tokens with q >= 2^-1000, which is";
 
 /// Whether a token of draft probability @p q can be drafted.
 template <class T>
@@ -64,11 +69,14 @@ inline constexpr double row_tolerance = 1e-6;
 /// So a probability may be that much above 1.
 inline constexpr double largest_prob = 1.0 + row_tolerance;
 
+/// `parameter`, or `parameter.row(index)`.
+[[nodiscard]] GAVEL_COLD inline std::string row_name(const char* parameter, std::size_t index) {
+  return index == no_index ? parameter : std::string(parameter) + ".row(" + std::to_string(index) + ")";
+}
+
 template <class T>
 GAVEL_COLD inline void report_row(const char* function, const char* parameter, std::span<const T> row, std::size_t index) {
-  char name[96] = {};
-  std::snprintf(name, sizeof name, index == no_index ? "%s" : "%s.row(%zu)", parameter, index);
-  check_distribution(function, name, row);
+  check_distribution(function, row_name(parameter, index).c_str(), row);
 }
 
 /// Refuses a row that is no distribution, as `check_distribution` does, under the name `parameter` or `parameter.row(index)`.
@@ -101,6 +109,11 @@ template <class T>
   return kernels::sample(p.data(), p.size(), u);
 }
 
+/// A sampler's index as a token; token 0 where it found no weight, which only rows that are no distributions (trusted wrongly) can do.
+[[nodiscard]] constexpr token_id token_or_first(std::size_t index, std::size_t vocabulary_size) noexcept {
+  return index < vocabulary_size ? static_cast<token_id>(index) : token_id{0};
+}
+
 /// Refuses an entry of a row of probabilities that is none.
 inline void check_prob(const char* function, const char* parameter, double prob, std::size_t index = no_index) {
   if (prob >= 0.0 && prob <= largest_prob) return;
@@ -113,7 +126,7 @@ template <class T>
 inline void check_drafted(const char* function, const char* parameter, std::size_t index, token_id token, T target, T draft) {
   check_prob(function, "target probability of draft", real(target), index);
   check_prob(function, "draft probability of draft", real(draft), index);
-  if (!drawable(draft)) refuse(function, parameter, token, "must have draft probability > 0", {}, index);
+  if (!drawable(draft)) refuse(function, parameter, token, drawable_rule<T>, {}, index);
 }
 
 }  // namespace gavel::speculative::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/reset_on_move.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/sample.hpp>
@@ -30,11 +31,14 @@ class thinned_selection {
   std::vector<double> phi;             ///< [slots], 0 in the last one
   std::size_t first_outside = 0;
 
-  /// Borrows the rows; both are divided by their sums, so that a sum that is off by rounding does not bias the output.
-  void begin(std::span<const T> p, std::span<const T> q, std::size_t n) {
+  /// Borrows the rows; both are divided by their sums, so that a sum that is off by rounding does not bias the output. Rows without such a
+  /// sum are refused, trusted or not: they have been read anyway, and no weights could be fitted to them.
+  void begin(const char* function, std::span<const T> p, std::span<const T> q, std::size_t n) {
+    const double p_sum = check_weights(function, "p", p);
+    const double q_sum = check_weights(function, "q", q);
     rows = {p, q, n};
-    p_scale_ = 1.0 / scan_weights(p.data(), p.size()).sum;
-    q_scale_ = 1.0 / scan_weights(q.data(), q.size()).sum;
+    p_scale_ = 1.0 / p_sum;
+    q_scale_ = 1.0 / q_sum;
   }
   /// After slots, weights and phi are set. Where rounding leaves nothing of (p - A)+ (A = p everywhere: the residual is reached with
   /// probability about 1e-16) it is p.
@@ -65,7 +69,8 @@ class thinned_selection {
       below += acceptance(among, drafts[i]);
       if (u < below) return {drafts[i], i};
     }
-    return {static_cast<token_id>(kernels::sample(residual_.data(), residual_.size(), uniform(rng))), verdict::none};
+    const std::size_t token = kernels::sample(residual_.data(), residual_.size(), uniform(rng));
+    return {token_or_first(token, residual_.size()), verdict::none};
   }
 
   void describe(std::span<const token_id> drafts, std::span<double> acceptances, std::span<double> residual) const {

@@ -72,14 +72,15 @@ template <class T>
 }
 
 /// Refuses more distinct drafts than q has tokens for.
+template <class T>
 inline void check_support(const char* function, std::size_t support, std::size_t n) {
-  check_at_most(function, "n", n, "number of tokens with q > 0, which is", support);
+  check_at_most(function, "n", n, support_name<T>, support);
 }
 template <class T>
 inline void check_support(const char* function, std::span<const T> q, std::size_t n) {
   std::size_t support = 0;  // stop as soon as enough tokens are seen
   for (std::size_t x = 0; x < q.size() && support < n; ++x) support += drawable(q[x]) ? 1u : 0u;
-  check_support(function, support, n);
+  check_support<T>(function, support, n);
 }
 
 /// The rules on n that do not depend on q.

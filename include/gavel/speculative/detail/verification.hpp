@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
+#include <gavel/core/reset_on_move.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/kernels/overlap.hpp>
@@ -84,13 +85,13 @@ template <class T>
 // --------------------------------------------------------------------------------------------------------------- borrowed rows
 
 /// Refuses drafts that the law cannot have drawn; `can_be_drawn(token)` tells whether a token of the vocabulary has a draft probability.
-template <class CanBeDrawn>
+template <class T, class CanBeDrawn>
 void check_drafts(const char* function, draft_law law, std::span<const token_id> drafts, std::size_t n, std::size_t vocabulary_size,
                   CanBeDrawn&& can_be_drawn) {
   check_size(function, "drafts.size()", drafts.size(), "n", n);
   for (std::size_t i = 0; i < n; ++i) {
     check_index(function, "drafts", drafts[i], "vocabulary size", vocabulary_size, i);
-    if (!can_be_drawn(drafts[i])) refuse(function, "drafts", drafts[i], "must have draft probability > 0", {}, i);
+    if (!can_be_drawn(drafts[i])) refuse(function, "drafts", drafts[i], drawable_rule<T>, {}, i);
     for (std::size_t j = 0; law != draft_law::iid && j < i; ++j) {
       if (drafts[j] == drafts[i]) refuse_repeated(function, "drafts", drafts[i], i);
     }
@@ -100,9 +101,9 @@ void check_drafts(const char* function, draft_law law, std::span<const token_id>
 /// The rows and the number of drafts a verifier was prepared with, and the checks of its arguments.
 template <class T>
 struct prepared_rows {
-  std::span<const T> p;  // target [V]
-  std::span<const T> q;  // draft [V]
-  std::size_t n = 0;     // drafts
+  std::span<const T> p;               // target [V]
+  std::span<const T> q;               // draft [V]
+  reset_on_move<std::size_t> n = {};  // drafts; 0: nothing is prepared
   std::vector<T> trimmed = {};
 
   /// The draft row that the sampler drew from: `q`, or what `trim_draft_row` has left of it.
@@ -130,12 +131,12 @@ struct prepared_rows {
     if (law != draft_law::iid && law != draft_law::top_n) check_support(function, q, n);
   }
 
-  void check_prepared(const char* function) const { detail::check_prepared(function, !p.empty()); }
+  void check_prepared(const char* function) const { detail::check_prepared(function, n != 0); }
 
   void check_drafts(const char* function, draft_law law, std::span<const token_id> drafts) const {
     check_prepared(function);
-    detail::check_drafts(function, law, drafts, n, p.size(),
-                         [&](token_id x) { return law == draft_law::top_n || q.empty() || drawable(q[x]); });
+    detail::check_drafts<T>(function, law, drafts, n, p.size(),
+                            [&](token_id x) { return law == draft_law::top_n || q.empty() || drawable(q[x]); });
   }
 
   void check_outputs(const char* function, std::span<double> acceptance, std::span<double> residual) const {
