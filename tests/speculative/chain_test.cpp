@@ -281,8 +281,8 @@ TEST_CASE("a batch of different lengths equals its sequences one by one", "[spec
   for (std::uint64_t b = 0; b < 4; ++b) streams.emplace_back(9, b);
   auto copies = streams;
   std::vector<chain_result> results(4);
-  verify_chains(matrix_view(target.data(), 13, v), matrix_view(draft.data(), 9, v), tokens, lengths, std::span<philox4x32>(streams),
-                std::span<chain_result>(results));
+  REQUIRE(verify_chains(matrix_view(target.data(), 13, v), matrix_view(draft.data(), 9, v), tokens, lengths, std::span<philox4x32>(streams),
+                        std::span<chain_result>(results)) == 0);
   std::size_t first = 0;
   for (std::size_t b = 0; b < 4; ++b) {
     const std::vector<token_id> own(tokens.begin() + static_cast<std::ptrdiff_t>(first),
@@ -335,29 +335,140 @@ TEST_CASE("bad chains are refused with the exact reason", "[speculative][chain]"
   REQUIRE(message_of([&] { call({0}, {.sampling = {.temperature = -0.5}}); }) == where + "temperature = -0.5, must be finite and >= 0");
   REQUIRE(message_of([&] { call({0}, {.draft_sampling = sampling_options{.top_p = 2.0}}); }) == where + "top_p = 2, must be in (0, 1]");
   REQUIRE(message_of([&] { call({3}, {.draft_sampling = sampling_options{.top_k = 2}}); }) ==
-          where + "draft_tokens[0] = 3, must have draft probability > 0");
+          where + "draft_tokens[0] = 3, must have draft probability >= 2^-100");
   REQUIRE(message_of([&] { call({0}, {.draft = draft_form::probs}); }) ==
-          "domain: " + where + "draft[0] = 6, is the sum of the row, must be 1 within 0.0001");
+          "domain: " + where + "sum of draft.row(0) = 6, must be 1 within 0.0001");
   draft = {0.5f, 0.5f, 0.0f, 0.0f};
-  REQUIRE(message_of([&] { call({2}, {.draft = draft_form::probs}); }) == where + "draft_tokens[0] = 2, must have draft probability > 0");
+  REQUIRE(message_of([&] { call({2}, {.draft = draft_form::probs}); }) ==
+          where + "draft_tokens[0] = 2, must have draft probability >= 2^-100");
   draft = {0.5f, 0.25f, 0.0f, 0.0f};
   REQUIRE(message_of([&] { call({0}, {.draft = draft_form::probs}); }) ==
-          "domain: " + where + "draft[0] = 0.75, is the sum of the row, must be 1 within 0.0001");
+          "domain: " + where + "sum of draft.row(0) = 0.75, must be 1 within 0.0001");
   draft = {1.5f, 0.25f, -0.75f, 0.0f};  // sums to one
   REQUIRE(message_of([&] { call({0}, {.draft = draft_form::probs}); }) ==
-          std::string("domain: ") + where + "draft[0] = -0.75, is a probability of the row, must be >= 0");
+          std::string("domain: ") + where + "draft.row(0)[2] = -0.75, must be finite and >= 0");
   draft = {nan, 0.5f, 0.5f, 0.0f};
   REQUIRE(message_of([&] { call({1}, {.draft = draft_form::probs}); }) ==
-          "domain: " + where + "draft[0] = nan, is the sum of the row, must be 1 within 0.0001");
-  const std::string rule = ", is the log-normalizer of the row; logits must be finite or -inf, at least one finite";
-  REQUIRE(message_of([&] { call({1}); }) == "domain: " + where + "draft[0] = nan" + rule);
+          "domain: " + where + "draft.row(0)[0] = nan, must be finite and >= 0");
+  const std::string rule = ", must be finite or -inf";
+  REQUIRE(message_of([&] { call({1}); }) == "domain: " + where + "draft.row(0)[0] = nan" + rule);
   draft = {3, 2, 1, 0};
   target[1] = inf;
-  REQUIRE(message_of([&] { call({1}); }) == "domain: " + where + "target_logits[0] = inf" + rule);
+  REQUIRE(message_of([&] { call({1}); }) == "domain: " + where + "target_logits.row(0)[1] = inf" + rule);
   target = {0, 1, 2, 3, 0, nan, 2, 3};
-  REQUIRE(message_of([&] { call({3}); }) == "domain: " + where + "target_logits[1] = nan" + rule);
+  REQUIRE(message_of([&] { call({3}); }) == "domain: " + where + "target_logits.row(1)[1] = nan" + rule);
   target = {0, 1, 2, 3, -inf, -inf, -inf, -inf};
-  REQUIRE(message_of([&] { call({3}); }) == "domain: " + where + "target_logits[1] = -inf" + rule);
+  REQUIRE(message_of([&] { call({3}); }) == "domain: " + where + "target_logits.row(1), must hold a finite number");
+  REQUIRE(rng == philox4x32(8));  // whatever was drawn before the bad row was found
+}
+
+TEST_CASE("a draft probability counts as zero below one limit, that of every verifier", "[speculative][chain]") {
+  const std::vector<double> target(8, 0.0);
+  const std::vector<float> narrow_target(8, 0.0f);
+  philox4x32 rng(1);
+  const auto accepts = [&](const auto& logits, const auto& row, const chain_options& options) {
+    return message_of([&] {
+             (void)verify_chain(matrix_view(logits.data(), 2, 4), matrix_view(row.data(), 1, 4), std::vector<token_id>{3}, rng, options);
+           }) == "no exception";
+  };
+  const chain_options probs = {.draft = draft_form::probs};
+  CHECK(accepts(narrow_target, std::vector<float>{0.5f, 0.25f, 0.25f, 0x1p-100f}, probs));
+  CHECK_FALSE(accepts(narrow_target, std::vector<float>{0.5f, 0.25f, 0.25f, 0x1p-101f}, probs));
+  CHECK(accepts(narrow_target, std::vector<float>{0.0f, 0.0f, 0.0f, -68.0f}, {}));
+  CHECK_FALSE(accepts(narrow_target, std::vector<float>{0.0f, 0.0f, 0.0f, -69.0f}, {}));
+  CHECK(accepts(target, std::vector<double>{0.5, 0.25, 0.25, 0x1p-1000}, probs));
+  CHECK_FALSE(accepts(target, std::vector<double>{0.5, 0.25, 0.25, 0x1p-1001}, probs));
+}
+
+TEST_CASE("a generator that cannot be copied is taken too", "[speculative][chain]") {
+  struct unique_generator : philox4x32 {
+    using philox4x32::philox4x32;
+    unique_generator(const unique_generator&) = delete;
+    unique_generator& operator=(const unique_generator&) = delete;
+  };
+  const auto rows = random_chain<float>(40, 2, 150);
+  unique_generator unique(3);
+  philox4x32 rng(3);
+  const std::vector<token_id> tokens = {1, 2};
+  REQUIRE(verify_chain(rows.target_view(), rows.draft_view(), tokens, unique) ==
+          verify_chain(rows.target_view(), rows.draft_view(), tokens, rng));
+}
+
+TEST_CASE("padding with draft mass: probabilities show it, logits stay exact over the columns of the view", "[speculative][chain]") {
+  // Three tokens in rows of four entries: a fifth of the draft's mass lies in the padding.
+  const std::vector<float> p = {0.2f, 0.3f, 0.5f}, q = {0.3f, 0.2f, 0.3f, 0.2f};
+  std::vector<float> target(8, 9.0f), draft(4);
+  for (std::size_t y = 0; y < 3; ++y) target[y] = target[4 + y] = std::log(p[y]);
+  for (std::size_t y = 0; y < 4; ++y) draft[y] = std::log(q[y]);
+  philox4x32 rng(10);
+  REQUIRE(message_of([&] {
+            (void)verify_chain(matrix_view(target.data(), 2, 3, 4), matrix_view(q.data(), 1, 3, 4), std::vector<token_id>{0}, rng,
+                               {.draft = draft_form::probs});
+          }) == "domain: gavel::speculative::verify_chain: sum of draft.row(0) = 0.800000027, must be 1 within 0.0001");
+  std::vector<std::uint64_t> counts(3, 0);
+  std::size_t in_padding = 0;
+  for (int t = 0; t < 50000; ++t) {
+    const std::vector<token_id> tokens = {static_cast<token_id>(kernels::sample(q.data(), 4, uniform(rng)))};
+    const auto verify = [&] { return verify_chain(matrix_view(target.data(), 2, 3, 4), matrix_view(draft.data(), 1, 3, 4), tokens, rng); };
+    if (tokens[0] == 3) {
+      if (in_padding++ == 0) {
+        REQUIRE(message_of([&] { (void)verify(); }) ==
+                "gavel::speculative::verify_chain: draft_tokens[0] = 3, must be < vocabulary size 3");
+      }
+      continue;
+    }
+    const chain_result result = verify();
+    ++counts[result.accepted == 1 ? tokens[0] : result.next_token];
+  }
+  REQUIRE(in_padding > 9000);
+  REQUIRE(g_test(counts, std::vector<double>{0.2, 0.3, 0.5}).p_value > 1e-6);
+}
+
+TEST_CASE("bad sequences of a batch are left out by row and column, the others are verified", "[speculative][chain]") {
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::size_t v = 4, sequences = 8;
+  const std::vector<std::size_t> lengths(sequences, 2);
+  std::vector<float> target(3 * sequences * v, 0.0f), draft(2 * sequences * v, 0.0f), probs(2 * sequences * v, 0.25f);
+  std::vector<token_id> tokens(2 * sequences, 1);
+  const auto entry = [&](std::vector<float>& rows, std::size_t b, std::size_t row, std::size_t column) -> float& {
+    return rows[(b * (rows.size() / sequences / v) + row) * v + column];
+  };
+  entry(target, 1, 1, 2) = nan;
+  entry(target, 2, 2, 3) = inf;
+  for (std::size_t y = 0; y < v; ++y) entry(target, 3, 0, y) = -inf;
+  entry(draft, 4, 1, 0) = inf;
+  entry(probs, 4, 1, 0) = -0.25f;
+  entry(draft, 5, 1, 1) = -inf;  // the drafted token
+  entry(probs, 5, 1, 1) = 0.0f;
+  entry(probs, 5, 1, 2) = 0.5f;
+  tokens[2 * 6 + 1] = 4;
+  for (const draft_form form : {draft_form::logits, draft_form::probs}) {
+    std::vector<philox4x32> rngs;
+    for (std::uint64_t b = 0; b < sequences; ++b) rngs.emplace_back(9, b);
+    const std::vector<philox4x32> before = rngs;
+    std::vector<chain_result> results(sequences, chain_result{9, 9});
+    const std::vector<float>& rows = form == draft_form::logits ? draft : probs;
+    const std::size_t left_out =
+        verify_chains(matrix_view(target.data(), 3 * sequences, v), matrix_view(rows.data(), 2 * sequences, v), tokens, lengths,
+                      std::span<philox4x32>(rngs), std::span<chain_result>(results), {.draft = form});
+    CHECK(left_out == 6);
+    const auto refused = [&](chain_status status, std::size_t row, std::size_t column) {
+      return chain_result{.status = status, .row = row, .column = column};
+    };
+    CHECK(results[1] == refused(chain_status::bad_target, 1, 2));
+    CHECK(results[2] == refused(chain_status::bad_target, 2, 3));
+    CHECK(results[3] == refused(chain_status::bad_target, 0, chain_result::whole_row));
+    CHECK(results[4] == refused(chain_status::bad_draft, 1, 0));
+    CHECK(results[5] == refused(chain_status::bad_draft_token, 1, 1));
+    CHECK(results[6] == refused(chain_status::bad_draft_token, 1, 4));
+    for (std::size_t b = 0; b < sequences; ++b) {
+      const bool good = b == 0 || b == 7;
+      CHECK((results[b].status == chain_status::verified) == good);
+      CHECK((rngs[b] == before[b]) == !good);
+      if (good) CHECK(results[b].accepted == 2);  // equal rows
+    }
+  }
 }
 
 TEST_CASE("bad batches are refused before anything is written", "[speculative][chain]") {
@@ -366,22 +477,21 @@ TEST_CASE("bad batches are refused before anything is written", "[speculative][c
   std::vector<philox4x32> rngs(2);
   std::vector<chain_result> results(2, chain_result{9, 9});
   const auto call = [&](std::vector<token_id> tokens, std::vector<std::size_t> lengths, std::size_t target_rows, std::size_t generators,
-                        std::size_t outputs, std::size_t draft_rows = 1) {
-    verify_chains(matrix_view(target.data(), target_rows, 4), matrix_view(draft.data(), draft_rows, 4), tokens, lengths,
-                  std::span<philox4x32>(rngs).first(generators), std::span<chain_result>(results).first(outputs));
+                        std::size_t outputs, std::size_t draft_rows = 1, double temperature = 1.0) {
+    (void)verify_chains(matrix_view(target.data(), target_rows, 4), matrix_view(draft.data(), draft_rows, 4), tokens, lengths,
+                        std::span<philox4x32>(rngs).first(generators), std::span<chain_result>(results).first(outputs),
+                        {.sampling = {.temperature = temperature}});
   };
   const std::string where = "gavel::speculative::verify_chains: ";
   REQUIRE(message_of([&] { call({0, 0}, {1, 0}, 3, 2, 2); }) == where + "draft_tokens.size() = 2, must equal the sum of lengths 1");
   REQUIRE(message_of([&] { call({0}, {1, 0}, 2, 2, 2); }) == where + "target_logits.rows() = 2, must equal the sum of lengths + 1 = 3");
   REQUIRE(message_of([&] { call({0}, {1, 0}, 3, 2, 2, 0); }) == where + "draft.rows() = 0, must equal the sum of lengths 1");
   REQUIRE(message_of([&] { call({0}, {1, 0}, 3, 1, 2); }) == where + "rngs.size() = 1, must equal lengths.size() 2");
+  REQUIRE(message_of([&] { call({0}, {1, 0}, 3, 2, 2, 1, -1.0); }) == where + "temperature = -1, must be finite and >= 0");
   REQUIRE(message_of([&] { call({0}, {1, 0}, 3, 2, 1); }) == where + "results.size() = 1, must equal lengths.size() 2");
   constexpr std::size_t most = static_cast<std::size_t>(-1);
   REQUIRE(message_of([&] { call({0}, {most, 2}, 3, 2, 2); }) ==
           where + "lengths[1] = 2, must be <= what is left of the range of std::size_t, 0");
-  // An id of the second sequence is refused before the first is verified.
-  REQUIRE(message_of([&] { call({0, 1, 4}, {1, 2}, 5, 2, 2, 3); }) ==
-          "gavel::speculative::verify_chain: draft_tokens[1] = 4, must be < vocabulary size 4");
   REQUIRE(results == std::vector<chain_result>(2, chain_result{9, 9}));
 }
 
@@ -471,14 +581,14 @@ TEST_CASE("draft probabilities that miss one by their storage are renormalised",
   // 16-bit rows may miss by a percent, float rows by a tenth of a per mille.
   const std::vector<half> far = {to_half(0.75f), to_half(0.27f), to_half(0.0f)};
   philox4x32 rng(9);
-  const std::string sum_of_row = "gavel::speculative::verify_chain: draft[0] = ";
+  const std::string sum_of_row = "gavel::speculative::verify_chain: sum of draft.row(0) = ";
   REQUIRE(message_of([&] {
             (void)verify_chain(matrix_view(target.data(), 2, 3), matrix_view(far.data(), 1, 3), tokens, rng, {.draft = draft_form::probs});
-          }) == std::string("domain: ") + sum_of_row + "1.02001953, is the sum of the row, must be 1 within 0.01");
+          }) == std::string("domain: ") + sum_of_row + "1.02001953, must be 1 within 0.01");
   const std::vector<float> near = {0.75f, 0.25f + 0x1p-8f, 0.0f};
   REQUIRE(message_of([&] {
             (void)verify_chain(matrix_view(target.data(), 2, 3), matrix_view(near.data(), 1, 3), tokens, rng, {.draft = draft_form::probs});
-          }) == std::string("domain: ") + sum_of_row + "1.00390625, is the sum of the row, must be 1 within 0.0001");
+          }) == std::string("domain: ") + sum_of_row + "1.00390625, must be 1 within 0.0001");
 }
 
 TEST_CASE("the token after the last draft obeys the sampling options", "[speculative][chain]") {
@@ -509,8 +619,8 @@ TEST_CASE("a batch of point drafts needs no rows", "[speculative][chain]") {
   auto copies = rngs;
   std::vector<chain_result> results(2);
   const matrix_view<const float> none;
-  verify_chains(matrix_view(target.data(), 5, 30), none, tokens, lengths, std::span<philox4x32>(rngs), std::span<chain_result>(results),
-                {.draft = draft_form::point});
+  REQUIRE(verify_chains(matrix_view(target.data(), 5, 30), none, tokens, lengths, std::span<philox4x32>(rngs),
+                        std::span<chain_result>(results), {.draft = draft_form::point}) == 0);
   REQUIRE(results[0] ==
           verify_chain(matrix_view(target.data(), 2, 30), none, std::vector<token_id>{4}, copies[0], {.draft = draft_form::point}));
   REQUIRE(results[1] == verify_chain(matrix_view(target.data() + 60, 3, 30), none, std::vector<token_id>{29, 0}, copies[1],

@@ -93,13 +93,13 @@ TEST_CASE("bad input names the parameter and leaves the output alone", "[specula
   REQUIRE(message_of([&] { call({1, 2, 3}, {.min_p = 1.5}); }) == where + "min_p = 1.5, must be in [0, 1]");
   REQUIRE(message_of([&] { call({}, {}); }) == where + "logits.size() = 0, must be >= 1");
   REQUIRE(message_of([&] { call({1, 2}, {}); }) == where + "probs.size() = 3, must equal logits.size() 2");
-  const std::string rule = ", is the log-normalizer of the row; logits must be finite or -inf, at least one finite";
-  REQUIRE(message_of([&] { call({1, nan, 3}, {}); }) == "domain: " + where + "logits[0] = nan" + rule);
-  REQUIRE(message_of([&] { call({1, inf, 3}, {}); }) == "domain: " + where + "logits[0] = inf" + rule);
-  REQUIRE(message_of([&] { call({-inf, -inf, -inf}, {}); }) == "domain: " + where + "logits[0] = -inf" + rule);
-  REQUIRE(message_of([&] { call({1, nan, 3}, {.temperature = 0.0}); }) == "domain: " + where + "logits[0] = nan" + rule);
+  const std::string rule = ", must be finite or -inf";
+  REQUIRE(message_of([&] { call({1, nan, 3}, {}); }) == "domain: " + where + "logits[1] = nan" + rule);
+  REQUIRE(message_of([&] { call({1, inf, 3}, {}); }) == "domain: " + where + "logits[1] = inf" + rule);
+  REQUIRE(message_of([&] { call({-inf, -inf, -inf}, {}); }) == "domain: " + where + "logits, must hold a finite number");
+  REQUIRE(message_of([&] { call({1, nan, 3}, {.temperature = 0.0}); }) == "domain: " + where + "logits[1] = nan" + rule);
   REQUIRE(message_of([&] { call({1, nan, 3}, {.top_k = 1, .top_p = 0.5, .min_p = 0.1}); }) ==
-          std::string("domain: ") + where + "logits[0] = nan" + rule);
+          std::string("domain: ") + where + "logits[1] = nan" + rule);
   REQUIRE(probs == std::vector<float>(3, 7.0f));
 }
 
@@ -120,7 +120,7 @@ TEST_CASE("a single token's probability is the one of the written row", "[specul
   const auto logits = random_logits<double>(500, 8);
   const sampling_options options = {.temperature = 0.7, .top_k = 50, .top_p = 0.95, .min_p = 0.01};
   const auto probs = probs_of(logits, options);
-  const auto row = speculative::detail::make_sampled_row<double>("f", "p", 0, logits, options);
+  const auto row = speculative::detail::make_sampled_row<double>(logits, options);
   for (std::size_t i = 0; i < logits.size(); ++i) REQUIRE(row.prob(i) == Approx(probs[i]).epsilon(1e-13));
 }
 

@@ -52,6 +52,9 @@ struct sampled_row {
   double cutoff = -std::numeric_limits<double>::infinity();
   kernels::logits_summary summary;
 
+  /// Whether it is one: not if a logit is NaN or +inf, or all are -inf. The sum tells, and not the log-normalizer: a small temperature may
+  /// take that of a good row beyond the doubles.
+  [[nodiscard]] bool valid() const noexcept { return summary.sum > 0.0; }
   [[nodiscard]] double prob(std::size_t token) const {
     const double logit = static_cast<double>(widen(logits[token]));
     if (!(logit >= cutoff)) return 0.0;
@@ -61,29 +64,37 @@ struct sampled_row {
 };
 
 /// Prepares a row; temperature > 0.
-/// @throws std::domain_error if a logit is NaN or +inf, or all are -inf
 template <stored_scalar S>
-[[nodiscard]] sampled_row<S> make_sampled_row(const char* function, const char* parameter, std::size_t index, std::span<const S> logits,
-                                              const sampling_options& options) {
+[[nodiscard]] sampled_row<S> make_sampled_row(std::span<const S> logits, const sampling_options& options) {
   sampled_row<S> row;
   row.logits = logits.data();
   row.size = logits.size();
   row.temperature = options.temperature;
   if (options.truncates()) row.cutoff = kernels::truncation_cutoff(logits.data(), logits.size(), options.temperature, options.truncation());
   row.summary = kernels::summarize(logits.data(), logits.size(), options.temperature, row.cutoff);
-  if (!(row.summary.sum > 0.0)) {  // not the log-normalizer: a small temperature may take that of a good row beyond the doubles
-    domain_error_at(function, parameter, index, row.summary.log_normalizer,
-                    "is the log-normalizer of the row; logits must be finite or -inf, at least one finite");
-  }
   return row;
 }
 
-/// The token of greedy decoding.
-/// @throws std::domain_error as make_sampled_row
+/// The token of greedy decoding; `not_found` if the logits are no distribution.
 template <stored_scalar S>
-[[nodiscard]] std::size_t greedy_token(const char* function, const char* parameter, std::size_t index, std::span<const S> logits) {
-  (void)make_sampled_row(function, parameter, index, logits, sampling_options{});
-  return kernels::argmax(logits.data(), logits.size());
+[[nodiscard]] std::size_t greedy_token(std::span<const S> logits) {
+  return make_sampled_row(logits, {}).valid() ? kernels::argmax(logits.data(), logits.size()) : kernels::not_found;
+}
+
+/// The first logit that is NaN or +inf; `no_index` if there is none.
+template <stored_scalar S>
+[[nodiscard]] GAVEL_COLD std::size_t bad_logit(std::span<const S> logits) {
+  std::size_t i = 0;
+  while (i < logits.size() && widen(logits[i]) < std::numeric_limits<compute_type<S>>::infinity()) ++i;
+  return i < logits.size() ? i : no_index;
+}
+
+/// Refuses logits that are no distribution.
+template <stored_scalar S>
+[[noreturn]] GAVEL_COLD void refuse_logits(const char* function, const char* parameter, std::span<const S> logits) {
+  const std::size_t i = bad_logit(logits);
+  if (i != no_index) domain_error_at(function, parameter, i, widen(logits[i]), "must be finite or -inf");
+  domain_error(function, parameter, {}, "must hold a finite number");
 }
 
 }  // namespace detail
@@ -105,12 +116,15 @@ void probs_from_logits(const L& logits, std::span<Out> probs, const sampling_opt
   check_at_least(function, "logits.size()", row.size(), 1);
   check_size(function, "probs.size()", probs.size(), "logits.size()", row.size());
   if (options.greedy()) {
-    const std::size_t token = detail::greedy_token<S>(function, "logits", 0, row);
+    const std::size_t token = detail::greedy_token(row);
+    if (token == kernels::not_found) detail::refuse_logits(function, "logits", row);
     for (Out& prob : probs) prob = Out{0};
     probs[token] = Out{1};
     return;
   }
-  kernels::write_row(detail::make_sampled_row<S>(function, "logits", 0, row, options).weights(), row.size(), probs.data());
+  const detail::sampled_row<S> sampled = detail::make_sampled_row(row, options);
+  if (!sampled.valid()) detail::refuse_logits(function, "logits", row);
+  kernels::write_row(sampled.weights(), row.size(), probs.data());
 }
 
 }  // namespace gavel::speculative
