@@ -308,7 +308,21 @@ TEST_CASE("head: bad input is named and changes nothing", "[speculative][accepta
   states[2] = infinity;
   CHECK(message_of([&] { (void)train_acceptance_head<double>(head, view, labels, rng); }) ==
         "domain: " + prefix + "acceptance_loss: logits[2] = nan, must be finite");
+  states[2] = 3.0;
+  const gavel::philox4x32 unmoved = rng;
+  const adam_options large = {.learning_rate = 1e300};
+  CHECK(message_of([&] { (void)train_acceptance_head<double>(head, view, labels, rng, {.optimizer = large}); }) != "no exception");
+  CHECK(rng == unmoved);
   CHECK(head == before);
+}
+
+TEST_CASE("head: what was moved from is still a network", "[speculative][acceptance_head]") {
+  acceptance_head<double> source({.hidden = 2, .layers = 1});
+  source.parameters()[10] = 1.0;
+  const acceptance_head<double> before = source;
+  const acceptance_head<double> heir = std::move(source);
+  CHECK(heir == before);
+  CHECK(source == before);
 }
 
 }  // namespace acceptance_head_test

@@ -360,7 +360,7 @@ TEST_CASE("traversal verification names what is wrong and leaves the outputs alo
   const std::vector<int> unknown{0, 1, 2, 3};
   CHECK(verify(draft_tree::from_parents(shape, unknown), target, draft) == name + "tree.token[3] = 3, must be < vocabulary size 3");
   q[5] = 0.0;
-  CHECK(verify(tree, target, draft) == name + "tree.token[3] = 2, must have draft probability > 0");
+  CHECK(verify(tree, target, draft) == name + "tree.token[3] = 2, must have draft probability >= 2^-1000");
   q[5] = not_a_number;
   CHECK(verify(tree, target, draft) == "domain: " + name + "draft probability of draft[3] = nan, must be in [0, 1]");
   q[5] = 1.0 / 3.0;
@@ -375,6 +375,14 @@ TEST_CASE("traversal verification names what is wrong and leaves the outputs alo
   p[5] = 1.0 / 3.0;
   p[9] = -0.5;
   CHECK(verify(tree, target, draft) == "domain: " + name + "target_rows.row(3)[0] = -0.5, must be finite and >= 0");
+  p[0] = q[0] = 0.1, p[1] = q[1] = 0.8, p[2] = q[2] = 0.1, p[5] = 0.3, p[3] = 0.4;  // node 3 stops with probability 0.9: a draw
+  const test_engine unmoved = rng;
+  bool reached = false;
+  for (int k = 0; k < 20 && !reached; ++k) {
+    reached = verify(tree, target, draft) == "domain: " + name + "target_rows.row(3)[0] = -0.5, must be finite and >= 0";
+    if (reached) CHECK(rng == unmoved);
+  }
+  CHECK(reached);
   CHECK(message_of([&] { (void)traversal.stop_law(tree, target, draft); }) ==
         "domain: gavel::speculative::traversal_verifier::stop_law: target_rows.row(3)[0] = -0.5, must be finite and >= 0");
   CHECK(out == std::vector<token_id>(2, 77));

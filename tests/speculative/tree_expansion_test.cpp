@@ -171,6 +171,18 @@ TEST_CASE("select_top_nodes keeps the tree closed and, for falling weights, the 
   CHECK(select_top_nodes(draft_tree::from_parents(flat, ids), equal, 3) == std::vector<node_index>{0, 1, 2});
 }
 
+TEST_CASE("a tree_expansion that was moved from still has its root", "[speculative][tree_expansion]") {
+  const std::vector<token_id> tokens{1, 2};
+  const std::vector<double> probs{0.25, 0.5};
+  tree_expansion source(4);
+  const tree_expansion heir = std::move(source);
+  REQUIRE(source.pop() == node_index{0});
+  source.push(0, tokens, std::span<const double>(probs));
+  REQUIRE(source.pop() == node_index{1});
+  CHECK(source.tree().token(1) == 2);
+  CHECK(heir.tree().size() == 1);
+}
+
 TEST_CASE("tree_expansion and the selection name what is wrong", "[speculative][tree_expansion]") {
   CHECK(message_of([] { tree_expansion(0); }) == "gavel::speculative::tree_expansion: node_budget = 0, must be >= 1");
   tree_expansion grow(4);

@@ -197,6 +197,16 @@ TEST_CASE("ties go to fewer children and to fewer nodes under the earlier ones",
   CHECK(expected_tree_tokens(as_tree(late), std::span<const double>(equal).first(1)) == 1.25);
 }
 
+TEST_CASE("a tree_shape_table that was moved from is empty", "[speculative][tree_shape]") {
+  const std::vector<double> chances{0.5};
+  tree_shape_table source(chances, 4, 3);
+  const tree_shape_table heir = std::move(source);
+  CHECK(heir.expected_tokens(2, 2) == 1.5);
+  CHECK(source.max_nodes() == 0);
+  CHECK(message_of([&] { (void)source.expected_tokens(1, 1); }) ==
+        "gavel::speculative::tree_shape_table::expected_tokens: nodes = 1, must be <= max_nodes 0");
+}
+
 TEST_CASE("tree_shape_table names what is wrong", "[speculative][tree_shape]") {
   const std::string name = "gavel::speculative::tree_shape_table: ";
   auto build = [](std::vector<double> chances, std::size_t nodes, std::size_t levels) {

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace tree_test {
@@ -70,6 +72,25 @@ TEST_CASE("draft_tree is the same however it is built", "[speculative][tree]") {
     }
     REQUIRE(seen == whole.size());
   }
+}
+
+TEST_CASE("draft_tree: a tree that was moved from is the root alone and grows again", "[speculative][tree]") {
+  const draft_tree whole = draft_tree::from_parents(parents, tokens);
+  draft_tree source = whole;
+  draft_tree heir = std::move(source);
+  CHECK(heir == whole);
+  CHECK(source == draft_tree());
+  source.clear(7);
+  CHECK(source == draft_tree(7));
+  CHECK(source.parent(0) == draft_tree::no_node);
+  CHECK(source.add_node(0, 3) == 1);
+  source = std::move(heir);
+  CHECK(source == whole);
+  CHECK(heir == draft_tree());
+  draft_tree& same = source;
+  source = std::move(same);
+  CHECK(source == whole);
+  STATIC_REQUIRE(std::is_nothrow_move_constructible_v<draft_tree>);
 }
 
 TEST_CASE("draft_tree refuses what is no tree", "[speculative][tree]") {

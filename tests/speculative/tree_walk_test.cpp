@@ -224,6 +224,35 @@ TEST_CASE("walk_tree names what is wrong and leaves the outputs alone", "[specul
   CHECK(nodes == std::vector<node_index>(2, 77));
 }
 
+TEST_CASE("walk_tree names the node of a bad row, and the generator stays where it was", "[speculative][tree_walk]") {
+  draft_tree tree;
+  tree.add_node(0, 1);
+  tree.add_node(1, 2);
+  std::vector<double> p(9, 1.0 / 3.0), q(6, 1.0 / 3.0);  // equal rows: the first draft is accepted
+  single_draft<double> verifier;
+  std::vector<token_id> out(2, 77);
+  philox4x32 rng(3);
+  const auto walk = [&] {
+    return message_of([&] { walk_tree(tree, matrix_view(p.data(), 3, 3), matrix_view(q.data(), 2, 3), verifier, rng, out); });
+  };
+  const auto law = [&] {
+    return message_of([&] { (void)tree_walk_law(tree, matrix_view(p.data(), 3, 3), matrix_view(q.data(), 2, 3), verifier); });
+  };
+  const std::string at = ": node 1: gavel::speculative::single_draft::", of = "gavel::speculative::walk_tree";
+  p[4] = not_a_number;
+  CHECK(walk() == "domain: " + of + at + "prepare: p[1] = nan, must be finite and >= 0");
+  CHECK(law() == "domain: gavel::speculative::tree_walk_law" + at + "prepare: p[1] = nan, must be finite and >= 0");
+  p[4] = 1.0 / 3.0;
+  q[5] = 0.0, q[3] = 2.0 / 3.0;
+  CHECK(walk() == of + at + "verify: drafts[0] = 2, must have draft probability >= 2^-1000");
+  CHECK(rng == philox4x32(3));
+  CHECK(out == std::vector<token_id>(2, 77));
+  q[5] = q[3] = 1.0 / 3.0;
+  p[8] = 0.0;  // the leaf, after two uniforms
+  CHECK(walk() == "domain: " + of + ": sum of target_rows.row(2) = 0.666666667, must be 1 within 1e-06");
+  CHECK(rng == philox4x32(3));
+}
+
 TEST_CASE("walk_tree takes draft rows over a reduced vocabulary and agrees with the rows written out", "[speculative][tree_walk]") {
   const std::vector<token_id> ids = {3, 0, 4};
   const std::size_t vocabulary = 5;
@@ -263,8 +292,9 @@ TEST_CASE("walk_tree takes draft rows over a reduced vocabulary and agrees with 
     std::vector<token_id> accepted(tree.max_depth());
     const auto outcome = walk_tree(tree, p, matrix_view<const double>(reduced.data(), 2, ids.size()), narrow, rng, accepted);
     REQUIRE(outcome.accepted_length <= tree.max_depth());
-    REQUIRE(message_of([&] { walk_tree(tree, p, matrix_view<const double>(reduced.data(), 2, ids.size() - 1), narrow, rng, accepted); }) ==
-            "gavel::speculative::on_reduced_vocabulary::prepare: q.size() = 2, must equal ids.size() 3");
+    REQUIRE(
+        message_of([&] { walk_tree(tree, p, matrix_view<const double>(reduced.data(), 2, ids.size() - 1), narrow, rng, accepted); }) ==
+        "gavel::speculative::walk_tree: node 0: gavel::speculative::on_reduced_vocabulary::prepare: q.size() = 2, must equal ids.size() 3");
   }
 }
 

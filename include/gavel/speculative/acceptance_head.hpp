@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
+#include <gavel/core/generator_rollback.hpp>
 #include <gavel/core/numerics.hpp>
 #include <gavel/core/permutation.hpp>
 #include <gavel/core/uniform.hpp>
@@ -57,6 +58,9 @@ class acceptance_head {
     check_at_least("gavel::speculative::acceptance_head", "hidden", options.hidden, 1);
     parameters_.assign(block_size() * own_blocks() + final_size(), T(0));
   }
+  // A move is a copy: a network without its parameters could not predict.
+  acceptance_head(const acceptance_head&) = default;
+  acceptance_head& operator=(const acceptance_head&) = default;
 
   [[nodiscard]] const acceptance_head_options& options() const noexcept { return options_; }
   [[nodiscard]] std::size_t parameter_count() const noexcept { return parameters_.size(); }
@@ -231,7 +235,7 @@ struct acceptance_head_training_result {
 /// @param mask   `[n]` zero where a position does not count (see `mix_tokens`), or empty: all count
 /// @throws std::invalid_argument for shapes, options, labels outside [0, 1], states that make a logit infinite, or if no position counts;
 ///         std::domain_error for NaN. Data are checked before the first step; a divergence later (too large a step size) throws the same
-///         two and leaves the head as it was before the call
+///         two and leaves the head as it was before the call, and the generator if it can be copied
 /// @note O(epochs * n * layers * hidden^2); allocates batch buffers once. Same generator state and data, same result on one machine.
 template <std::floating_point T, random_bits G>
 acceptance_head_training_result train_acceptance_head(acceptance_head<T>& head, matrix_view<const T> states,
@@ -250,6 +254,7 @@ acceptance_head_training_result train_acceptance_head(acceptance_head<T>& head, 
   trained.forward(states, all_logits, work);
   result.initial_loss = static_cast<double>(acceptance_loss<T>(all_logits, labels, mask, options.loss));  // checks labels, mask and states
 
+  generator_rollback<G> rollback(rng);
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (mask.empty() || mask[i] != 0) order.push_back(i);
@@ -283,6 +288,7 @@ acceptance_head_training_result train_acceptance_head(acceptance_head<T>& head, 
   result.final_loss = static_cast<double>(acceptance_loss<T>(all_logits, labels, mask, options.loss));
   result.final_kl = mean_binary_kl<T>(all_logits, labels, mask);
   head = trained;
+  rollback.keep();
   return result;
 }
 

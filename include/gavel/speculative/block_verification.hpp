@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
+#include <gavel/core/generator_rollback.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/residual.hpp>
@@ -121,7 +122,8 @@ std::size_t choose_length(const char* function, const block_rows<T>& block, Deci
 /// @param rng         generator: one uniform for each length tried, from L downwards to the accepted one (length 0 needs none), then one
 ///                    for the next token; so between 1 (empty path) and L + 1
 /// @throws std::invalid_argument for shapes, token ids and drafts of draft probability zero; std::domain_error for NaN or a negative
-///         probability of a drafted token, and for a row that is read as a whole and is no distribution
+///         probability of a drafted token, and for a row that is read as a whole and is no distribution. The generator is untouched then
+///         (if it can be copied).
 /// @note Cost: O(L^2) scalar steps, and one pass over two rows for each length below L that was tried (none when everything is accepted),
 ///       plus the draw of the token. No allocation.
 /// @par Source
@@ -134,6 +136,7 @@ template <class P, class Q, random_bits G>
   const matrix_view<const P> target = target_rows;
   const matrix_view<const Q> draft = draft_rows;
   const auto block = detail::checked_block(function, target, draft, path);
+  generator_rollback<G> rollback(rng);
   double weight = 1.0;
   path_verdict result;
   result.accepted_length = detail::choose_length(function, block, [&](std::size_t length, double prefix_weight, double stop) {
@@ -149,6 +152,7 @@ template <class P, class Q, random_bits G>
     const detail::residual_weights<std::remove_const_t<P>> residual{target.row(i), draft.row(i), 1.0 / weight};
     result.next_token = residual.sample(uniform(rng));
   }
+  rollback.keep();
   return result;
 }
 

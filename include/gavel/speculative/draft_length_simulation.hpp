@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
+#include <gavel/core/reset_on_move.hpp>
 #include <gavel/core/philox.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
@@ -58,6 +59,10 @@ class independent_levels {
       : acceptance_(acceptance.begin(), acceptance.end()), probs_(probs.begin(), probs.end()) {
     detail::check_levels("gavel::speculative::independent_levels", acceptance, probs);
   }
+
+  // A move is a copy: no levels is no distribution.
+  independent_levels(const independent_levels&) = default;
+  independent_levels& operator=(const independent_levels&) = default;
 
   /// @note Draws: one uniform.
   [[nodiscard]] simulated_draft draft(philox4x32& rng) const {
@@ -118,13 +123,12 @@ class row_source {
   void commit(std::size_t accepted, philox4x32& rng) {
     const bool rejected = accepted < text_.size() - committed_;
     text_.resize(committed_ + accepted);
-    const double u = uniform(rng);
     if (rejected) {
-      text_.push_back(detail::residual_weights<double>{row(2 * accepted), row(2 * accepted + 1)}.sample(u));
+      text_.push_back(detail::residual_weights<double>{row(2 * accepted), row(2 * accepted + 1)}.sample(uniform(rng)));
     } else {
       if (pairs_.size() < 2 * vocabulary_) pairs_.resize(2 * vocabulary_);
       fill(row(0), row(1));
-      text_.push_back(static_cast<token_id>(kernels::sample(row(0).data(), vocabulary_, u)));
+      text_.push_back(static_cast<token_id>(kernels::sample(row(0).data(), vocabulary_, uniform(rng))));
     }
     committed_ = text_.size();
   }
@@ -142,7 +146,7 @@ class row_source {
 
   std::size_t vocabulary_;
   std::vector<token_id> text_;
-  std::size_t committed_;
+  reset_on_move<std::size_t> committed_;
   Rows rows_;
   Predictor predictor_;
   std::vector<double> pairs_;  // p and q of each draft of the round

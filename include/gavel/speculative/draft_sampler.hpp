@@ -22,7 +22,8 @@
 
 /// @file
 /// Drawing the n drafts of one position from a draft row, and the exact probability of every tuple. Verification is exact only for the law
-/// that was really sampled: draw here, hand the same row to the verifier.
+/// that was really sampled: draw here, hand the same row to the verifier, and other random numbers: the same generator as it goes on, or a
+/// stream of its own, never a second generator of the same (seed, stream).
 ///
 /// @par Source
 /// iid and without replacement: Miao et al. (2023), SpecInfer, arXiv 2305.09781; Chen et al. (2024), Sequoia, arXiv 2402.12374. Greedy:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/generator_rollback.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/residual.hpp>
@@ -62,7 +63,7 @@ class traversal_verifier {
   /// @param accepted_nodes  out, empty or as above: the same path as nodes
   /// @throws std::invalid_argument for shapes, token ids, repeated siblings, a drafted token of draft probability zero that is reached;
   ///         std::domain_error for NaN or a negative probability of a token that is reached, and for a row that is read as a whole and is
-  ///         no distribution. Outputs are untouched then.
+  ///         no distribution. Outputs and generator (if it can be copied) are untouched then.
   /// @note Cost: one pass over two rows for each deleted leaf whose parent can still stop, plus the draw of the token; subtrees that
   ///       cannot be accepted are skipped. No allocation once the object has seen the depth.
   template <random_bits G>
@@ -70,12 +71,14 @@ class traversal_verifier {
                       std::span<token_id> accepted_tokens, std::span<node_index> accepted_nodes = {}) {
     const call now = begin("gavel::speculative::traversal_verifier::verify", tree, target_rows, draft_rows);
     detail::check_tree_outputs(now.function, tree, accepted_tokens.size(), accepted_nodes.size());
+    generator_rollback<G> rollback(rng);
     const level stop = traverse(now, [&](const level& leaf) { return leaf.stop >= 1.0 || uniform(rng) < leaf.stop; });
     tree_verdict result;
     result.next_token = static_cast<token_id>(draw(now, stop, uniform(rng)));
     result.accepted_length = tree.depth(stop.node);
     result.last_node = static_cast<node_index>(stop.node);
     detail::write_path(tree, stop.node, accepted_tokens, accepted_nodes);
+    rollback.keep();
     return result;
   }
 

@@ -37,6 +37,18 @@ class draft_tree {
   /// @param root_token the last committed token; no verifier reads it
   explicit draft_tree(token_id root_token = 0) : parents_{no_node}, tokens_{root_token}, depths_{0}, child_begin_{0, 0} {}
 
+  draft_tree(const draft_tree&) = default;
+  draft_tree& operator=(const draft_tree&) = default;
+  /// Leaves a tree of the root alone, for which it allocates.
+  draft_tree(draft_tree&& other) noexcept : draft_tree() { swap(other); }
+  /// Leaves a tree of the root alone, in the memory that this one had.
+  draft_tree& operator=(draft_tree&& other) noexcept {
+    swap(other);
+    if (this != &other) other.clear();
+    return *this;
+  }
+  ~draft_tree() = default;
+
   /// The tree of a parent array, as engines keep it.
   /// @param parents [nodes] any integer type; entry 0 stands for the root and is not read (engines write -1 or 0), entry i must be < i
   /// @param tokens  [nodes] any integer type, entry 0 the last committed token; siblings count as drawn in index order
@@ -92,6 +104,17 @@ class draft_tree {
   friend bool operator==(const draft_tree&, const draft_tree&) = default;
 
  private:
+  void swap(draft_tree& other) noexcept {
+    parents_.swap(other.parents_);
+    tokens_.swap(other.tokens_);
+    depths_.swap(other.depths_);
+    child_begin_.swap(other.child_begin_);
+    child_nodes_.swap(other.child_nodes_);
+    child_tokens_.swap(other.child_tokens_);
+    std::swap(inner_size_, other.inner_size_);
+    std::swap(max_depth_, other.max_depth_);
+  }
+
   std::vector<node_index> parents_;
   std::vector<token_id> tokens_;
   std::vector<std::uint32_t> depths_;

@@ -83,6 +83,9 @@ class tree_expansion {
   /// @param root_token  the last committed token
   /// @throws std::invalid_argument if `node_budget == 0`
   explicit tree_expansion(std::size_t node_budget, token_id root_token = 0);
+  // A move is a copy: without its root there is nothing to expand.
+  tree_expansion(const tree_expansion&) = default;
+  tree_expansion& operator=(const tree_expansion&) = default;
 
   /// Starts over with the same budget, keeping the memory.
   void reset(token_id root_token = 0);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
+#include <gavel/core/reset_on_move.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/tree.hpp>
 #include <gavel/speculative/verifier.hpp>
@@ -116,8 +117,8 @@ class tree_shape_table {
     check_at_most(function, "levels", levels, "max_levels", levels_);
   }
 
-  std::size_t nodes_ = 0;
-  std::size_t levels_ = 0;
+  reset_on_move<std::size_t> nodes_;
+  reset_on_move<std::size_t> levels_;
   std::size_t branches_ = 0;
   std::vector<double> best_;                  // [levels, nodes]
   std::vector<std::uint32_t> best_children_;  // [levels, nodes]: b of the best

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/generator_rollback.hpp>
+#include <gavel/core/config.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/detail/rows.hpp>
@@ -9,6 +11,8 @@
 
 #include <cstddef>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -37,22 +41,46 @@ void prepare_node(const draft_tree& tree, matrix_view<const typename Verifier::s
   node_verifier.prepare(target_rows.row(node), draft_rows.row(inner_rows ? tree.inner_index(node) : node), children);
 }
 
+[[nodiscard]] GAVEL_COLD inline std::string at_node(const char* function, std::size_t node, const char* message) {
+  return std::string(function) + ": node " + std::to_string(node) + ": " + message;
+}
+
+/// What the verifier does at a node; what it refuses there names the node. (Without exceptions the message is the verifier's own.)
+template <class Decide>
+decltype(auto) decide_at(const char* function, std::size_t node, Decide&& decide) {
+#if GAVEL_HAS_EXCEPTIONS
+  try {
+    return decide();
+  } catch (const std::domain_error& error) {
+    throw std::domain_error(at_node(function, node, error.what()));
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(at_node(function, node, error.what()));
+  }
+#else
+  (void)function, (void)node;
+  return decide();
+#endif
+}
+
 template <verifier Verifier>
 void add_walk_stops(const draft_tree& tree, matrix_view<const typename Verifier::scalar> target_rows,
                     matrix_view<const typename Verifier::scalar> draft_rows, Verifier& node_verifier, std::size_t node, double reach,
                     std::vector<tree_stop>& stops) {
+  constexpr const char* function = "gavel::speculative::tree_walk_law";
   const std::size_t vocabulary = target_rows.cols();
   tree_stop stop{static_cast<node_index>(node), reach, std::vector<double>(vocabulary)};
   if (tree.is_leaf(node)) {
-    check_row("gavel::speculative::tree_walk_law", "target_rows", target_rows, node);
+    check_row(function, "target_rows", target_rows, node);
     for (std::size_t i = 0; i < vocabulary; ++i) stop.next_token_probs[i] = real(target_rows(node, i));
     stops.push_back(std::move(stop));
     return;
   }
   const std::size_t k = tree.child_count(node);
   std::vector<double> acceptance(k);
-  prepare_node(tree, target_rows, draft_rows, node_verifier, node);
-  node_verifier.conditional_law(tree.child_tokens(node), std::span<double>(acceptance), std::span<double>(stop.next_token_probs));
+  decide_at(function, node, [&] {
+    prepare_node(tree, target_rows, draft_rows, node_verifier, node);
+    node_verifier.conditional_law(tree.child_tokens(node), std::span<double>(acceptance), std::span<double>(stop.next_token_probs));
+  });
   for (const double a : acceptance) stop.probability -= reach * a;
   if (stop.probability > 0.0) stops.push_back(std::move(stop));
   for (std::size_t i = 0; i < k; ++i) {
@@ -84,7 +112,8 @@ void add_walk_stops(const draft_tree& tree, matrix_view<const typename Verifier:
 /// @param accepted_tokens out, size >= `tree.max_depth()`: the first `accepted_length` entries are written
 /// @param accepted_nodes  out, empty or as above: the same path as nodes (which key-value entries to keep)
 /// @throws std::invalid_argument for shapes, token ids, repeated siblings under a law without repeats; std::domain_error for a row that is
-///         read and not a distribution; whatever the verifier throws. Outputs are untouched then.
+///         read and not a distribution; what the verifier throws, with the node before it. Outputs and generator (if it can be copied) are
+///         untouched then.
 /// @note Cost: one verifier call per accepted token plus one; rows off the path are not read. Allocates nothing of its own.
 /// @par Source
 /// Miao et al. 2024, "SpecInfer", arXiv 2305.09781, algorithm 2; Chen et al. 2024, "Sequoia", arXiv 2402.12374, algorithm 2.
@@ -98,6 +127,7 @@ tree_verdict walk_tree(const draft_tree& tree, matrix_view<const typename Verifi
   detail::check_tree_outputs(function, tree, accepted_tokens.size(), accepted_nodes.size());
   detail::check_tree(function, tree, Verifier::law, target_rows.cols());
 
+  generator_rollback<G> rollback(rng);
   tree_verdict result;
   std::size_t node = 0;
   for (;;) {
@@ -107,8 +137,10 @@ tree_verdict walk_tree(const draft_tree& tree, matrix_view<const typename Verifi
       break;
     }
     const auto drafts = tree.child_tokens(node);
-    detail::prepare_node(tree, target_rows, draft_rows, node_verifier, node);
-    const verdict decision = node_verifier.verify(drafts, rng);
+    const verdict decision = detail::decide_at(function, node, [&] {
+      detail::prepare_node(tree, target_rows, draft_rows, node_verifier, node);
+      return node_verifier.verify(drafts, rng);
+    });
     if (!decision.accepted()) {
       result.next_token = decision.token;
       break;
@@ -118,6 +150,7 @@ tree_verdict walk_tree(const draft_tree& tree, matrix_view<const typename Verifi
   result.accepted_length = tree.depth(node);
   result.last_node = static_cast<node_index>(node);
   detail::write_path(tree, node, accepted_tokens, accepted_nodes);
+  rollback.keep();
   return result;
 }
 
