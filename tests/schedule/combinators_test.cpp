@@ -5,9 +5,14 @@
 #include "support/messages.hpp"
 #include "support/numbers.hpp"
 
+#include <gavel/schedule/rate_schedule.hpp>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <numeric>
+#include <vector>
 
 namespace combinators_test {
 
@@ -35,6 +40,52 @@ static_assert(bent(2.0, linear{})(0.5) == 0.75);
 static_assert(wsd({.warmup = 0.25, .decay = 0.5})(0.75) == 0.5);
 static_assert(knee({.warmup = 0.25, .explore = 0.25})(0.75) == 0.5);
 static_assert(warmup(0.05, gavel::schedule::floor(0.1, delayed(0.25, rex{})))(1.0) == 0.1);
+static_assert(stretch(warmup(0.1, restart(5.0, cosine{})), {.steps = 100}).rate(46) == 1.0);
+static_assert(stretch(restart(50.0, cosine{}), {.steps = 10'000}).rate(5'800) == 1.0);
+static_assert(stretch(warmup(0.01, step_decay(0.1, {0.75})), {.steps = 400}).rate(301) == 0.1);
+
+// Where a step stands, in whole numbers: an oracle that does not round.
+struct fraction {
+  std::int64_t numerator, denominator;
+
+  constexpr fraction(std::int64_t n, std::int64_t d) : numerator(n / std::gcd(n, d)), denominator(d / std::gcd(n, d)) {}
+  [[nodiscard]] constexpr bool below(fraction other) const { return numerator * other.denominator < other.numerator * denominator; }
+  [[nodiscard]] constexpr fraction since(fraction other) const {
+    return {numerator * other.denominator - other.numerator * denominator, denominator * other.denominator};
+  }
+  [[nodiscard]] constexpr fraction over(fraction other) const { return {numerator * other.denominator, denominator * other.numerator}; }
+  [[nodiscard]] constexpr double value() const { return static_cast<double>(numerator) / static_cast<double>(denominator); }
+};
+
+// Shares are percents, cycles whole. A profile here is a call with a fraction, and its twin one of the library.
+constexpr fraction percent(int share) { return {share, 100}; }
+
+template <class P>
+auto exact_part(int from, P inner) {
+  return [=](fraction z) { return inner(z.since(percent(from)).over(percent(100 - from))); };
+}
+template <class P>
+auto exact_restart(int cycles, P inner) {
+  return [=](fraction z) {
+    const fraction run = z.over({1, cycles});
+    const std::int64_t cycle = run.numerator / run.denominator - (run.numerator == run.denominator * cycles ? 1 : 0);
+    return inner(run.since({cycle, 1}));
+  };
+}
+
+template <class Exact, class P>
+void check_steps(const char* name, const Exact& exact, const P& shape) {
+  INFO(name);
+  for (const std::int64_t steps : {50, 60, 99, 100, 240, 400, 840, 1000}) {
+    const auto rates = stretch(shape, {.steps = static_cast<std::uint64_t>(steps)});
+    std::vector<std::int64_t> wrong;
+    for (std::int64_t t = 0; t <= steps; ++t) {
+      if (!(std::abs(rates.rate(static_cast<std::uint64_t>(t)) - exact(fraction(t, steps))) <= 1e-12)) wrong.push_back(t);
+    }
+    INFO(steps << " steps");
+    CHECK(wrong.empty());
+  }
+}
 
 // The points where a clamped function of progress can go wrong.
 template <class A, class B>
@@ -215,6 +266,62 @@ TEST_CASE("Restarts begin at the peak and end at the end of the last cycle", "[s
   CHECK(restart(2.5, linear{})(1.0) == 0.5);  // half a cycle is left
   CHECK(restart(2.5, linear{})(0.9) == Approx(0.75).epsilon(1e-14));
   CHECK(restart(3.0, exponential{})(1.0) == exponential{}(1.0));
+}
+
+TEST_CASE("A step that stands where a part, a cycle or a milestone begins does so in every nest", "[schedule][combinators]") {
+  const auto fall = [](fraction z) { return 1.0 - z.value(); };
+  const auto root = [](fraction z) { return 1.0 - std::sqrt(z.value()); };  // tells the first 1e-16 of a part
+  const auto stairs = [](int milestone) { return [=](fraction z) { return z.below(percent(milestone)) ? 1.0 : 0.1; }; };
+  for (int share = 1; share < 100; share += 3) {
+    INFO("share " << share << " %");
+    const double w = share / 100.0;
+    const auto rise = [=](auto inner) {
+      return [=](fraction z) { return z.below(percent(share)) ? z.over(percent(share)).value() : exact_part(share, inner)(z); };
+    };
+    const auto hold = [=](auto inner) { return [=](fraction z) { return z.below(percent(share)) ? 1.0 : exact_part(share, inner)(z); }; };
+    const auto join = [=](auto first, auto second) {
+      return [=](fraction z) { return z.below(percent(share)) ? first(z.over(percent(share))) : exact_part(share, second)(z); };
+    };
+    for (const int cycles : {2, 3, 5, 7, 9}) {
+      INFO(cycles << " cycles");
+      check_steps("restart under a warm-up", rise(exact_restart(cycles, fall)), warmup(w, restart(cycles, linear{})));
+      check_steps("restart of 1 - sqrt after a hold", hold(exact_restart(cycles, root)), delayed(w, restart(cycles, one_minus_sqrt{})));
+      check_steps("joined restarts", join(exact_restart(cycles, root), exact_restart(cycles, fall)),
+                  concat(restart(cycles, one_minus_sqrt{}), w, restart(cycles, linear{})));
+      check_steps("restart of restarts", rise(exact_restart(cycles, exact_restart(4, fall))),
+                  warmup(w, restart(cycles, restart(4.0, linear{}))));
+      check_steps("restart of a warm-up", exact_restart(cycles, rise(root)), restart(cycles, warmup(w, one_minus_sqrt{})));
+      check_steps("restart of stairs", hold(exact_restart(cycles, stairs(50))), delayed(w, restart(cycles, step_decay(0.1, {0.5}))));
+    }
+    for (const int milestone : {5, 30, 60, 75, 90}) {
+      const step_decay steps(0.1, {milestone / 100.0});
+      check_steps("milestone under a warm-up", rise(stairs(milestone)), warmup(w, steps));
+      check_steps("milestone under two", hold(rise(stairs(milestone))), delayed(w, warmup(w, steps)));
+      check_steps("milestone of a first part", join(stairs(milestone), stairs(milestone)), concat(steps, w, steps));
+    }
+    check_steps("1 - sqrt at the end", hold(root), wsd({.decay = (100 - share) / 100.0}, one_minus_sqrt{}));
+    check_steps("1 - sqrt under a hold", hold(hold(root)), delayed(w, delayed(w, one_minus_sqrt{})));
+  }
+  check_steps("hundreds of restarts", exact_restart(420, fall), restart(420.0, linear{}));
+  check_steps(
+      "bent stairs", [&](fraction z) { return stairs(36)(fraction(z.numerator * z.numerator, z.denominator * z.denominator)); },
+      bent(2.0, step_decay(0.1, {0.36})));
+  check_steps(
+      "lifted and bent stairs", [&](fraction z) { return 0.5 + 0.5 * std::sqrt(exact_part(0, stairs(30))(z)); },
+      gavel::schedule::floor(0.5, powered(0.5, step_decay(0.1, {0.3}))));
+}
+
+TEST_CASE("Rounding moves no milestone of a long run by a step", "[schedule][combinators]") {
+  for (const std::uint64_t steps : {std::uint64_t{400}, std::uint64_t{4'000'000}, std::uint64_t{400'000'000'000'000}}) {
+    const auto stairs = stretch(warmup(0.01, step_decay(0.1, {0.75})), {.steps = steps});
+    const auto cycles = stretch(delayed(0.01, restart(4.0, linear{})), {.steps = steps});
+    const std::uint64_t at = steps / 400 * 301;
+    CHECK(stairs.rate(at - 1) == 1.0);
+    CHECK(stairs.rate(at) == 0.1);
+    CHECK(cycles.rate(at - 1) < 0.02);
+    CHECK(cycles.rate(at) == 1.0);
+    CHECK(cycles.rate(steps) == 0.0);
+  }
 }
 
 TEST_CASE("Powers and bends have the values of their formulas", "[schedule][combinators]") {

@@ -9,6 +9,7 @@
 #include <gavel/schedule/horizon_free.hpp>
 #include <gavel/schedule/sequence.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -44,6 +45,12 @@ explanation by_hand(const S& schedule, std::uint64_t steps) {
   for (std::uint64_t t = 0; t < steps; ++t) {
     area += static_cast<long double>(rates[t]);
     if (rates[t] == 0.0) ++result.zero_steps;
+    if (rates[t] > 0.0 && rates[t] < 0x1p-52 * *std::max_element(rates.begin(), rates.begin() + static_cast<std::ptrdiff_t>(t) + 1)) {
+      ++result.nearly_zero_steps;
+    }
+    std::uint64_t stair = t;  // where the rate before this step began
+    while (stair > 1 && rates[stair - 2] == rates[t - 1]) --stair;
+    if (t > 0 && rates[t] > rates[t - 1] && stair > 1 && rates[stair - 2] > rates[t - 1]) ++result.restarts;
   }
   result.area = static_cast<double>(area);
   result.mean = static_cast<double>(area / static_cast<long double>(steps));
@@ -62,6 +69,8 @@ void check(const char* name, const S& schedule, std::uint64_t steps) {
   CHECK(found.last == expected.last);
   CHECK(found.end == expected.end);
   CHECK(found.zero_steps == expected.zero_steps);
+  CHECK(found.nearly_zero_steps == expected.nearly_zero_steps);
+  CHECK(found.restarts == expected.restarts);
   CHECK(found.area == Approx(expected.area).epsilon(1e-15).margin(0.0));
   CHECK(found.mean == Approx(expected.mean).epsilon(1e-15).margin(0.0));
 }
@@ -117,6 +126,23 @@ TEST_CASE("A warm-up ends where its top begins, in stairs, after a pause or from
   CHECK(explain(stretch(one_cycle{}, over)).warmup_end == rate_at{300, 0.5});
   CHECK(explain(ramp({.to = 1.0, .steps = 4}), 3).warmup_end == rate_at{2, 0.5});  // cut off while it rises
   CHECK(explain(table(std::vector<double>{0.1, 0.1, 0.2, 0.2, 0.1, 0.5})).warmup_end == rate_at{2, 0.2});
+}
+
+TEST_CASE("Restarts are counted, and what rounding leaves of a rate of 0", "[schedule][explain]") {
+  for (const double cycles : {1.0, 2.0, 5.0}) {
+    const explanation found = explain(stretch(warmup(0.1, restart(cycles, cosine{})), {.steps = 100}));
+    CHECK(found.restarts == static_cast<std::uint64_t>(cycles) - 1);
+    CHECK(found.nearly_zero_steps == 0);
+    CHECK(found.peak == rate_at{10, 1.0});
+  }
+  // A profile of the caller that misses the starts of two cycles by rounding: 5 (0.46 - 0.1) / 0.9 < 2.
+  const auto missing = [](double z) { return warmup(0.1, [](double u) { return restart(5.0, cosine{})(u); })(z); };
+  const explanation missed = explain(stretch(missing, {.steps = 100}));
+  CHECK(missed.nearly_zero_steps == 2);
+  CHECK(missed.zero_steps == 1);
+  CHECK(explain(table({1.0, 0.5, 0.5, 0.7, 0.7, 0.2, 0.3, 0.4})).restarts == 2);
+  CHECK(explain(table({0.1, 0.1, 0.5, 0.5, 0.6})).restarts == 0);  // a warm-up is none
+  CHECK(explain(table({1e-30, 1.0, 1e-15, 1e-16, 0.0})).nearly_zero_steps == 1);
 }
 
 TEST_CASE("The first of several peaks is reported", "[schedule][explain]") {

@@ -184,6 +184,23 @@ TEST_CASE("Cycles are triangles of the published formula", "[schedule][horizon_f
   CHECK(cyclic({.rising_steps = max_steps, .falling_steps = max_steps}).rate(max_steps) == 1.0);
 }
 
+TEST_CASE("Equal cycles of fractional length restart at every whole step that they should", "[schedule][horizon_free]") {
+  std::vector<std::string> wrong;
+  for (int steps = 20; steps <= 400; steps += 7) {
+    for (int cycles = 2; cycles < 20; ++cycles) {
+      const warm_restarts<linear> rates({.first_steps = static_cast<double>(steps) / cycles});
+      for (int k = 1; k <= 3 * cycles; ++k) {
+        if (k * steps % cycles != 0) continue;
+        const auto start = static_cast<std::uint64_t>(k * steps / cycles);
+        const double before = static_cast<double>(cycles) / steps;  // a step before the end of a cycle
+        if (rates.rate(start) == 1.0 && rates.rate(start - 1) == Approx(before).epsilon(1e-11)) continue;
+        wrong.push_back(std::to_string(k) + " * " + std::to_string(steps) + " / " + std::to_string(cycles));
+      }
+    }
+  }
+  CHECK(wrong == std::vector<std::string>{});
+}
+
 TEST_CASE("Warm restarts begin their cycles where whole lengths add up, far out too", "[schedule][horizon_free]") {
   struct growth {
     std::uint64_t first, numerator, denominator, cycles;

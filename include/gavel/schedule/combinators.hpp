@@ -10,7 +10,10 @@
 /// they nest: `warmup(0.05, floor(0.1, delayed(0.25, rex{})))`. Order matters: this one warms up from 0, the other way round,
 /// `floor(0.1, warmup(0.05, ...))`, from a tenth of the peak.
 ///
-/// Parts are given as shares of the run and scale with its length; for parts counted in steps see sequence.hpp.
+/// Parts are given as shares of the run and scale with its length; for parts counted in steps see sequence.hpp. A step that should stand where
+/// a part, a cycle or a milestone begins does stand there, however deep the nest: each level knows how far rounding may have moved the
+/// place, some 2^-50 of the run divided by the length of the part. Steps are told apart as long as they are further apart than that. A callable
+/// of your own is handed a number and decides by it.
 /// @note Evaluation costs the inner profile and a few operations more, allocates nothing and clamps z to [0, 1].
 ///       Constructors throw std::domain_error for NaN, std::invalid_argument for any other number outside the range.
 
@@ -23,11 +26,11 @@ inline constexpr double share_tolerance = 1e-12;
 
 /// A decay run backwards: R(1 - u) for u in [0, 1]. The straight one is u itself: 1 - (1 - u) would drop the digits of a small u.
 template <profile R>
-[[nodiscard]] constexpr double rise(const R& decay, double u) {
+[[nodiscard]] constexpr double rise(const R& decay, const position& u) {
   if constexpr (std::same_as<R, linear>) {
-    return u;
+    return u.value;
   } else {
-    return decay(1.0 - u);
+    return read(decay, {1.0 - u.value, u.error});
   }
 }
 
@@ -41,10 +44,9 @@ class delayed {
   constexpr delayed(double delay, P inner) : delay_(delay), inner_(inner) {
     check_unit_interval("gavel::schedule::delayed", "delay", delay, unit_ends::zero_only);
   }
-  [[nodiscard]] constexpr double operator()(double z) const {
-    const double progress = detail::unit(z);
-    if (progress < delay_) return 1.0;
-    return inner_((progress - delay_) / (1.0 - delay_));
+  [[nodiscard]] constexpr double operator()(double z) const { return at({detail::unit(z)}); }
+  [[nodiscard]] constexpr double at(const detail::position& z) const {
+    return z.before(delay_) ? 1.0 : detail::read(inner_, z.within(delay_, 1.0 - delay_));
   }
   friend bool operator==(const delayed&, const delayed&) = default;
 
@@ -63,10 +65,10 @@ class warmup {
   constexpr warmup(double share, P inner, Rise rise = Rise{}) : share_(share), inner_(inner), rise_(rise) {
     check_unit_interval("gavel::schedule::warmup", "share", share, unit_ends::zero_only);
   }
-  [[nodiscard]] constexpr double operator()(double z) const {
-    const double progress = detail::unit(z);
-    if (progress < share_) return detail::rise(rise_, progress / share_);
-    return inner_((progress - share_) / (1.0 - share_));
+  [[nodiscard]] constexpr double operator()(double z) const { return at({detail::unit(z)}); }
+  [[nodiscard]] constexpr double at(const detail::position& z) const {
+    if (z.before(share_)) return detail::rise(rise_, z.within(0.0, share_));
+    return detail::read(inner_, z.within(share_, 1.0 - share_));
   }
   friend bool operator==(const warmup&, const warmup&) = default;
 
@@ -85,10 +87,10 @@ class concat {
   constexpr concat(First first, double at, Second second) : at_(at), first_(first), second_(second) {
     check_unit_interval("gavel::schedule::concat", "at", at, unit_ends::open);
   }
-  [[nodiscard]] constexpr double operator()(double z) const {
-    const double progress = detail::unit(z);
-    if (progress < at_) return first_(progress / at_);
-    return second_((progress - at_) / (1.0 - at_));
+  [[nodiscard]] constexpr double operator()(double z) const { return at({detail::unit(z)}); }
+  [[nodiscard]] constexpr double at(const detail::position& z) const {
+    if (z.before(at_)) return detail::read(first_, z.within(0.0, at_));
+    return detail::read(second_, z.within(at_, 1.0 - at_));
   }
   friend bool operator==(const concat&, const concat&) = default;
 
@@ -108,7 +110,8 @@ class floor {
   constexpr floor(double minimum, P inner) : minimum_(minimum), inner_(inner) {
     check_unit_interval("gavel::schedule::floor", "minimum", minimum);
   }
-  [[nodiscard]] constexpr double operator()(double z) const { return minimum_ + (1.0 - minimum_) * inner_(z); }
+  [[nodiscard]] constexpr double operator()(double z) const { return at({detail::unit(z)}); }
+  [[nodiscard]] constexpr double at(const detail::position& z) const { return minimum_ + (1.0 - minimum_) * detail::read(inner_, z); }
   friend bool operator==(const floor&, const floor&) = default;
 
  private:
@@ -118,7 +121,8 @@ class floor {
 
 /// The inner profile run @p cycles times, the i-th time scaled by amplitude^i: rho = a^floor(c z) P(frac(c z)). At z = 1 the last cycle stands
 /// at its end; between cycles the rate jumps back up.
-/// @note Where a cycle starts is decided by c z, as rounded (49 (1/49) < 1): for restarts at exact steps count them, with `warm_restarts`.
+/// @note Cycle k starts at the double nearest to k / c, where a step that should stand there stands, though c z may round to less than k
+///       (50 (58/100) < 29). @p cycles is taken as it is: a quotient of shares, like 0.3 / 0.1, may lie below the whole number that was meant.
 /// @par Source
 /// Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983. Cycles that grow: `warm_restarts` in horizon_free.hpp.
 template <profile P>
@@ -132,12 +136,14 @@ class restart {
     if (!(cycles >= 1.0 && cycles < 1e15)) refuse(function, "cycles", cycles, "must be in [1, 1e15)");
     check_unit_interval(function, "amplitude", amplitude, unit_ends::one_only);
   }
-  [[nodiscard]] constexpr double operator()(double z) const {
-    const double position = cycles_ * detail::unit(z);
-    double cycle = elementary::floor(position);
-    if (z >= 1.0 && cycle == position) cycle -= 1.0;  // the end belongs to the last cycle
-    const double share = position - cycle;
-    return (amplitude_ == 1.0 ? 1.0 : elementary::pow(amplitude_, cycle)) * inner_(share);
+  [[nodiscard]] constexpr double operator()(double z) const { return at({detail::unit(z)}); }
+  [[nodiscard]] constexpr double at(const detail::position& z) const {
+    const double run = cycles_ * z.value;
+    const double nearest = elementary::floor(run + 0.5), start = nearest / cycles_;
+    const bool at_start = z.at(start), at_end = z.at(1.0);
+    const double cycle = z.before(start) || (at_start && at_end) ? nearest - 1.0 : nearest;  // the end belongs to the last cycle
+    const double share = at_start ? (at_end ? 1.0 : 0.0) : detail::unit(run - cycle);
+    return (amplitude_ == 1.0 ? 1.0 : elementary::pow(amplitude_, cycle)) * detail::read(inner_, {share, z.part_error(1.0 / cycles_)});
   }
   friend bool operator==(const restart&, const restart&) = default;
 
@@ -156,7 +162,8 @@ class powered {
   constexpr powered(double exponent, P inner) : exponent_(exponent), inner_(inner) {
     check_positive("gavel::schedule::powered", "exponent", exponent);
   }
-  [[nodiscard]] constexpr double operator()(double z) const { return elementary::pow(inner_(z), exponent_); }
+  [[nodiscard]] constexpr double operator()(double z) const { return at({detail::unit(z)}); }
+  [[nodiscard]] constexpr double at(const detail::position& z) const { return elementary::pow(detail::read(inner_, z), exponent_); }
   friend bool operator==(const powered&, const powered&) = default;
 
  private:
@@ -174,7 +181,13 @@ class bent {
   constexpr bent(double exponent, P inner) : exponent_(exponent), inner_(inner) {
     check_positive("gavel::schedule::bent", "exponent", exponent);
   }
-  [[nodiscard]] constexpr double operator()(double z) const { return inner_(elementary::pow(detail::unit(z), exponent_)); }
+  [[nodiscard]] constexpr double operator()(double z) const { return at({detail::unit(z)}); }
+  [[nodiscard]] constexpr double at(const detail::position& z) const {
+    const double bend = elementary::pow(z.value, exponent_);
+    if (!(z.value > 0.0)) return detail::read(inner_, {bend});
+    const double error = bend * (exponent_ * z.part_error(1.0) / z.value + 0x1p-50);  // of the place and of the power
+    return detail::read(inner_, {bend, error});
+  }
   friend bool operator==(const bent&, const bent&) = default;
 
  private:
@@ -204,11 +217,12 @@ class wsd {
     check_unit_interval(function, "decay", options.decay);
     check_at_most(function, "warmup + decay", options.warmup + options.decay, 1.0 + detail::share_tolerance);
   }
-  [[nodiscard]] constexpr double operator()(double z) const {
-    const double progress = detail::unit(z);
-    if (progress < warmup_) return detail::rise(rise_, progress / warmup_);
-    if (progress <= decay_at_) return 1.0;
-    return cooldown_((progress - decay_at_) / decay_);
+  [[nodiscard]] constexpr double operator()(double z) const { return at({detail::unit(z)}); }
+  [[nodiscard]] constexpr double at(const detail::position& z) const {
+    if (z.before(warmup_)) return detail::rise(rise_, z.within(0.0, warmup_));
+    // 1 - decay is rounded, knee's after two more differences: a step that stands on it would be the first below 1, with 1 - sqrt by 4e-8.
+    if (z.value - decay_at_ <= z.error + 0x1p-50) return 1.0;
+    return detail::read(cooldown_, z.within(decay_at_, decay_));
   }
   friend bool operator==(const wsd&, const wsd&) = default;
 

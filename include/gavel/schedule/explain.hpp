@@ -8,7 +8,7 @@
 
 /// @file
 /// What a schedule does, as data: the rates at the steps where schedules go wrong (the first, the end of the warm-up, the last, the one after
-/// it), the peak and the area.
+/// it), the peak, the area, and how often the rate starts anew or is nothing.
 /// @par Source
 /// None but the schedule: it is read at every step. Why these steps: conventions differ there, see the table in sampling.hpp.
 
@@ -34,6 +34,10 @@ struct explanation {
   double area = 0.0;             ///< sum of the rates of the steps 0..T-1
   double mean = 0.0;             ///< area / T
   std::uint64_t zero_steps = 0;  ///< steps that train with rate 0
+  /// Steps whose rate is above 0 and below 2^-52 of the largest before them: what rounding leaves of a 0, as where a profile of your own misses
+  /// the start of its next cycle. They train as little as a rate of 0 does.
+  std::uint64_t nearly_zero_steps = 0;
+  std::uint64_t restarts = 0;  ///< times the rate rises again after a fall: c - 1 for c cycles
 
   friend bool operator==(const explanation&, const explanation&) = default;
 };
@@ -49,11 +53,16 @@ template <rate_schedule S>
   const auto at = [&](std::uint64_t step) { return rate_at{step, static_cast<double>(schedule.rate(step))}; };
   explanation result{.steps = steps, .first = at(0), .warmup_end = at(0), .peak = at(0), .last = at(steps - 1), .end = at(steps)};
   compensated_sum area;
-  bool rising = true;
+  bool rising = true, falling = false;
+  double before = result.first.rate;
   for (std::uint64_t t = 0; t < steps; ++t) {
     const double rate = static_cast<double>(schedule.rate(t));
     area += rate;
     if (rate == 0.0) ++result.zero_steps;
+    else if (rate < 0x1p-52 * result.peak.rate) ++result.nearly_zero_steps;
+    if (falling && rate - before > 0x1p-50 * rate) ++result.restarts;
+    falling = rate < before || (falling && rate == before);
+    before = rate;
     if (rate > result.peak.rate) result.peak = {t, rate};
     rising = rising && rate >= result.warmup_end.rate;
     if (rising && rate > result.warmup_end.rate) result.warmup_end = {t, rate};

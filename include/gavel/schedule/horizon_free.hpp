@@ -277,7 +277,7 @@ struct warm_restarts_options {
 /// `at_least(minimum, ...)` keeps such a schedule up.
 /// @note O(1) for cycles of equal length, otherwise O(cycles before step t), at most 1000: the cycle is found by adding lengths, since its
 ///       closed form with a logarithm is off by one at exact boundaries; only beyond 1000 cycles, where m is within 5 % of 1 and lengths are
-///       not whole, the closed form takes over. Boundaries are exact while lengths are whole.
+///       not whole, the closed form takes over. Boundaries are exact while lengths are whole or all the same.
 /// @par Source
 /// Loshchilov, Hutter, "SGDR", 2016, arXiv 1608.03983.
 template <profile P = cosine>
@@ -313,8 +313,11 @@ class warm_restarts {
   [[nodiscard]] constexpr position locate(std::uint64_t step) const {
     const auto now = static_cast<double>(step);
     if (options_.length_ratio == 1.0) {
-      const double cycle = elementary::floor(now / options_.first_steps);
-      return {cycle, (now - cycle * options_.first_steps) / options_.first_steps};
+      const double nearest = elementary::floor(now / options_.first_steps + 0.5);
+      const double since = now - nearest * options_.first_steps;  // within two roundings, below a step: at its start
+      if (since < 0x1p-52 * now && -since < 0x1p-52 * now) return {nearest, 0.0};
+      const double cycle = since < 0.0 ? nearest - 1.0 : nearest;
+      return {cycle, detail::unit((now - cycle * options_.first_steps) / options_.first_steps)};
     }
     double cycle = 0.0;
     double begin = 0.0;

@@ -39,6 +39,39 @@ namespace detail {
   return z;
 }
 
+/// Where a profile is read, and by how much rounding may have moved the place: a part of a run begins at a share and is as long as a share, and
+/// neither is exact in binary. Of the whole run no error need be known: steps and milestones stand at quotients that were rounded once, so
+/// equal ones are equal numbers, and comparisons of those numbers are right. Without an error everything here is a plain comparison.
+struct position {
+  double value;
+  double error = 0.0;  ///< the place meant is within this
+
+  /// Whether the place lies before @p boundary, not counting what may be rounding.
+  [[nodiscard]] constexpr bool before(double boundary) const noexcept { return error > 0.0 ? boundary - value > error : value < boundary; }
+  /// Whether it is @p boundary, as far as rounding can tell.
+  [[nodiscard]] constexpr bool at(double boundary) const noexcept {
+    return error > 0.0 ? boundary - value <= error && value - boundary <= error : value == boundary;
+  }
+  /// The same place in the part that begins at @p start, in units of its @p length; exactly 0 where the part begins.
+  [[nodiscard]] constexpr position within(double start, double length) const noexcept {
+    const double since = error > 0.0 && at(start) ? 0.0 : value - start;
+    return {since / length, part_error(length)};
+  }
+  /// At most eight halves of an ulp come on top: of the place, its part's start (twice, the length has it too), the length, the difference,
+  /// the quotient, and the milestone that is met there.
+  [[nodiscard]] constexpr double part_error(double length) const noexcept { return (error + 0x1p-50 * value) / length; }
+};
+
+/// A profile at a position; one that takes a number is read at it as it was rounded.
+template <profile P>
+[[nodiscard]] constexpr double read(const P& shape, const position& z) {
+  if constexpr (requires { shape.at(z); }) {
+    return shape.at(z);
+  } else {
+    return shape(z.value);
+  }
+}
+
 /// Progresses in [0, 1] that do not decrease.
 constexpr void check_milestones(const char* function, const fixed_list<double, max_milestones>& milestones) {
   for (std::size_t i = 0; i < milestones.size(); ++i) check_unit_interval(function, "milestones", milestones[i], unit_ends::closed, i);
@@ -261,10 +294,13 @@ class step_decay {
       shares_[i + 1] = shares_[i] * factor;
     }
   }
-  [[nodiscard]] constexpr double operator()(double z) const noexcept {
-    const double progress = z < 1.0 ? z : 1.0;  // the other end is clamped by the milestones themselves
+  [[nodiscard]] constexpr double operator()(double z) const noexcept { return at({z}); }
+  /// As part of another profile: rounding of @p z does not move a milestone.
+  [[nodiscard]] constexpr double at(const detail::position& z) const noexcept {
+    double reached = z.value < 1.0 ? z.value : 1.0;  // the other end is clamped by the milestones themselves
+    if (z.error > 0.0) reached += z.error;
     std::size_t passed = 0;
-    while (milestones_[passed] <= progress) ++passed;
+    while (milestones_[passed] <= reached) ++passed;
     return shares_[passed];
   }
   friend bool operator==(const step_decay&, const step_decay&) = default;
