@@ -8,6 +8,7 @@
 #include <gavel/core/numerics.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -42,6 +43,24 @@ std::vector<double> read(const R& source, std::uint64_t warmup, std::uint64_t n)
 }
 
 }  // namespace
+
+TEST_CASE("The last reading of each step counts", "[schedule][rate_source]") {
+  using places = std::vector<std::size_t>;
+  const auto of = [](std::vector<std::uint64_t> steps) { return gavel::schedule::last_readings(steps); };
+  CHECK(of({}) == places{});
+  CHECK(of({3, 5, 9}) == places{0, 1, 2});
+  CHECK(of({0, 10, 20, 30, 20, 30, 40}) == places{0, 1, 4, 5, 6});
+  CHECK(of({7, 7, 7}) == places{2});
+  CHECK(of({9, 5, 3, 5}) == places{2, 3, 0});
+  std::vector<std::uint64_t> many;
+  for (std::uint64_t i = 0; i < 1000; ++i) many.push_back(i * 7919 % 97);
+  const places found = of(many);
+  REQUIRE(found.size() == 97);
+  for (std::size_t step = 0; step < 97; ++step) {
+    CHECK(many[found[step]] == step);
+    for (std::size_t i = found[step] + 1; i < many.size(); ++i) REQUIRE(many[i] != step);
+  }
+}
 
 TEST_CASE("Schedules, tables and logs are read alike, the warm-up at its peak", "[schedule][rate_source]") {
   const std::vector<double> table = {0.0, 1e-3, 2e-3, 3e-3, 4e-3};

@@ -6,12 +6,15 @@
 #include "support/messages.hpp"
 #include "support/numbers.hpp"
 
+#include <gavel/core/median_filter.hpp>
 #include <gavel/core/random.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
+#include <gavel/schedule/warmup_power_fit.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <vector>
@@ -340,6 +343,87 @@ TEST_CASE("Zero norms are floored, and a log of zeros has nothing to say", "[sch
   CHECK(refine(dying, {.force = true}).status == refinement_status::floored_zero_norms);
 }
 
+// A run of 10,000 steps whose norms fall from 3 to 1 over its first tenth.
+double falling_norm(std::uint64_t step) { return step < 1000 ? 3.0 - 2e-3 * static_cast<double>(step) : 1.0; }
+
+TEST_CASE("The steps of a log say where in the run its norms stand", "[schedule][refinement]") {
+  std::vector<std::uint64_t> uneven, even;
+  for (std::uint64_t t = 0; t <= 10'000; t += t < 1000 ? 10 : 100) uneven.push_back(t);
+  for (std::uint64_t t = 0; t <= 10'000; t += 10) even.push_back(t);
+  const auto norms_at = [](const std::vector<std::uint64_t>& steps) {
+    doubles norms;
+    for (const std::uint64_t t : steps) norms.push_back(falling_norm(t));
+    return norms;
+  };
+  const auto warmup_of = [](const refined_schedule& s) { return fit_warmup_power(s.rates).warmup; };
+  CHECK(warmup_of(refine(uneven, norms_at(uneven), {.steps = 10'000})) == Approx(0.125).margin(0.005));
+  CHECK(warmup_of(refine(norms_at(uneven), {.steps = 10'000})) > 0.5);  // what the norms alone look like
+  const refined_schedule found = refine(uneven, norms_at(uneven)), expected = refine(even, norms_at(even));
+  CHECK(found.steps() == 10'001);
+  CHECK(found.smoothing_width == expected.smoothing_width);
+  double distance = 0.0;
+  for (std::size_t t = 0; t < found.steps(); ++t) distance = (std::max)(distance, std::abs(found.rates[t] - expected.rates[t]));
+  CHECK(distance < 1e-12);  // straight between samples, as these norms run
+
+  // At even distances, wherever the first step stands, the steps say nothing new.
+  const doubles noisy = gallery(101, 1.0);
+  std::vector<std::uint64_t> spaced;
+  for (std::uint64_t t = 0; t < 101; ++t) spaced.push_back(500 + 50 * t);
+  for (const refinement_options& options : {refinement_options{.steps = 300}, refinement_options{.steps = 70, .drop_ends = 2}}) {
+    CHECK(refine(spaced, noisy, options) == refine(noisy, options));
+  }
+  CHECK(refine(spaced, noisy).steps() == 5001);
+  CHECK(refine(std::vector<std::uint64_t>{7}, doubles{2.0}).status == refinement_status::too_short);
+}
+
+TEST_CASE("Of a step that was logged twice the last norm counts", "[schedule][refinement]") {
+  const std::vector<std::uint64_t> once{0, 10, 20, 30, 40, 50}, resumed{0, 10, 20, 30, 20, 30, 40, 50}, shuffled{50, 10, 30, 20, 40, 0};
+  const doubles norms{5.0, 4.0, 3.0, 2.5, 2.0, 1.9}, seen{5.0, 4.0, 99.0, 98.0, 3.0, 2.5, 2.0, 1.9}, mixed{1.9, 4.0, 2.5, 3.0, 2.0, 5.0};
+  const refinement_options options{.steps = 20, .smoothing = 0.0};
+  const refined_schedule expected = refine(once, norms, options);
+  refined_schedule found = refine(resumed, seen, options);
+  CHECK(found.repeated_norms == 2);
+  CHECK(found.dropped_norms == 0);
+  found.repeated_norms = 0;
+  CHECK(found == expected);
+  CHECK(refine(shuffled, mixed, options) == expected);
+  // What is left out leaves a gap: norms run straight over it.
+  const refined_schedule holed = refine(once, doubles{5.0, 4.0, not_a_number, infinite, 2.0, 1.9}, {.drop_non_finite = true});
+  CHECK(holed.dropped_norms == 2);
+  CHECK(holed.steps() == 51);
+  CHECK(holed.norms[20] == Approx(4.0 - 2.0 / 3.0).epsilon(1e-14));
+}
+
+TEST_CASE("A refined schedule carries the norms that it was made from", "[schedule][refinement]") {
+  const doubles norms = gallery(200, 1.0);
+  doubles smooth(200), stretched(70);
+  gavel::median_filter(norms, smooth, {.width = 21, .right = gavel::edge_padding::reflect});
+  resample(smooth, stretched);
+  CHECK(refine(norms, {.steps = 70}).norms == stretched);
+  CHECK(refine(norms).norms == smooth);
+  const doubles zeros = refine(doubles{1.0, 0.0, 1.0}, {.smoothing = 0.0}).norms;
+  CHECK(zeros == doubles{1.0, std::numeric_limits<double>::epsilon(), 1.0});
+}
+
+TEST_CASE("A record of some steps runs straight between them", "[schedule][refinement]") {
+  doubles out(5), whole(5);
+  const std::vector<std::uint64_t> steps{10, 20, 50};
+  resample(steps, doubles{1.0, 2.0, 5.0}, out);
+  CHECK(out == doubles{1.0, 2.0, 3.0, 4.0, 5.0});
+  resample(std::vector<std::uint64_t>{3, 4, 5}, doubles{1.0, 4.0, 2.0}, out);
+  resample(doubles{1.0, 4.0, 2.0}, whole);
+  CHECK(out == whole);
+  resample(std::vector<std::uint64_t>{9}, doubles{7.0}, out);
+  CHECK(out == doubles(5, 7.0));
+  doubles one(1);
+  resample(steps, doubles{1.0, 2.0, 5.0}, one);
+  CHECK(one == doubles{1.0});
+  CHECK(message_of([&] { resample(steps, doubles{1.0, 2.0}, out); }) ==
+        "gavel::schedule::resample: steps.size() = 3, must equal values.size() 2");
+  CHECK(message_of([&] { resample(std::vector<std::uint64_t>{1, 1}, doubles{1.0, 2.0}, out); }) ==
+        "gavel::schedule::resample: steps[1] = 1, must be > the one before, 1");
+}
+
 TEST_CASE("Samples can be left out", "[schedule][refinement]") {
   doubles norms = noisy(80, 2.0, 2.0, 5);
   const doubles clean = norms;
@@ -469,6 +553,14 @@ TEST_CASE("What refinement refuses", "[schedule][refinement]") {
   CHECK(message_of([&] { (void)refine(good, {.smoothing = 1.5}); }) == in + "refine: smoothing = 1.5, must be in [0, 1]");
   CHECK(message_of([&] { (void)refine(good, {.smoothing_width = 4}); }) ==
         in + "refine: smoothing_width = 4, must be odd, or 0 for the width that smoothing gives");
+  CHECK(message_of([&] { (void)refine(std::vector<std::uint64_t>{1, 2}, good); }) ==
+        in + "refine: gradient_norms.size() = 3, must equal steps.size() 2");
+  CHECK(message_of([&] { (void)refine(std::vector<std::uint64_t>{1, 2, 1}, doubles{1.0, 2.0, -1.0}); }) ==
+        in + "refine: gradient_norms[2] = -1, must be finite and >= 0");
+  CHECK(message_of([&] { (void)refine(std::vector<std::uint64_t>{0, 1, ~std::uint64_t{0}}, good); }) ==
+        in + "refine: last step - first step = 18446744073709551615, must be <= 9007199254740992");
+  CHECK(message_of([&] { (void)refine(std::vector<std::uint64_t>{}, doubles{}); }) ==
+        in + "refine: gradient_norms.size() = 0, must be >= 1");
   CHECK(message_of([&] { (void)refine(good, {.drop_ends = 2}); }) ==
         in + "refine: drop_ends = 2, must leave a sample of gradient_norms.size() 3");
   CHECK(refine(good, {.drop_ends = 1}).dropped_norms == 2);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
+#include <gavel/core/ordering.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
 
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 /// @file
 /// Where the laws that predict losses take learning rates from: a schedule, a table with the rate of every step, or a log that names some
@@ -25,13 +27,37 @@ enum class rate_interpolation {
   linear     ///< the rate runs straight from line to line
 };
 
+/// Which lines of a log count, by ascending step. Of a step that stands more than once the last line does: a run that was resumed from a
+/// checkpoint has trained the steps after it again, and its log goes on from there.
+/// @param steps `[n]`, in the order they were logged
+/// @return the places in @p steps, one for each step that there is
+/// @note O(n) where steps ascend, else O(n log n).
+[[nodiscard]] inline std::vector<std::size_t> last_readings(vector_view<const std::uint64_t> steps) {
+  std::vector<std::size_t> places(steps.size());
+  bool ascending = true;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    places[i] = i;
+    ascending = ascending && (i == 0 || steps[i - 1] < steps[i]);
+  }
+  if (ascending) return places;
+  sort_values(places.data(), places.size(),
+              [&](std::size_t a, std::size_t b) { return steps[a] != steps[b] ? steps[a] < steps[b] : a < b; });
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (i + 1 == places.size() || steps[places[i]] != steps[places[i + 1]]) places[kept++] = places[i];
+  }
+  places.resize(kept);
+  return places;
+}
+
 /// Learning rates logged now and then instead of at every step. A view: the log outlives it.
 ///
 /// Steps before the first line have its rate, so a log whose warm-up is cut off follows the warm-up rule by itself. The areas of a gap
 /// between two lines are exact for the chosen interpolation and cost O(log gap).
 struct rate_log {
-  vector_view<const std::uint64_t> steps;  ///< `[n]`, strictly ascending, n >= 1; below 2^64 - 1, so that steps can be counted
-  vector_view<const double> rates;         ///< `[n]`, finite, >= 0
+  vector_view<const std::uint64_t>
+      steps;                        ///< `[n]`, strictly ascending (`last_readings`), n >= 1; below 2^64 - 1, so that steps can be counted
+  vector_view<const double> rates;  ///< `[n]`, finite, >= 0
   rate_interpolation between = rate_interpolation::constant;
 
   /// The rate of any step: in between by interpolation, after the last line its rate. The log is not checked here.

@@ -5,6 +5,7 @@
 #include <gavel/core/median_filter.hpp>
 #include <gavel/core/quantiles.hpp>
 #include <gavel/core/views.hpp>
+#include <gavel/schedule/rate_source.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -167,6 +168,28 @@ inline void resample(vector_view<const double> values, std::span<double> out) {
   }
 }
 
+/// The same for a record of some steps only: sample i stands at progress (steps_i - steps_0) / (steps_{N-1} - steps_0).
+/// @param steps [N], strictly ascending
+/// @throws std::invalid_argument if N is 0, the sizes differ or steps do not ascend
+/// @note O(N + T), no allocation.
+inline void resample(vector_view<const std::uint64_t> steps, vector_view<const double> values, std::span<double> out) {
+  constexpr const char* function = "gavel::schedule::resample";
+  const std::size_t n = values.size();
+  check_at_least(function, "values.size()", n, 1);
+  check_size(function, "steps.size()", steps.size(), "values.size()", n);
+  check_ascending(function, "steps", steps);
+  const auto since_start = [&](std::size_t i) { return static_cast<double>(steps[i] - steps[0]); };
+  std::size_t right = 0;  // the first sample that is not before the place
+  for (std::size_t t = 0; t < out.size(); ++t) {
+    const double at = t == 0 ? 0.0 : static_cast<double>(t) * since_start(n - 1) / static_cast<double>(out.size() - 1);
+    while (right + 1 < n && since_start(right) < at) ++right;
+    const double left_of = right > 0 ? since_start(right) - at : 0.0;
+    out[t] = left_of > 0.0
+                 ? values[right] - left_of / static_cast<double>(steps[right] - steps[right - 1]) * (values[right] - values[right - 1])
+                 : values[right];
+  }
+}
+
 /// What `refine` made of a log.
 enum class refinement_status {
   refined,             ///< the refined schedule
@@ -179,13 +202,13 @@ enum class refinement_status {
 /// How a log is read and for which run.
 struct refinement_options {
   gradient_norm norm = gradient_norm::l2;  ///< what was logged
-  std::size_t steps = 0;                   ///< T of the next run; 0: as many as were logged
+  std::size_t steps = 0;                   ///< T of the next run; 0: as many as were logged, with their steps last - first + 1
   double distance = 0.0;                   ///< D, a bound on |x_0 - x*|, gives rates in absolute units; l2 only; 0: unknown
   double base_rate = 1.0;                  ///< without a distance: the largest rate, > 0
   double smoothing = 0.1;                  ///< share of the run that the median window covers, in [0, 1]; 0: none
   std::size_t smoothing_width = 0;         ///< the window in samples, odd; 0: 2 floor(smoothing N / 2) + 1. At most N (odd) is used
   std::size_t drop_ends = 0;               ///< samples left out at either end (the authors' code leaves out 2)
-  bool drop_non_finite = false;            ///< leave out NaN and infinity instead of refusing them; the others close up
+  bool drop_non_finite = false;            ///< leave out NaN and infinity instead of refusing them; without steps the others close up
   bool force = false;                      ///< refine interpolating logs all the same
 
   friend bool operator==(const refinement_options&, const refinement_options&) = default;
@@ -200,6 +223,8 @@ struct refined_schedule {
   std::size_t smoothing_width = 1;  ///< window used, 1: none
   std::size_t floored_norms = 0;    ///< smoothed norms raised to epsilon times the median of the positive ones
   std::size_t dropped_norms = 0;    ///< samples left out
+  std::size_t repeated_norms = 0;   ///< samples that do not count, since a later one stands at the same step
+  std::vector<double> norms{};      ///< what the rates were made from: the norms smoothed, raised and stretched, [T]
 
   /// The rate of update @p step, counted from 0; beyond the end the last rate, 0 without any.
   [[nodiscard]] double rate(std::uint64_t step) const noexcept {
@@ -228,18 +253,64 @@ inline void check_refine(vector_view<const double> norms, const refinement_optio
   }
 }
 
-inline std::vector<double> kept_norms(vector_view<const double> norms, const refinement_options& options) {
-  const std::size_t n = norms.size();
+/// A log as it is refined: at even distances, with the samples that count.
+struct even_log {
+  std::vector<double> norms{};
+  std::size_t steps = 0;  // of the run
+  std::size_t dropped = 0, repeated = 0;
+};
+
+/// @param places of the samples that count, in the order of their steps
+inline std::vector<std::size_t> kept_places(const std::vector<std::size_t>& places, vector_view<const double> norms,
+                                            const refinement_options& options) {
+  const std::size_t n = places.size();
   if (options.drop_ends >= n - n / 2) {
     refuse(refine_name, "drop_ends", options.drop_ends, "must leave a sample of gradient_norms.size()", n);
   }
-  std::vector<double> kept;
+  std::vector<std::size_t> kept;
   kept.reserve(n);
-  for (std::size_t t = options.drop_ends; t < n - options.drop_ends; ++t) {
-    if (std::isfinite(norms[t])) kept.push_back(norms[t]);
+  for (std::size_t i = options.drop_ends; i < n - options.drop_ends; ++i) {
+    if (std::isfinite(norms[places[i]])) kept.push_back(places[i]);
   }
   check_at_least(refine_name, "finite gradient_norms", kept.size(), 1);
   return kept;
+}
+
+[[nodiscard]] inline std::vector<double> values_at(const std::vector<std::size_t>& places, vector_view<const double> values) {
+  std::vector<double> result(places.size());
+  for (std::size_t i = 0; i < places.size(); ++i) result[i] = values[places[i]];
+  return result;
+}
+
+[[nodiscard]] inline even_log read_norms(vector_view<const double> norms, const refinement_options& options) {
+  std::vector<std::size_t> places(norms.size());
+  for (std::size_t i = 0; i < places.size(); ++i) places[i] = i;
+  const std::vector<std::size_t> kept = kept_places(places, norms, options);
+  return {.norms = values_at(kept, norms), .steps = norms.size(), .dropped = norms.size() - kept.size()};
+}
+
+/// Samples at uneven distances are put on a grid as fine as the closest of them, so that the window and the schedule see the run as it passed.
+[[nodiscard]] inline even_log read_norms(vector_view<const std::uint64_t> steps, vector_view<const double> norms,
+                                         const refinement_options& options) {
+  constexpr std::uint64_t most = std::uint64_t{1} << 20;
+  const std::vector<std::size_t> places = last_readings(steps);
+  check_at_most(refine_name, "last step - first step", steps[places.back()] - steps[places.front()], max_steps);
+  const std::vector<std::size_t> kept = kept_places(places, norms, options);
+  even_log result{.norms = values_at(kept, norms),
+                  .steps = steps[places.back()] - steps[places.front()] + 1,
+                  .dropped = places.size() - kept.size(),
+                  .repeated = steps.size() - places.size()};
+  std::vector<std::uint64_t> at(kept.size());
+  for (std::size_t i = 0; i < kept.size(); ++i) at[i] = steps[kept[i]];
+  std::uint64_t closest = ~std::uint64_t{0};
+  for (std::size_t i = 1; i < at.size(); ++i) closest = at[i] - at[i - 1] < closest ? at[i] - at[i - 1] : closest;
+  const std::uint64_t intervals = (at.back() - at.front()) / closest, limit = at.size() < most ? most : at.size();
+  if (intervals + 1 != at.size()) {
+    std::vector<double> even(intervals < limit ? intervals + 1 : limit);
+    resample(at, result.norms, even);
+    result.norms.swap(even);
+  }
+  return result;
 }
 
 inline std::size_t window_width(std::size_t n, const refinement_options& options) noexcept {
@@ -281,42 +352,24 @@ inline double write_linear_decay(const std::vector<double>& norms, std::span<dou
   return absolute ? options.distance * (largest * (root / steps)) : 0.0;
 }
 
-}  // namespace detail
-
-/// Makes the schedule of the next run from the gradient norms of the last one. The log is smoothed by a running median (first sample
-/// repeated before the start, reflected at the end), stretched to the next horizon in progress, and put through the closed form of
-/// `refined_rates`: where norms were large the rate is small, which is how warm-up arises, and the end decays to 0.
-///
-/// The recipe needs noisy gradients, whose norms level off. Where the model interpolates its data they shrink towards 0, the weights pile
-/// up on the last steps and the schedule degenerates into one long warm-up; if the smoothed norms of the last quarter are below a third of
-/// those of the middle half, the result is linear decay, the best schedule without a log, and says so.
-/// @param gradient_norms one norm per step, [N], N >= 1, >= 0: Euclidean for SGD, l1 for Adam (`options.norm`); before any clipping
-/// @return rates [T] with a status. A single step gets one full rate, D / |g| or the base rate
-/// @throws std::invalid_argument for a negative norm, an infinite one unless `drop_non_finite`, if no sample is left or an option is out of
-///         range; std::domain_error for NaN, in the norms unless `drop_non_finite`
-/// @note O(N log w + T) for a window of w samples; a handful of arrays of N or T numbers, allocated once.
-/// @par Source
-/// arXiv 2310.07831, schedule refinement with its smoothing; the test for interpolation and the fall-back are this library's.
-[[nodiscard]] inline refined_schedule refine(vector_view<const double> gradient_norms, const refinement_options& options = {}) {
-  detail::check_refine(gradient_norms, options);
-  refined_schedule result;
-  std::vector<double> norms = detail::kept_norms(gradient_norms, options);
-  result.dropped_norms = gradient_norms.size() - norms.size();
-  result.smoothing_width = detail::window_width(norms.size(), options);
+[[nodiscard]] inline refined_schedule refine_log(even_log log, const refinement_options& options) {
+  refined_schedule result{.dropped_norms = log.dropped, .repeated_norms = log.repeated};
+  std::vector<double>& norms = log.norms;
+  result.smoothing_width = window_width(norms.size(), options);
   if (result.smoothing_width > 1) {
     std::vector<double> smoothed(norms.size());
     median_filter(norms, smoothed, {.width = result.smoothing_width, .right = edge_padding::reflect});
     norms.swap(smoothed);
   }
-  result.end_ratio = detail::end_ratio(norms);
-  const double typical = detail::typical_norm(norms);
+  result.end_ratio = end_ratio(norms);
+  const double typical = typical_norm(norms);
   double floor = std::numeric_limits<double>::epsilon() * typical;
   if (typical > 0.0 && floor == 0.0) floor = std::numeric_limits<double>::denorm_min();
   for (double& norm : norms) {
     if (norm < floor) norm = floor, ++result.floored_norms;
   }
 
-  const std::size_t steps = options.steps == 0 ? gradient_norms.size() : options.steps;
+  const std::size_t steps = options.steps == 0 ? log.steps : options.steps;
   result.rates.resize(steps);
   if (steps != norms.size()) {
     resample(norms, result.rates);
@@ -329,15 +382,54 @@ inline double write_linear_decay(const std::vector<double>& norms, std::span<dou
   if (steps == 1) {
     result.status = refinement_status::too_short;
     const bool absolute = options.distance > 0.0 && typical > 0.0;
-    result.rates[0] = absolute ? detail::capped(options.distance / norms[0]) : options.base_rate;
+    result.rates[0] = absolute ? capped(options.distance / norms[0]) : options.base_rate;
     result.guarantee = absolute ? options.distance * norms[0] : 0.0;
   } else if (result.status == refinement_status::interpolating || result.status == refinement_status::zero_norms) {
-    result.guarantee = detail::write_linear_decay(norms, result.rates, options);
+    result.guarantee = write_linear_decay(norms, result.rates, options);
   } else {
-    result.guarantee = detail::write_refined_rates(norms, typical, result.rates,
-                                                   {.norm = options.norm, .distance = options.distance, .base_rate = options.base_rate});
+    result.guarantee = write_refined_rates(norms, typical, result.rates,
+                                           {.norm = options.norm, .distance = options.distance, .base_rate = options.base_rate});
   }
+  result.norms.swap(norms);
   return result;
+}
+
+}  // namespace detail
+
+/// Makes the schedule of the next run from the gradient norms of the last one. The log is smoothed by a running median (first sample
+/// repeated before the start, reflected at the end), stretched to the next horizon in progress, and put through the closed form of
+/// `refined_rates`: where norms were large the rate is small, which is how warm-up arises, and the end decays to 0.
+///
+/// The recipe needs noisy gradients, whose norms level off. Where the model interpolates its data they shrink towards 0, the weights pile
+/// up on the last steps and the schedule degenerates into one long warm-up; if the smoothed norms of the last quarter are below a third of
+/// those of the middle half, the result is linear decay, the best schedule without a log, and says so.
+/// @param gradient_norms [N], N >= 1, >= 0, of every step or at even distances: Euclidean for SGD, l1 for Adam (`options.norm`); before
+///                       any clipping
+/// @return rates [T] with a status. A single step gets one full rate, D / |g| or the base rate
+/// @throws std::invalid_argument for a negative norm, an infinite one unless `drop_non_finite`, if no sample is left or an option is out of
+///         range; std::domain_error for NaN, in the norms unless `drop_non_finite`
+/// @note O(N log w + T) for a window of w samples; a handful of arrays of N or T numbers, allocated once.
+/// @par Source
+/// arXiv 2310.07831, schedule refinement with its smoothing; the test for interpolation and the fall-back are this library's.
+[[nodiscard]] inline refined_schedule refine(vector_view<const double> gradient_norms, const refinement_options& options = {}) {
+  detail::check_refine(gradient_norms, options);
+  return detail::refine_log(detail::read_norms(gradient_norms, options), options);
+}
+
+/// The same for a log that names its steps, as one that is dense at first and sparse later: without them its first part would be taken for a
+/// large share of the run. Between samples norms run straight; the run goes from the first step in the log to the last.
+/// @param steps          [N], step of each sample, in the order they were logged; of a step that stands more than once, as after a run was
+///                       resumed, the last sample counts (`last_readings`)
+/// @param gradient_norms [N], as above. Those left out by `drop_ends` and `drop_non_finite` leave a gap
+/// @return `options.steps` of 0 gives the steps of the run, last - first + 1. For steps at even distances the schedule of the norms alone
+/// @throws as above; std::invalid_argument if the sizes differ
+/// @note The window is one over an even log: at the closest distance of two samples, with at most 2^20 samples or as many as were logged.
+///       O(M log w + T), and O(N log N) where steps do not ascend.
+[[nodiscard]] inline refined_schedule refine(vector_view<const std::uint64_t> steps, vector_view<const double> gradient_norms,
+                                             const refinement_options& options = {}) {
+  check_size(detail::refine_name, "gradient_norms.size()", gradient_norms.size(), "steps.size()", steps.size());
+  detail::check_refine(gradient_norms, options);
+  return detail::refine_log(detail::read_norms(steps, gradient_norms, options), options);
 }
 
 }  // namespace gavel::schedule
