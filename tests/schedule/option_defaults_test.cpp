@@ -90,7 +90,7 @@ TEST_CASE("Defaults of the presets", "[schedule][defaults]") {
   static_assert(timm::poly_options{} == timm::poly_options{1.0, 0, 0.5, 0.0, 1.0, 1.0, 1, 0, 0.0, false, 1.0});
   static_assert(timm::tanh_options{} == timm::tanh_options{1.0, 0, -7.0, 3.0, 0.0, 1.0, 1.0, 1, 0, 0.0, false});
   static_assert(timm::step_options{} == timm::step_options{1.0, 0.0, 1.0, 0, 0.0, true});
-  static_assert(timm::multistep_options{} == timm::multistep_options{1.0, {}, 1.0, 0, 0.0, true, true});
+  static_assert(timm::multistep_options{} == timm::multistep_options{1.0, {}, 1.0, 0, 0.0, true, false});
   static_assert(timm::wsd_options{} ==
                 timm::wsd_options{1.0, 0, 0, 0.0, timm::stable_fn::constant, 0.0, 0.5, timm::decay_fn::one_minus_sqrt, 0.5, 0.1, 0, 0.0});
   static_assert(transformers::constant_options{} == transformers::constant_options{1.0});

@@ -28,8 +28,9 @@ static_assert(near(timm::poly({.base_lr = 0.5, .t_initial = 16}).rate(12), 0.25)
 static_assert(near(timm::tanh({.base_lr = 0.5, .t_initial = 10, .lb = -1.0, .ub = 1.0}).rate(5), 0.25));
 static_assert(near(timm::step({.base_lr = 0.5, .decay_t = 4.0, .decay_rate = 0.5}).rate(3), 0.5));
 static_assert(near(timm::step({.base_lr = 0.5, .decay_t = 4.0, .decay_rate = 0.5}).rate(4), 0.25));
-static_assert(near(timm::multistep({.base_lr = 0.5, .decay_t = {6, 11}, .decay_rate = 0.5}).rate(5), 0.25));
-static_assert(near(timm::multistep({.base_lr = 0.5, .decay_t = {6, 11}, .decay_rate = 0.5, .drop_early = false}).rate(5), 0.5));
+static_assert(near(timm::multistep({.base_lr = 0.5, .decay_t = {6, 11}, .decay_rate = 0.5}).rate(5), 0.5));
+static_assert(near(timm::multistep({.base_lr = 0.5, .decay_t = {6, 11}, .decay_rate = 0.5}).rate(6), 0.25));
+static_assert(near(timm::multistep({.base_lr = 0.5, .decay_t = {6, 11}, .decay_rate = 0.5, .drop_early = true}).rate(5), 0.25));
 
 static_assert(timm::wsd({.base_lr = 0.5, .t_initial = 20, .decay_t = 8, .warmup_t = 4}).rate(16) == 0.5);
 static_assert(timm::wsd({.base_lr = 0.5, .t_initial = 20, .decay_t = 8, .warmup_t = 4}).rate(18) == 0.25);

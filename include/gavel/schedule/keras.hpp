@@ -21,7 +21,7 @@
 /// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
 ///
 /// @par Source
-/// Keras 3, keras/src/optimizers/schedules/learning_rate_schedule.py.
+/// Keras, keras/src/optimizers/schedules/learning_rate_schedule.py, as of 3.16.
 
 namespace gavel::schedule::keras {
 

@@ -23,7 +23,7 @@
 /// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
 ///
 /// @par Source
-/// optax, optax/schedules/_schedule.py and _join.py.
+/// optax, optax/schedules/_schedule.py and _join.py, as of 0.2.8.
 
 namespace gavel::schedule::detail {
 

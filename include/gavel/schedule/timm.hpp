@@ -24,7 +24,8 @@
 /// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
 ///
 /// @par Source
-/// timm, timm/scheduler: cosine_lr.py, poly_lr.py, tanh_lr.py, step_lr.py, multistep_lr.py, wsd_lr.py.
+/// timm, timm/scheduler: cosine_lr.py, poly_lr.py, tanh_lr.py, step_lr.py, multistep_lr.py, wsd_lr.py, as of 1.0.29. Earlier releases differ in
+/// `multistep` alone, see `drop_early`.
 
 namespace gavel::schedule::detail {
 
@@ -177,12 +178,13 @@ struct multistep_options {
   std::uint64_t warmup_t = 0;                  ///< W
   double warmup_lr_init = 0.0;                 ///< rate at t = 0 where there is a warm-up; finite, >= 0
   bool warmup_prefix = true;                   ///< the decay starts after the warm-up, not under it
-  bool drop_early = true;  ///< drop one t before each milestone, as timm did until a fix of August 2026; false drops at the milestone
+  bool drop_early = false;                     ///< drop one t before each milestone, as timm did up to 1.0.28
 
   friend bool operator==(const multistep_options&, const multistep_options&) = default;
 };
 
-/// `multistep`: warm-up, then base_lr decay_rate^(number of milestones <= t + 1), one t earlier than PyTorch; see `drop_early`.
+/// `multistep`: warm-up, then base_lr decay_rate^(number of milestones <= t), so the t of a milestone already has the new rate, as in PyTorch.
+/// To go on with a run of timm 1.0.28 or before, set `drop_early`: there the milestones counted were those <= t + 1.
 [[nodiscard]] constexpr sequence<ramp<>, detail::ahead<piecewise_constant>> multistep(const multistep_options& options) {
   constexpr const char* function = "gavel::schedule::timm::multistep";
   detail::check_timm_warmup(function, options.base_lr, options.warmup_t, options.warmup_lr_init);

@@ -25,7 +25,7 @@
 /// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
 ///
 /// @par Source
-/// transformers, src/transformers/optimization.py.
+/// transformers, src/transformers/optimization.py, of the releases that know `cosine_warmup_with_min_lr`.
 
 namespace gavel::schedule::detail {
 
