@@ -28,7 +28,8 @@ TEST_CASE("Defaults of the native schedules, fits and searches", "[schedule][def
   static_assert(multi_power_fit_options{} == multi_power_fit_options{1e-3, 1e-7, 300, 6});
   static_assert(multi_power_law{} == multi_power_law{0.0, 1.0, 0.0, 0.5, 1.0, 0.5, 0.5, 0.0});
   static_assert(multi_power_prediction_options{} == multi_power_prediction_options{1e-7, 0});
-  static_assert(plateau_options{} == plateau_options{plateau_goal::minimize, 0.1, 10, 1e-4, plateau_threshold::relative, 0, 0.0, 1e-8});
+  static_assert(plateau_options{} ==
+                plateau_options{plateau_goal::minimize, 0.1, 10, 1e-4, plateau_threshold::relative, 0, 0.0, 1e-8, 0.0});
   static_assert(plateau_state{} == plateau_state{0.0, 0.0, 0, 0});
   static_assert(one_cycle_options{} == one_cycle_options{0.3, 25.0, 1e4, one_cycle_options::curve::cosine, false, 0.0});
   static_assert(horizon{} == horizon{0, 1.0, 0.0});
@@ -86,6 +87,8 @@ TEST_CASE("Defaults of the presets", "[schedule][defaults]") {
                 pytorch::one_cycle_lr_options{1.0, 0, 0.3, pytorch::one_cycle_lr_options::strategy::cosine, 25.0, 1e4, false});
   static_assert(pytorch::cyclic_lr_options{} ==
                 pytorch::cyclic_lr_options{0.0, 0.0, 2000, 0, pytorch::cyclic_lr_options::shape::triangular, 1.0});
+  static_assert(pytorch::reduce_lr_on_plateau_options{} ==
+                pytorch::reduce_lr_on_plateau_options{1.0, plateau_goal::minimize, 0.1, 10, 1e-4, true, 0, 0.0, 1e-8});
   static_assert(timm::cosine_options{} == timm::cosine_options{1.0, 0, 0.0, 1.0, 1.0, 1, 0, 0.0, false, 1.0});
   static_assert(timm::poly_options{} == timm::poly_options{1.0, 0, 0.5, 0.0, 1.0, 1.0, 1, 0, 0.0, false, 1.0});
   static_assert(timm::tanh_options{} == timm::tanh_options{1.0, 0, -7.0, 3.0, 0.0, 1.0, 1.0, 1, 0, 0.0, false});

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <gavel/schedule/plateau.hpp>
+#include <gavel/core/random.hpp>
+#include <gavel/schedule/pytorch.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
 
 #include "support/catch.hpp"
@@ -69,9 +71,57 @@ TEST_CASE("Thresholds: relative and absolute, minimising and maximising", "[sche
   CHECK(halvings({.goal = plateau_goal::maximize, .patience = 0, .threshold = 0.25}, {4, 5, 5.1, 6.3, 6.4}) == counts{0, 1, 1, 2, 2});
   CHECK(halvings({.goal = plateau_goal::maximize, .patience = 0, .threshold = 0.5, .threshold_mode = plateau_threshold::absolute},
                  {4, 4.5, 4.6, 5.0, 5.2}) == counts{0, 1, 1, 2, 2});
-  // A relative threshold of a negative metric accepts what is slightly worse, as upstream.
-  CHECK(halvings({.patience = 0, .threshold = 0.25}, {-4, -3.5, -2}) == counts{0, 0, 1});
   CHECK(halvings({.patience = 0, .threshold = 0.0}, {1, 1, 0.999999}) == counts{0, 1, 1});
+}
+
+TEST_CASE("A plateau of a metric below 0 is a plateau", "[schedule][plateau]") {
+  CHECK(halvings({.patience = 2}, std::vector<double>(12, -1.0)) == halvings({.patience = 2}, std::vector<double>(12, 1.0)));
+  CHECK(halvings({.patience = 2}, std::vector<double>(12, -1.0)).back() == 3);
+  CHECK(halvings({.patience = 0, .threshold = 0.25}, {-4, -5, -5.1, -3.5}) == counts{0, 1, 1, 2});
+  CHECK(halvings({.goal = plateau_goal::maximize, .patience = 0, .threshold = 0.25}, {-4, -3, -2.9, -2.2}) == counts{0, 1, 1, 2});
+  CHECK(halvings({.goal = plateau_goal::maximize, .patience = 0, .threshold = 2.0}, {-1, 0.5, 1.5}) == counts{0, 1, 1});
+  CHECK(halvings({.patience = 0}, {0, 0, -1e-300}) == counts{0, 1, 1});
+  // Upstream's threshold of a negative metric accepts what is slightly worse.
+  CHECK(halvings({.patience = 0, .threshold = 0.25, .threshold_mode = plateau_threshold::signed_relative}, {-4, -3.5, -2}) ==
+        counts{0, 0, 1});
+  plateau upstream = gavel::schedule::pytorch::reduce_lr_on_plateau({.patience = 2});
+  for (int i = 0; i < 12; ++i) CHECK_FALSE(upstream.update(-1.0));
+}
+
+TEST_CASE("The patience of Keras and optax counts one reading more", "[schedule][plateau]") {
+  gavel::philox4x32 rng(5);
+  for (const std::uint64_t patience : {1U, 2U, 4U}) {
+    for (const std::uint64_t cooldown : {0U, 1U, 3U}) {
+      plateau as_keras(1.0, {.factor = 0.5,
+                             .patience = patience - 1,
+                             .threshold = 0.1,
+                             .threshold_mode = plateau_threshold::absolute,
+                             .cooldown = cooldown > 0 ? cooldown - 1 : 0});
+      plateau as_optax(1.0, {.factor = 0.5,
+                             .patience = patience - 1,
+                             .threshold = 0.1,
+                             .threshold_mode = plateau_threshold::signed_relative,
+                             .cooldown = cooldown});
+      // Their rules, by hand.
+      double keras_rate = 1.0, keras_best = infinite, optax_rate = 1.0, optax_best = infinite;
+      std::uint64_t wait = 0, cooling = 0, count = 0, left = 0;
+      for (int i = 0; i < 200; ++i) {
+        const double metric = 10.0 / (1.0 + 0.1 * i) + gavel::normal(rng);
+        if (cooling > 0) --cooling, wait = 0;
+        if (metric < keras_best - 0.1) keras_best = metric, wait = 0;
+        else if (cooling == 0 && ++wait >= patience) keras_rate *= 0.5, cooling = cooldown, wait = 0;
+        count = metric < (1.0 - 0.1) * optax_best ? 0 : count + 1;
+        if (count == 0) optax_best = metric;
+        if (left > 0) --left, count = 0;
+        else if (count == patience) optax_rate *= 0.5, left = cooldown, count = 0;
+        as_keras.update(metric);
+        as_optax.update(metric);
+        INFO("patience " << patience << ", cooldown " << cooldown << ", reading " << i);
+        REQUIRE(as_keras.rate() == keras_rate);
+        REQUIRE(as_optax.rate() == optax_rate);
+      }
+    }
+  }
 }
 
 TEST_CASE("Cooldown: readings after a reduction are not held against it", "[schedule][plateau]") {
@@ -94,14 +144,20 @@ TEST_CASE("The rate stops at its minimum and skips changes too small", "[schedul
   CHECK_FALSE(rule.update(1.0));
   CHECK(rule.rate() == 0.2);
   // A reduction that is skipped still begins a cooldown.
-  plateau small(1e-8, {.factor = 0.5, .patience = 0, .cooldown = 3});
+  plateau small(1e-8, {.factor = 0.5, .patience = 0, .cooldown = 3, .least_absolute_change = 1e-8});
   small.update(1.0);
   CHECK_FALSE(small.update(1.0));
   CHECK(small.rate() == 1e-8);
   CHECK(small.state().cooldown_left == 3);
-  plateau exact(1.0, {.factor = 0.5, .patience = 0, .least_change = 0.5});  // by exactly the least change: not more than it
-  exact.update(1.0);
-  CHECK_FALSE(exact.update(1.0));
+  for (const plateau_options& half : {plateau_options{.factor = 0.5, .patience = 0, .least_change = 0.5},
+                                      plateau_options{.factor = 0.5, .patience = 0, .least_absolute_change = 1.5}}) {
+    plateau exact(3.0, half);  // by exactly the least change: not more than it
+    exact.update(1.0);
+    CHECK_FALSE(exact.update(1.0));
+  }
+  plateau tiny(1e-7, {.patience = 0});  // the least change is a share of the rate, however small the rate
+  for (int i = 0; i < 12; ++i) tiny.update(1.0);
+  CHECK(tiny.rate() == Approx(1e-18));
   plateau gone(1.0, {.factor = 0.0, .patience = 0});
   gone.update(1.0);
   CHECK(gone.update(1.0));
@@ -160,6 +216,7 @@ TEST_CASE("A plateau checks its arguments", "[schedule][plateau][errors]") {
   CHECK(message(1.0, {.minimum_rate = 2.0}) == "gavel::schedule::plateau: minimum_rate = 2, must be <= base_rate 1");
   CHECK(message(1.0, {.threshold = not_a_number}) == "domain: gavel::schedule::plateau: threshold = nan, must be finite and >= 0");
   CHECK(message(1.0, {.least_change = infinite}) == "gavel::schedule::plateau: least_change = inf, must be finite and >= 0");
+  CHECK(message(1.0, {.least_absolute_change = -1.0}) == "gavel::schedule::plateau: least_absolute_change = -1, must be finite and >= 0");
   plateau rule(1.0);
   rule.update(3.0);
   const plateau before = rule;

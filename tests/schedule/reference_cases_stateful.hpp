@@ -4,6 +4,7 @@
 #include "support/reference.hpp"
 
 #include <gavel/schedule/plateau.hpp>
+#include <gavel/schedule/pytorch.hpp>
 #include <gavel/schedule/schedule_free.hpp>
 
 #include <cstddef>
@@ -22,16 +23,16 @@ inline void check_plateau(const json& inputs, const json& expected, const json& 
   const std::string threshold_mode = inputs.at("threshold_mode");
   REQUIRE((mode == "min" || mode == "max"));
   REQUIRE((threshold_mode == "rel" || threshold_mode == "abs"));
-  const schedule::plateau_options options{
-      .goal = mode == "min" ? schedule::plateau_goal::minimize : schedule::plateau_goal::maximize,
-      .factor = inputs.at("factor").get<double>(),
-      .patience = inputs.at("patience").get<std::uint64_t>(),
-      .threshold = inputs.at("threshold").get<double>(),
-      .threshold_mode = threshold_mode == "rel" ? schedule::plateau_threshold::relative : schedule::plateau_threshold::absolute,
-      .cooldown = inputs.at("cooldown").get<std::uint64_t>(),
-      .minimum_rate = inputs.at("min_lr").get<double>(),
-      .least_change = inputs.at("eps").get<double>()};
-  schedule::plateau plateau(inputs.at("base_lr").get<double>(), options);
+  schedule::plateau plateau =
+      schedule::pytorch::reduce_lr_on_plateau({.base_lr = inputs.at("base_lr").get<double>(),
+                                               .mode = mode == "min" ? schedule::plateau_goal::minimize : schedule::plateau_goal::maximize,
+                                               .factor = inputs.at("factor").get<double>(),
+                                               .patience = inputs.at("patience").get<std::uint64_t>(),
+                                               .threshold = inputs.at("threshold").get<double>(),
+                                               .relative = threshold_mode == "rel",
+                                               .cooldown = inputs.at("cooldown").get<std::uint64_t>(),
+                                               .min_lr = inputs.at("min_lr").get<double>(),
+                                               .eps = inputs.at("eps").get<double>()});
   std::vector<double> rates;
   for (const json& metric : inputs.at("metrics")) {
     rates.push_back(plateau.rate());

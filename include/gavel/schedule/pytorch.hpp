@@ -3,6 +3,7 @@
 
 #include <gavel/schedule/detail/preset_parts.hpp>
 #include <gavel/schedule/horizon_free.hpp>
+#include <gavel/schedule/plateau.hpp>
 #include <gavel/schedule/rate_schedule.hpp>
 #include <gavel/schedule/sequence.hpp>
 
@@ -20,7 +21,7 @@
 ///   it); `OneCycleLR` overshoots at step `total_steps` and raises one step later.
 /// - What PyTorch divides by zero on, or takes silently, is refused: each function says what.
 ///
-/// `ReduceLROnPlateau` is `plateau` (plateau.hpp). These are Python's schedulers: libtorch's C++ `torch::optim::StepLR` (1.13) drops every
+/// These are Python's schedulers: libtorch's C++ `torch::optim::StepLR` (1.13) drops every
 /// time one step later, at t = step_size + 1, 2 step_size + 1, ...: it is `step_lr` read at t - 1.
 ///
 /// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
@@ -261,6 +262,37 @@ struct cyclic_lr_options {
                  .falling_steps = options.step_size_down == 0 ? options.step_size_up : options.step_size_down,
                  .mode = options.mode,
                  .gamma = options.gamma});
+}
+
+/// Parameters of `reduce_lr_on_plateau`.
+struct reduce_lr_on_plateau_options {
+  using goal = plateau_goal;
+  double base_lr = 1.0;         ///< rate of the optimiser; finite, >= 0
+  goal mode = goal::minimize;   ///< which way the metric improves
+  double factor = 0.1;          ///< in [0, 1)
+  std::uint64_t patience = 10;  ///< readings in a row without improvement that are forgiven
+  double threshold = 1e-4;      ///< finite, >= 0; relative minimising: < 1
+  bool relative = true;         ///< threshold_mode: "rel", or "abs"
+  std::uint64_t cooldown = 0;   ///< readings after a reduction that are not counted against it
+  double min_lr = 0.0;          ///< in [0, base_lr]
+  double eps = 1e-8;            ///< a reduction by no more than this is not made; finite, >= 0
+
+  friend bool operator==(const reduce_lr_on_plateau_options&, const reduce_lr_on_plateau_options&) = default;
+};
+
+/// `ReduceLROnPlateau` with PyTorch's thresholds. With a relative one a metric below 0 (a log-likelihood) may worsen and still count as better,
+/// so that a constant one never lowers the rate, and a rate of `eps` stays where it is: `plateau` mends both. Feed it by `update(metric)`.
+/// @throws as the constructor of `plateau`, by its names
+[[nodiscard]] constexpr plateau reduce_lr_on_plateau(const reduce_lr_on_plateau_options& options) {
+  return plateau(options.base_lr, {.goal = options.mode,
+                                   .factor = options.factor,
+                                   .patience = options.patience,
+                                   .threshold = options.threshold,
+                                   .threshold_mode = options.relative ? plateau_threshold::signed_relative : plateau_threshold::absolute,
+                                   .cooldown = options.cooldown,
+                                   .minimum_rate = options.min_lr,
+                                   .least_change = 0.0,
+                                   .least_absolute_change = options.eps});
 }
 
 /// `SequentialLR` of two: the first before @p milestone, then the second from its own step 0. It is `sequence` by PyTorch's name and nests for

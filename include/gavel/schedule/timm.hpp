@@ -18,8 +18,8 @@
 /// As in timm, a `cycle_decay` < 1 takes the tops of late cycles below lr_min, and such a cycle rises to it.
 ///
 /// Where ours departs, on purpose: noise on the rate is left out; the cycle of a growing restart is found by adding lengths, since timm's
-/// logarithm is off by one at some boundaries; cycle_mul < 1, cycle_limit = 0 and a minimum above the base are refused. `plateau` is PyTorch's
-/// (plateau.hpp).
+/// logarithm is off by one at some boundaries; cycle_mul < 1, cycle_limit = 0 and a minimum above the base are refused. `plateau` is PyTorch's:
+/// `pytorch::reduce_lr_on_plateau`.
 ///
 /// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
 ///

@@ -20,7 +20,7 @@
 /// - W > T, phases that do not add up to T, a minimum above base_lr and rates that are negative or not finite are refused; upstream takes
 ///   them silently. W = T is defined: the decay has no step left, and step T is where it ends, or one step before its end for the cosines.
 ///
-/// `reduce_lr_on_plateau` is `plateau` (plateau.hpp).
+/// `reduce_lr_on_plateau` is PyTorch's: `pytorch::reduce_lr_on_plateau`.
 ///
 /// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
 ///
