@@ -252,6 +252,11 @@ TEST_CASE("Bad bootstraps are named", "[schedule][annealing]") {
   const std::vector<double> zero = {0.0};
   CHECK(message_of([&] { (void)bootstrap_intervals(fit, observations, zero, end.s2, range, rng); }) ==
         where + "forward[0] = 0, must be finite and > 0");
+  const std::vector<std::uint64_t> at = {0}, twice = {0, 0};
+  CHECK(message_of([&] { (void)bootstrap_intervals(fit, observations, zero, at, range, rng); }) ==
+        where + "S_1 = 0, must be > 0 at step 0");
+  CHECK(message_of([&] { (void)bootstrap_intervals(fit, observations, std::vector<double>{1.0}, twice, two, rng); }) ==
+        where + "steps[1] = 0, must be > the one before, 0");
 }
 
 }  // namespace annealing_bootstrap_test

@@ -466,8 +466,9 @@ TEST_CASE("Bad observations and options are named", "[schedule][annealing]") {
   CHECK(message_of([&] { o.add_curve(rates, steps, rates); }) == where + "losses.size() = 3, must equal steps.size() 2");
   CHECK(message_of([&] { o.add_curve(two, rates, rates); }) == where + "losses.size() = 3, must equal forward_areas.size() 2");
   CHECK(message_of([&] { o.add_curve(two, rates, two); }) == where + "annealing_areas.size() = 3, must equal losses.size() 2");
-  CHECK(message_of([&] { o.add_curve(rates, same, two); }) == "gavel::schedule::areas_at: steps[1] = 1, must be > the one before, 1");
-  CHECK(message_of([&] { o.add_curve(from_zero, steps, two); }) == where + "forward_areas[0] = 0, must be finite and > 0");
+  CHECK(message_of([&] { o.add_curve(rates, same, two); }) == where + "steps[1] = 1, must be > the one before, 1");
+  CHECK(message_of([&] { o.add_curve(from_zero, steps, two); }) == where + "S_1 = 0, must be > 0 at step 0");
+  CHECK(message_of([&] { o.add_curve(from_zero, rates, rates); }) == where + "forward_areas[0] = 0, must be finite and > 0");
   CHECK(message_of([&] { o.add_curve(two, worse, two); }) == "domain: " + where + "annealing_areas[0] = nan, must be finite");
   CHECK(o == annealing_observations{});
 

@@ -146,6 +146,13 @@ TEST_CASE("A cosine wave falls, rises, and stays itself far out", "[schedule][ho
     CHECK(rates.rate(20 * wave + 10) == 0.1);
   }
   CHECK(cosine_wave({.half_wave = 2.5}).rate(5) == 1.0);
+  for (const double half_wave : {1.0, 3.0, 1000.0}) {  // whole half waves: the same phase far away, to the last bit
+    const cosine_wave whole({.half_wave = half_wave});
+    const std::uint64_t wave = 2 * static_cast<std::uint64_t>(half_wave);
+    for (const std::uint64_t far : {std::uint64_t{1} << 31U, std::uint64_t{1} << 53U, ~std::uint64_t{0} - 5000}) {
+      for (std::uint64_t t = 0; t < 5; ++t) CHECK(whole.rate(far / wave * wave + t) == whole.rate(t));
+    }
+  }
   CHECK(cosine_wave({.half_wave = 2.5}) != cosine_wave({.half_wave = 3.5}));
 }
 
@@ -383,7 +390,7 @@ TEST_CASE("Piecewise constants and warm restarts check their parts", "[schedule]
   CHECK(message_of([] { (void)piecewise_constant({5}, {not_a_number, 0.2}); }) ==
         "domain: gavel::schedule::piecewise_constant: rates[0] = nan, must be finite and >= 0");
   CHECK(message_of([] { (void)piecewise_constant(std::vector<std::uint64_t>(33, 1), std::vector<double>(33, 0.1)); }) ==
-        "gavel::fixed_list: size = 33, must be <= capacity 32");
+        "gavel::schedule::milestone_list: size = 33, must be <= capacity 32");
   CHECK(message_of([] { (void)warm_restarts({.minimum_rate = 2.0}); }) == in_warm_restarts + "minimum_rate = 2, must be <= base_rate 1");
   CHECK(message_of([] { (void)warm_restarts({.first_steps = 0.5}); }) == in_warm_restarts + "first_steps = 0.5, must be >= 1");
   CHECK(message_of([] { (void)warm_restarts({.first_steps = not_a_number}); }) ==

@@ -275,6 +275,14 @@ TEST_CASE("One cycle goes up to the peak and down to its last rate, in two or th
   CHECK(late != one_cycle({.peak_at = 0.2, .three_phase = true}));
   CHECK(one_cycle({.peak_at = 0.2, .three_phase = true, .back_at = 0.4}) == one_cycle({.peak_at = 0.2, .three_phase = true}));
   CHECK(one_cycle{} == one_cycle{});
+  // A peak at an end, or before the run.
+  for (const bool three : {false, true}) CHECK(one_cycle({.peak_at = 0.0, .three_phase = three})(0.0) == (three ? 0.04 : 1.0));
+  CHECK(one_cycle({.peak_at = 1.0})(1.0) == 1.0);
+  const one_cycle past({.peak_at = -1.0, .start_divisor = 2.0, .final_divisor = 2.0, .anneal = curve::linear});
+  CHECK(past(0.0) == 0.625);  // half way from 1 to 1/4
+  CHECK(past(1.0) == 0.25);
+  const one_cycle past_both({.peak_at = -0.5, .start_divisor = 2.0, .final_divisor = 2.0, .anneal = curve::linear, .three_phase = true});
+  CHECK(past_both(0.0) == 0.375);  // half way from 1/2 to 1/4
 }
 
 TEST_CASE("Profiles with other parameters are not equal", "[schedule][profile]") {
@@ -329,14 +337,15 @@ TEST_CASE("Parameters outside their range are refused", "[schedule][profile]") {
         "domain: gavel::schedule::step_decay: milestones[0] = nan, must be in [0, 1]");
   CHECK(message_of([] { (void)step_decay(0.5, {0.5, 0.4}); }) ==
         "gavel::schedule::step_decay: milestones[1] = 0.4, must be >= the one before, 0.5");
-  CHECK(message_of([] { (void)step_decay(0.5, std::vector<double>(33, 0.5)); }) == "gavel::fixed_list: size = 33, must be <= capacity 32");
+  CHECK(message_of([] { (void)step_decay(0.5, std::vector<double>(33, 0.5)); }) ==
+        "gavel::schedule::milestone_list: size = 33, must be <= capacity 32");
 }
 
 TEST_CASE("One cycle refuses what would divide by zero or turn round", "[schedule][profile]") {
-  CHECK(message_of([] { (void)one_cycle({.peak_at = 0.0}); }) == "gavel::schedule::one_cycle: peak_at = 0, must be in (0, 1)");
-  CHECK(message_of([] { (void)one_cycle({.peak_at = 1.0}); }) == "gavel::schedule::one_cycle: peak_at = 1, must be in (0, 1)");
+  CHECK(message_of([] { (void)one_cycle({.peak_at = 1.1}); }) == "gavel::schedule::one_cycle: peak_at = 1.1, must be <= 1");
+  CHECK(message_of([] { (void)one_cycle({.peak_at = -infinity}); }) == "gavel::schedule::one_cycle: peak_at = -inf, must be finite");
   CHECK(message_of([] { (void)one_cycle({.peak_at = not_a_number}); }) ==
-        "domain: gavel::schedule::one_cycle: peak_at = nan, must be in (0, 1)");
+        "domain: gavel::schedule::one_cycle: peak_at = nan, must be finite");
   CHECK(message_of([] { (void)one_cycle({.start_divisor = 0.5}); }) == "gavel::schedule::one_cycle: start_divisor = 0.5, must be >= 1");
   CHECK(message_of([] { (void)one_cycle({.final_divisor = not_a_number}); }) ==
         "domain: gavel::schedule::one_cycle: final_divisor = nan, must be >= 1");

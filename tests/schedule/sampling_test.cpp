@@ -189,7 +189,8 @@ TEST_CASE("Periods of 0 and disordered milestones are refused", "[schedule][samp
         "domain: gavel::schedule::milestones: milestones[0] = nan, must be in [0, 1]");
   CHECK(message_of([] { (void)milestones{0.75, 0.5}; }) ==
         "gavel::schedule::milestones: milestones[1] = 0.5, must be >= the one before, 0.75");
-  CHECK(message_of([] { (void)milestones(std::vector<double>(33, 0.5)); }) == "gavel::fixed_list: size = 33, must be <= capacity 32");
+  CHECK(message_of([] { (void)milestones(std::vector<double>(33, 0.5)); }) ==
+        "gavel::schedule::milestone_list: size = 33, must be <= capacity 32");
 }
 
 }  // namespace sampling_test

@@ -302,8 +302,17 @@ TEST_CASE("Schedule-free optimisers resume from their stored state", "[schedule]
   CHECK(refused(adamw, sgd.state()) == "gavel::schedule::schedule_free_adamw::restore: state.square.size() = 0, must equal size 3");
   CHECK(refused(sgd, {.base = start, .average = start, .weight = {.largest_rate = -1.0}}) ==
         "gavel::schedule::averaging_weight::restore: state.largest_rate = -1, must be finite and >= 0");
-  CHECK(refused(adamw, {.base = start, .average = start, .square = start, .weight = {.sum = not_a_number}}) ==
+  CHECK(refused(adamw, {.base = start, .average = start, .square = {1.0, 1.0, 1.0}, .weight = {.sum = not_a_number}}) ==
         "domain: gavel::schedule::averaging_weight::restore: state.sum = nan, must be finite and >= 0");
+  CHECK(refused(sgd, {.base = start, .average = start, .weight = {.coefficient = not_a_number}}) ==
+        "domain: gavel::schedule::averaging_weight::restore: state.coefficient = nan, must be in [0, 1]");
+  const std::vector<double> holed{1.0, not_a_number, 1.0};
+  CHECK(refused(sgd, {.base = holed, .average = start}) ==
+        "domain: gavel::schedule::schedule_free_sgd::restore: state.base[1] = nan, must be finite");
+  CHECK(refused(sgd, {.base = start, .average = holed}) ==
+        "domain: gavel::schedule::schedule_free_sgd::restore: state.average[1] = nan, must be finite");
+  CHECK(refused(adamw, {.base = start, .average = start, .square = holed}) ==
+        "domain: gavel::schedule::schedule_free_adamw::restore: state.square[1] = nan, must be finite and >= 0");
   CHECK(sgd == sgd_before);
   CHECK(adamw == adamw_before);
 }

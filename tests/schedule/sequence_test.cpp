@@ -253,7 +253,7 @@ TEST_CASE("Tables refuse rates that are not rates", "[schedule][sequence]") {
         "gavel::schedule::table: rates[0] = inf, must be finite and >= 0");
   CHECK(message_of([] { (void)table(std::vector<double>{0.1, not_a_number}); }) ==
         "domain: gavel::schedule::table: rates[1] = nan, must be finite and >= 0");
-  CHECK(message_of([] { (void)table(counts_steps{}, 0); }) == "gavel::schedule::table: rates.size() = 0, must be >= 1");
+  CHECK(message_of([] { (void)table(counts_steps{}, 0); }) == "gavel::schedule::table: steps = 0, must be >= 1");
 }
 
 }  // namespace sequence_test

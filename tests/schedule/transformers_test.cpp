@@ -228,8 +228,12 @@ TEST_CASE("transformers' schedules hold their end, and W = T is defined", "[sche
 
   REQUIRE(hf::linear({.num_training_steps = 8, .num_warmup_steps = 8}).rate(8) == 0.0);
   REQUIRE(hf::polynomial({.num_training_steps = 8, .num_warmup_steps = 8}).rate(8) == 1e-7);
-  REQUIRE(hf::cosine({.num_training_steps = 8, .num_warmup_steps = 8}).rate(8) == 1.0);
-  REQUIRE(hf::cosine({.num_training_steps = 8, .num_warmup_steps = 8}).rate(9) == 0.0);
+  // Upstream's rate of step T, held: its waves would go on for one step more.
+  check_holds(hf::cosine({.num_training_steps = 8, .num_warmup_steps = 8}), 8, 1.0);
+  check_holds(hf::cosine_with_restarts({.num_training_steps = 8, .num_warmup_steps = 8}), 8, 1.0);
+  check_holds(hf::cosine_with_min_lr({.num_training_steps = 8, .num_warmup_steps = 8, .min_lr_rate = 0.1}), 8, 1.0);
+  check_holds(hf::cosine_warmup_with_min_lr({.num_training_steps = 8, .num_warmup_steps = 8, .min_lr_rate = 0.1}), 8, 0.1);
+  REQUIRE(hf::cosine_with_restarts({.num_training_steps = 8, .num_warmup_steps = 8}).steps() == 8);
 }
 
 TEST_CASE("transformers' schedules join without a jump", "[schedule][transformers]") {

@@ -231,6 +231,12 @@ TEST_CASE("Optimisers resume from their stored state", "[solvers][optimizers]") 
         "gavel::adam::restore: state.mean.size() = 1, must equal size 2");
   CHECK(message_of([&] { adaptive.restore({.mean = {1.0, 1.0}, .square = {1.0}}); }) ==
         "gavel::adam::restore: state.square.size() = 1, must equal size 2");
+  CHECK(message_of([&] { heavy.restore({.velocity = {1.0, not_a_number, 1.0}}); }) ==
+        "domain: gavel::sgd::restore: state.velocity[1] = nan, must be finite");
+  CHECK(message_of([&] { adaptive.restore({.mean = {1.0, not_a_number}, .square = {1.0, 1.0}}); }) ==
+        "domain: gavel::adam::restore: state.mean[1] = nan, must be finite");
+  CHECK(message_of([&] { adaptive.restore({.mean = {1.0, 1.0}, .square = {1.0, -1.0}}); }) ==
+        "gavel::adam::restore: state.square[1] = -1, must be finite and >= 0");
   CHECK(adaptive == gavel::adam<double>(2));
 }
 

@@ -17,10 +17,16 @@
 
 namespace gavel {
 
+/// What a `fixed_list` that has no name of its own calls itself when it is given too many values.
+struct fixed_list_name {
+  static constexpr const char* value = "gavel::fixed_list";
+};
+
 /// Up to @p Capacity values of a trivial type, in the order given. Read-only: to change it, assign another list.
 /// @note Takes the room of Capacity values whatever it holds, and copies all of it; never allocates. Everything works in constant
 ///       expressions, where too many values are an error of compilation.
-template <class T, std::size_t Capacity>
+/// @tparam Name what the message for too many values begins with, `Name::value`: the owner's word for the list
+template <class T, std::size_t Capacity, class Name = fixed_list_name>
 class fixed_list {
  public:
   constexpr fixed_list() = default;
@@ -34,7 +40,7 @@ class fixed_list {
   /// From a view, whose values are copied.
   /// @throws std::invalid_argument if there are more than Capacity values
   constexpr fixed_list(vector_view<const T> values) {
-    check_at_most("gavel::fixed_list", "size", values.size(), "capacity", Capacity);
+    check_at_most(Name::value, "size", values.size(), "capacity", Capacity);
     for (const T& value : values) values_[size_++] = value;
   }
 

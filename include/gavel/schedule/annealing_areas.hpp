@@ -192,6 +192,23 @@ class areas_walk {
   std::size_t line_ = 0;
 };
 
+/// `areas_at` in the name of the function that was called.
+template <class R>
+void areas_at(const char* function, const R& rates, vector_view<const std::uint64_t> steps, std::span<double> forward,
+              std::span<double> annealing, const annealing_areas_options& options) {
+  check_size(function, "forward.size()", forward.size(), "steps.size()", steps.size());
+  check_size(function, "annealing.size()", annealing.size(), "steps.size()", steps.size());
+  areas_walk<R> walk(function, rates, options);
+  check_read_steps(function, steps, walk.last_step());
+  if (steps.empty()) return;
+  walk.check_rates(steps[steps.size() - 1]);
+  for (std::size_t j = 0; j < steps.size(); ++j) {
+    const annealing_areas& areas = walk.advance_to(steps[j]);
+    forward[j] = areas.forward();
+    annealing[j] = areas.annealing();
+  }
+}
+
 }  // namespace detail
 
 /// The areas after one step of a schedule, ready to be continued.
@@ -217,18 +234,7 @@ template <rate_source R>
 template <rate_source R>
 void areas_at(const R& rates, vector_view<const std::uint64_t> steps, std::span<double> forward, std::span<double> annealing,
               const annealing_areas_options& options = {}) {
-  constexpr const char* function = "gavel::schedule::areas_at";
-  check_size(function, "forward.size()", forward.size(), "steps.size()", steps.size());
-  check_size(function, "annealing.size()", annealing.size(), "steps.size()", steps.size());
-  detail::areas_walk<R> walk(function, rates, options);
-  detail::check_read_steps(function, steps, walk.last_step());
-  if (steps.empty()) return;
-  walk.check_rates(steps[steps.size() - 1]);
-  for (std::size_t j = 0; j < steps.size(); ++j) {
-    const annealing_areas& areas = walk.advance_to(steps[j]);
-    forward[j] = areas.forward();
-    annealing[j] = areas.annealing();
-  }
+  detail::areas_at("gavel::schedule::areas_at", rates, steps, forward, annealing, options);
 }
 
 /// The areas after every step: both tables in one pass.

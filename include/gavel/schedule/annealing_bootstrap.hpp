@@ -164,7 +164,9 @@ std::size_t bootstrap_intervals(const annealing_fit& fit, const annealing_observ
   constexpr const char* function = "gavel::schedule::bootstrap_intervals";
   check_size(function, "out.size()", out.size(), "steps.size()", steps.size());
   std::vector<double> forward(steps.size()), annealing(steps.size());
-  areas_at(rates, steps, forward, annealing, {.decay_factor = fit.law.decay_factor, .warmup_steps = prediction.warmup_steps});
+  detail::areas_at(function, rates, steps, forward, annealing,
+                   {.decay_factor = fit.law.decay_factor, .warmup_steps = prediction.warmup_steps});
+  if (!steps.empty() && forward[0] == 0.0) refuse(function, "S_1", forward[0], "must be > 0 at step", steps[0]);
   return bootstrap_intervals(fit, observations, forward, annealing, out, rng, options);
 }
 

@@ -53,7 +53,8 @@ struct annealing_observations {
   void add_curve(const R& rates, vector_view<const std::uint64_t> steps, vector_view<const double> losses, std::uint64_t warmup_steps = 0) {
     check_losses("steps.size()", steps.size(), losses);
     std::vector<double> s1(steps.size()), s2(steps.size());
-    areas_at(rates, steps, std::span<double>(s1), std::span<double>(s2), {.decay_factor = decay_factor, .warmup_steps = warmup_steps});
+    detail::areas_at(add_name, rates, steps, s1, s2, {.decay_factor = decay_factor, .warmup_steps = warmup_steps});
+    if (!s1.empty() && s1[0] == 0.0) refuse(add_name, "S_1", s1[0], "must be > 0 at step", steps[0]);
     append(s1, s2, losses);
   }
   /// Appends a curve whose areas are known.

@@ -144,11 +144,19 @@ class transformer {
   transformer_options options_;
 };
 
+namespace detail {
+
+struct rate_list_name {
+  static constexpr const char* value = "gavel::schedule::piecewise_constant::rate_list";
+};
+
+}  // namespace detail
+
 /// The i-th rate from its boundary on: rate_i for the steps in [boundary_{i-1}, boundary_i), without a multiplication.
 class piecewise_constant {
  public:
-  using step_list = fixed_list<std::uint64_t, max_milestones>;
-  using rate_list = fixed_list<double, max_milestones + 1>;
+  using step_list = milestone_list<std::uint64_t>;
+  using rate_list = fixed_list<double, max_milestones + 1, detail::rate_list_name>;
   /// @param boundaries first steps of the second, third, ... rate; strictly increasing
   /// @param rates      one more than boundaries; finite, >= 0
   /// @throws std::invalid_argument, std::domain_error otherwise, or for more than `max_milestones` boundaries
@@ -179,7 +187,8 @@ struct cosine_wave_options {
   friend bool operator==(const cosine_wave_options&, const cosine_wave_options&) = default;
 };
 
-/// min + (base - min) (1 + cos(pi t / half wave)) / 2 forever: falls, rises and falls again. A run that goes on past its half wave so gets
+/// min + (base - min) (1 + cos(pi t / half wave)) / 2 forever: falls, rises and falls again. With a whole half wave the phase is exact at every
+/// step; with a fractional one it is off by some 2^-53 of the half waves that have passed. A run that goes on past its half wave so gets
 /// a rising rate; `stretch(cosine{}, ...)` holds the last one instead.
 class cosine_wave {
  public:
@@ -192,6 +201,10 @@ class cosine_wave {
   }
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
     constexpr double largest = (std::numeric_limits<double>::max)();  // an infinite phase has no cosine
+    if (options_.half_wave <= detail::real(max_steps)) {              // whole half waves lose nothing, however many have passed
+      const auto half_wave = static_cast<std::uint64_t>(options_.half_wave);
+      if (half_wave > 0 && detail::real(half_wave) == options_.half_wave) step %= 2 * half_wave;
+    }
     const double elapsed = static_cast<double>(step) / options_.half_wave;
     const double half_waves = elapsed < largest ? elapsed : largest;
     return options_.minimum_rate + (options_.base_rate - options_.minimum_rate) * elementary::raised_cosine(half_waves);

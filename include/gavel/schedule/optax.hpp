@@ -165,7 +165,7 @@ struct boundary_and_scale {
   friend bool operator==(const boundary_and_scale&, const boundary_and_scale&) = default;
 };
 /// Boundaries in increasing order, at most 32.
-using boundaries_and_scales_list = fixed_list<boundary_and_scale, max_milestones>;
+using boundaries_and_scales_list = milestone_list<boundary_and_scale>;
 
 /// Parameters of `piecewise_constant_schedule`.
 struct piecewise_constant_schedule_options {
@@ -368,7 +368,7 @@ struct warmup_exponential_decay_schedule_options {
 }
 
 /// The cycles of `sgdr_schedule`, at most 32.
-using sgdr_cycles = fixed_list<warmup_cosine_decay_schedule_options, max_milestones>;
+using sgdr_cycles = milestone_list<warmup_cosine_decay_schedule_options>;
 
 /// One warm-up and cosine decay after the other; the number of cycles is a run-time one, so this is no nest of sequences.
 class sgdr {

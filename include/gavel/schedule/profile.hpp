@@ -31,6 +31,18 @@ inline constexpr std::size_t max_milestones = 32;
 
 namespace detail {
 
+struct milestone_list_name {
+  static constexpr const char* value = "gavel::schedule::milestone_list";
+};
+
+}  // namespace detail
+
+/// Milestones or boundaries, up to `max_milestones`: shares of a run, or steps.
+template <class T>
+using milestone_list = fixed_list<T, max_milestones, detail::milestone_list_name>;
+
+namespace detail {
+
 [[nodiscard]] constexpr double unit(double z) noexcept {
   if (z < 0.0) [[unlikely]]
     return 0.0;  // branches that are never taken keep the comparisons out of the chain of latencies
@@ -73,7 +85,7 @@ template <profile P>
 }
 
 /// Progresses in [0, 1] that do not decrease.
-constexpr void check_milestones(const char* function, const fixed_list<double, max_milestones>& milestones) {
+constexpr void check_milestones(const char* function, const milestone_list<double>& milestones) {
   for (std::size_t i = 0; i < milestones.size(); ++i) check_unit_interval(function, "milestones", milestones[i], unit_ends::closed, i);
   check_not_descending(function, "milestones", milestones);
 }
@@ -280,7 +292,7 @@ class hyperbolic_tangent {
 /// rho = factor^(number of milestones <= z): `step_decay(0.1, {0.3, 0.6, 0.9})` is the "30-60-90" schedule.
 class step_decay {
  public:
-  using list = fixed_list<double, max_milestones>;
+  using list = milestone_list<double>;
   /// @param factor     in (0, 1]
   /// @param milestones progresses in [0, 1], not decreasing; one that stands twice counts twice
   /// @throws std::invalid_argument otherwise
@@ -313,12 +325,12 @@ class step_decay {
 /// Settings of `one_cycle`.
 struct one_cycle_options {
   enum class curve { cosine, linear };
-  double peak_at = 0.3;          ///< progress of the peak, in (0, 1)
+  double peak_at = 0.3;          ///< progress of the peak, finite, <= 1; below 0: the run starts past it, on the way down
   double start_divisor = 25.0;   ///< the first rate is the peak divided by this, >= 1; infinite: it is 0
   double final_divisor = 1e4;    ///< the last rate is the first divided by this, >= 1; infinite: it is 0
   curve anneal = curve::cosine;  ///< shape of every phase
   bool three_phase = false;      ///< back to the first rate before the last phase
-  double back_at = 0.0;          ///< three phases: progress at which the first rate is reached again; 0 means 2 peak_at
+  double back_at = 0.0;          ///< three phases: progress at which the first rate is reached again, in (peak_at, 1); 0 means 2 peak_at
 
   friend bool operator==(const one_cycle_options&, const one_cycle_options&) = default;
 };
@@ -331,11 +343,13 @@ class one_cycle {
   /// @throws std::invalid_argument for an option outside its range
   constexpr explicit one_cycle(const one_cycle_options& options = {}) : options_(options) {
     constexpr const char* function = "gavel::schedule::one_cycle";
-    check_unit_interval(function, "peak_at", options.peak_at, unit_ends::open);
+    check_finite(function, "peak_at", options.peak_at);
+    check_at_most(function, "peak_at", options.peak_at, 1.0);
     check_at_least(function, "start_divisor", options.start_divisor, 1.0);
     check_at_least(function, "final_divisor", options.final_divisor, 1.0);
     if (options.back_at == 0.0) options_.back_at = 2.0 * options.peak_at;
-    if (options.three_phase && !(options_.back_at > options.peak_at && options_.back_at < 1.0)) {
+    const bool starts_past_both = options.back_at == 0.0 && options.peak_at <= 0.0;
+    if (options.three_phase && !starts_past_both && !(options_.back_at > options.peak_at && options_.back_at < 1.0)) {
       refuse(function, "back_at", options_.back_at, "must be in (peak_at, 1)");
     }
   }
@@ -343,9 +357,10 @@ class one_cycle {
     const double progress = detail::unit(z);
     const double first = 1.0 / options_.start_divisor;
     const double last = first / options_.final_divisor;
-    if (progress <= options_.peak_at) return between(first, 1.0, progress / options_.peak_at);
+    if (options_.peak_at > 0.0 && progress <= options_.peak_at) return between(first, 1.0, progress / options_.peak_at);
     if (!options_.three_phase) return between(1.0, last, (progress - options_.peak_at) / (1.0 - options_.peak_at));
-    if (progress <= options_.back_at) return between(1.0, first, (progress - options_.peak_at) / (options_.back_at - options_.peak_at));
+    if (options_.back_at > options_.peak_at && progress <= options_.back_at)
+      return between(1.0, first, (progress - options_.peak_at) / (options_.back_at - options_.peak_at));
     return between(first, last, (progress - options_.back_at) / (1.0 - options_.back_at));
   }
   friend bool operator==(const one_cycle&, const one_cycle&) = default;

@@ -195,8 +195,8 @@ struct cosine_annealing_warm_restarts_options {
 struct one_cycle_lr_options {
   using strategy = one_cycle_options::curve;
   double max_lr = 1.0;                          ///< rate at the peak; finite, >= 0
-  std::uint64_t total_steps = 0;                ///< required, T, in [2, 2^53]; epochs times steps per epoch
-  double pct_start = 0.3;                       ///< share of the steps that rise, in (0, 1); the peak stands at step pct_start T - 1
+  std::uint64_t total_steps = 0;                ///< required, T, in [1, 2^53]; epochs times steps per epoch
+  double pct_start = 0.3;                       ///< share of the steps that rise, in [0, 1]; the peak stands at step pct_start T - 1
   strategy anneal_strategy = strategy::cosine;  ///< `strategy::cosine` or `strategy::linear`
   double div_factor = 25.0;                     ///< the first rate is max_lr / div_factor, >= 1
   double final_div_factor = 1e4;                ///< the last rate is the first / final_div_factor, >= 1
@@ -208,29 +208,33 @@ struct one_cycle_lr_options {
 /// `OneCycleLR`: from max_lr / div_factor at step 0 over max_lr at step pct_start T - 1, which need not be whole, down to the least rate at the
 /// last step T - 1, held from there on.
 ///
-/// PyTorch divides by zero for pct_start T = 1 and skips the rise below it; at step T it extrapolates back up. Momentum is not cycled.
-/// @throws std::invalid_argument also if pct_start T <= 1 (T = 1 always), and for three phases if 2 pct_start T >= T + 1
+/// With pct_start T < 1, as in runs of 1 to 3 steps, the peak stands before step 0 and the run starts on the way down, a run of one step at its
+/// end. PyTorch divides by zero for pct_start T = 1, where ours starts at the peak; at step T it extrapolates back up. Momentum is not cycled:
+/// see solvers/optimizers.hpp.
+/// @throws std::invalid_argument also for three phases if 2 pct_start T >= T + 1
 [[nodiscard]] constexpr profile_schedule<one_cycle, every_step, inclusive> one_cycle_lr(const one_cycle_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::one_cycle_lr";
   check_not_negative(function, "max_lr", options.max_lr);
   detail::check_steps(function, "total_steps", options.total_steps);
-  check_unit_interval(function, "pct_start", options.pct_start, unit_ends::open);
+  check_unit_interval(function, "pct_start", options.pct_start);
   check_finite(function, "div_factor", options.div_factor);
   check_at_least(function, "div_factor", options.div_factor, 1.0);
   check_finite(function, "final_div_factor", options.final_div_factor);
   check_at_least(function, "final_div_factor", options.final_div_factor, 1.0);
   const double steps = detail::real(options.total_steps);
   const double rise = options.pct_start * steps;
-  check_greater(function, "pct_start * total_steps", rise, 1.0);
   if (options.three_phase && !(2.0 * rise < steps + 1.0)) {
     refuse(function, "2 * pct_start * total_steps", 2.0 * rise, "must be < total_steps + 1 =", steps + 1.0);
   }
-  const one_cycle shape({.peak_at = (rise - 1.0) / (steps - 1.0),
+  const bool one_step = options.total_steps == 1;
+  const one_cycle shape({.peak_at = one_step ? 0.0 : (rise - 1.0) / (steps - 1.0),
                          .start_divisor = options.div_factor,
                          .final_divisor = options.final_div_factor,
                          .anneal = options.anneal_strategy,
                          .three_phase = options.three_phase});
-  return stretch(shape, {.steps = options.total_steps, .base_rate = options.max_lr}, every_step{}, inclusive{});
+  const double last = one_step ? options.max_lr / options.div_factor / options.final_div_factor : 0.0;
+  return stretch(shape, {.steps = options.total_steps, .base_rate = one_step ? last : options.max_lr, .minimum_rate = last}, every_step{},
+                 inclusive{});
 }
 
 /// Parameters of `cyclic_lr`.

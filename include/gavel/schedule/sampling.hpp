@@ -85,7 +85,7 @@ class every {
 /// The profile is read at 0 and where progress passes a milestone: z = max{0, m_i <= z(t)}. `milestones{0.5, 0.75}` is "50-75".
 class milestones {
  public:
-  using list = fixed_list<double, max_milestones>;
+  using list = milestone_list<double>;
   /// @param points progresses in [0, 1], not decreasing
   /// @throws std::invalid_argument otherwise, or for more than `max_milestones`; std::domain_error for NaN
   constexpr milestones(const list& points) : points_(points) { detail::check_milestones("gavel::schedule::milestones", points); }

@@ -82,12 +82,13 @@ class averaging_weight {
   [[nodiscard]] const averaging_weight_options& options() const noexcept { return options_; }
 
   /// Continues from a stored state.
-  /// @throws std::invalid_argument if its largest rate or its sum is negative or infinite, std::domain_error if one is NaN; nothing is
-  ///         changed then
+  /// @throws std::invalid_argument if its largest rate or its sum is negative or infinite, or its coefficient outside [0, 1];
+  ///         std::domain_error if one is NaN; nothing is changed then
   void restore(const averaging_weight_state& state) {
     constexpr const char* function = "gavel::schedule::averaging_weight::restore";
     check_not_negative(function, "state.largest_rate", state.largest_rate);
     check_not_negative(function, "state.sum", state.sum);
+    check_unit_interval(function, "state.coefficient", state.coefficient);
     state_ = state;
   }
 
@@ -156,6 +157,10 @@ class averaged_descent {
   void restore(const char* function, const schedule_free_state& state) {
     check_size(function, "state.base.size()", state.base.size(), "size", base_.size());
     check_size(function, "state.average.size()", state.average.size(), "size", average_.size());
+    for (std::size_t i = 0; i < base_.size(); ++i) {
+      check_finite(function, "state.base", state.base[i], i);
+      check_finite(function, "state.average", state.average[i], i);
+    }
     weight_.restore(state.weight);
     base_ = state.base;
     average_ = state.average;
@@ -247,7 +252,8 @@ class schedule_free_sgd {
     return state;
   }
   /// Continues from a stored state.
-  /// @throws std::invalid_argument if a vector has another size than this optimiser's, or the weight is out of range; nothing changes then
+  /// @throws std::invalid_argument if a vector has another size than this optimiser's, or a number is out of range; std::domain_error if one
+  ///         is NaN; nothing changes then
   void restore(const schedule_free_state& state) {
     constexpr const char* function = "gavel::schedule::schedule_free_sgd::restore";
     check_size(function, "state.square.size()", state.square.size(), "that of SGD,", 0);
@@ -333,10 +339,12 @@ class schedule_free_adamw {
     return state;
   }
   /// Continues from a stored state.
-  /// @throws std::invalid_argument if a vector has another size than this optimiser's, or the weight is out of range; nothing changes then
+  /// @throws std::invalid_argument if a vector has another size than this optimiser's, or a number is out of range; std::domain_error if one
+  ///         is NaN; nothing changes then
   void restore(const schedule_free_state& state) {
     constexpr const char* function = "gavel::schedule::schedule_free_adamw::restore";
     check_size(function, "state.square.size()", state.square.size(), "size", square_.size());
+    for (std::size_t i = 0; i < square_.size(); ++i) check_not_negative(function, "state.square", state.square[i], i);
     descent_.restore(function, state);
     square_ = state.square;
   }

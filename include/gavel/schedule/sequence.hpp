@@ -227,6 +227,7 @@ class table {
  private:
   template <rate_schedule S>
   [[nodiscard]] static std::vector<double> computed(const S& schedule, std::uint64_t steps) {
+    check_at_least("gavel::schedule::table", "steps", steps, 1);
     std::vector<double> rates(steps);
     fill(schedule, rates);
     return rates;

@@ -18,7 +18,8 @@
 /// - Past step T every schedule holds what it had at T. `cosine`, `cosine_with_min_lr` and `cosine_warmup_with_min_lr` climb again upstream;
 ///   the functions that end in `_rebounding` reproduce it.
 /// - W > T, phases that do not add up to T, a minimum above base_lr and rates that are negative or not finite are refused; upstream takes
-///   them silently. W = T is defined: the decay has no step left, and step T is where it ends, or one step before its end for the cosines.
+///   them silently. W = T is defined: step T has what upstream has there (base_lr for decays in waves that are read at the left, else the
+///   end of the decay), and it is held, where upstream's waves go on for one step.
 ///
 /// `reduce_lr_on_plateau` is PyTorch's: `pytorch::reduce_lr_on_plateau`.
 ///
@@ -50,6 +51,13 @@ template <class Options>
 [[nodiscard]] constexpr std::uint64_t steps_after_warmup(const Options& options) {
   const std::uint64_t left = options.num_training_steps - options.num_warmup_steps;
   return left == 0 ? 1 : left;
+}
+
+/// What the waves of a schedule are stretched over; where no step is left of the decay they stay at their top.
+template <class Options>
+[[nodiscard]] constexpr horizon waves_after_warmup(const Options& options, double minimum) {
+  const bool none = options.num_training_steps == options.num_warmup_steps;
+  return {.steps = steps_after_warmup(options), .base_rate = options.base_lr, .minimum_rate = none ? options.base_lr : minimum};
 }
 
 /// t / W of the base rate, then the rest from its own step 0.
@@ -144,8 +152,7 @@ struct cosine_options {
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine(const cosine_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine";
   detail::check_wave_budget(function, options);
-  return detail::after_warmup(
-      options, stretch(schedule::cosine(options.num_cycles), {.steps = detail::steps_after_warmup(options), .base_rate = options.base_lr}));
+  return detail::after_warmup(options, stretch(schedule::cosine(options.num_cycles), detail::waves_after_warmup(options, 0.0)));
 }
 
 /// `cosine` as upstream goes on past T: the wave never ends. To port a run that trained past num_training_steps.
@@ -167,12 +174,12 @@ struct cosine_with_restarts_options {
   friend bool operator==(const cosine_with_restarts_options&, const cosine_with_restarts_options&) = default;
 };
 
-/// Equal half waves over a number of steps, then 0.
+/// Equal half waves over a number of steps, then 0; over no steps their top.
 class equal_restarts {
  public:
   constexpr equal_restarts(double base_lr, std::uint64_t steps, std::uint64_t cycles) : base_lr_(base_lr), steps_(steps), cycles_(cycles) {}
   [[nodiscard]] constexpr double rate(std::uint64_t step) const noexcept {
-    if (step >= steps_) return 0.0;
+    if (step >= steps_) return steps_ == 0 ? base_lr_ : 0.0;
     // Progress in the cycle is the remainder of step cycles / steps, in whole numbers: the quotient in double may be off by a few, and what is
     // left then is right modulo 2^64.
     const auto cycle = static_cast<std::uint64_t>(detail::real(step) / detail::real(steps_) * detail::real(cycles_));
@@ -196,10 +203,10 @@ class equal_restarts {
 [[nodiscard]] constexpr sequence<ramp<>, equal_restarts> cosine_with_restarts(const cosine_with_restarts_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_restarts";
   detail::check_budget(function, options);
-  const std::uint64_t steps = detail::steps_after_warmup(options);
   check_at_least(function, "num_cycles", options.num_cycles, 1);
-  check_at_most(function, "num_cycles", options.num_cycles, "the steps after the warm-up,", steps);
-  return detail::after_warmup(options, equal_restarts(options.base_lr, steps, options.num_cycles));
+  check_at_most(function, "num_cycles", options.num_cycles, "the steps after the warm-up,", detail::steps_after_warmup(options));
+  return detail::after_warmup(options,
+                              equal_restarts(options.base_lr, options.num_training_steps - options.num_warmup_steps, options.num_cycles));
 }
 
 /// Parameters of `polynomial`.
@@ -262,10 +269,8 @@ struct cosine_with_min_lr_options {
 [[nodiscard]] constexpr sequence<ramp<>, profile_schedule<schedule::cosine>> cosine_with_min_lr(const cosine_with_min_lr_options& options) {
   constexpr const char* function = "gavel::schedule::transformers::cosine_with_min_lr";
   detail::check_wave_budget(function, options);
-  return detail::after_warmup(options,
-                              stretch(schedule::cosine(options.num_cycles), {.steps = detail::steps_after_warmup(options),
-                                                                             .base_rate = options.base_lr,
-                                                                             .minimum_rate = detail::minimum_of(function, options)}));
+  const horizon over = detail::waves_after_warmup(options, detail::minimum_of(function, options));
+  return detail::after_warmup(options, stretch(schedule::cosine(options.num_cycles), over));
 }
 
 /// `cosine_with_min_lr` as upstream goes on past T: the wave never ends.

@@ -106,9 +106,12 @@ class sgd {
   [[nodiscard]] const sgd_options& options() const noexcept { return options_; }
 
   /// Continues from a stored state.
-  /// @throws std::invalid_argument if the velocity has another size than this optimiser's; nothing changes then
+  /// @throws std::invalid_argument if the velocity has another size than this optimiser's or is not finite, std::domain_error if it is NaN;
+  ///         nothing changes then
   void restore(const sgd_state& state) {
-    check_size("gavel::sgd::restore", "state.velocity.size()", state.velocity.size(), "state().velocity.size()", state_.velocity.size());
+    constexpr const char* function = "gavel::sgd::restore";
+    check_size(function, "state.velocity.size()", state.velocity.size(), "state().velocity.size()", state_.velocity.size());
+    for (std::size_t i = 0; i < state.velocity.size(); ++i) check_finite(function, "state.velocity", state.velocity[i], i);
     state_ = state;
   }
 
@@ -200,11 +203,16 @@ class adam {
   [[nodiscard]] const adam_options& options() const noexcept { return options_; }
 
   /// Continues from a stored state.
-  /// @throws std::invalid_argument if a moment has another size than this optimiser's; nothing changes then
+  /// @throws std::invalid_argument if a moment has another size than this optimiser's or is not finite, or a square is < 0; std::domain_error
+  ///         for NaN; nothing changes then
   void restore(const adam_state& state) {
     constexpr const char* function = "gavel::adam::restore";
     check_size(function, "state.mean.size()", state.mean.size(), "size", state_.mean.size());
     check_size(function, "state.square.size()", state.square.size(), "size", state_.square.size());
+    for (std::size_t i = 0; i < state.mean.size(); ++i) {
+      check_finite(function, "state.mean", state.mean[i], i);
+      check_not_negative(function, "state.square", state.square[i], i);
+    }
     state_ = state;
   }
 
