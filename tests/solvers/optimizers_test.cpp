@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -289,6 +290,64 @@ TEST_CASE("Optimisers: a step that throws changes nothing", "[solvers][optimizer
   };
   check(gavel::sgd<double>(2, {.momentum = 0.9}), "gavel::sgd::step");
   check(gavel::adam<double>(2), "gavel::adam::step");
+}
+
+TEST_CASE("Momentum and weight decay may differ from step to step", "[solvers][optimizers]") {
+  const double momenta[] = {0.9, 0.0, 0.5, 0.8}, decays[] = {0.0, 0.1, 0.3, 0.2}, rates[] = {0.1, 0.2, 0.05, 0.3};
+  const double gradients[] = {1.0, -2.0, 0.5, 3.0};
+  for (const bool nesterov : {false, true}) {
+    gavel::sgd<double> heavy(1, {.momentum = 0.7, .nesterov = nesterov, .weight_decay = 0.4});
+    gavel::adam<double> adaptive(1, {.beta1 = 0.7, .weight_decay = 0.4});
+    std::vector<double> p{2.0}, q{2.0};
+    double value = 2.0, velocity = 0.0, other = 2.0, mean = 0.0, square = 0.0;
+    for (std::size_t t = 0; t < 4; ++t) {
+      const gavel::optimizer_step_options now{.rate = rates[t], .momentum = momenta[t], .weight_decay = decays[t]};
+      heavy.step(p, std::span<const double>(gradients + t, 1), now);
+      adaptive.step(q, std::span<const double>(gradients + t, 1), now);
+      const double slope = gradients[t] + decays[t] * value;
+      velocity = momenta[t] * velocity + slope;
+      value -= rates[t] * (nesterov ? slope + momenta[t] * velocity : velocity);
+      mean = momenta[t] * mean + (1.0 - momenta[t]) * gradients[t];
+      square = 0.999 * square + 0.001 * gradients[t] * gradients[t];
+      const double time = static_cast<double>(t + 1);
+      const double direction = mean / (1.0 - std::pow(momenta[t], time)) / (std::sqrt(square / (1.0 - std::pow(0.999, time))) + 1e-8);
+      other -= rates[t] * (direction + decays[t] * other);
+      CHECK(p[0] == Approx(value).epsilon(1e-14));
+      CHECK(q[0] == Approx(other).epsilon(1e-14));
+    }
+  }
+  // What a step does not set is what the optimiser was made with.
+  const std::vector<double> gradient{1.0, -1.0};
+  const auto same = [&](auto by_rate) {
+    auto by_options = by_rate;
+    std::vector<double> a{1.0, 2.0}, b = a;
+    for (int t = 0; t < 3; ++t) {
+      by_rate.step(a, gradient, 0.1);
+      by_options.step(b, gradient, {.rate = 0.1});
+    }
+    CHECK(a == b);
+    CHECK(by_rate == by_options);
+  };
+  same(gavel::sgd<double>(2, {.momentum = 0.9, .weight_decay = 0.1}));
+  same(gavel::adam<double>(2, {.beta1 = 0.8, .weight_decay = 0.1}));
+  static_assert(gavel::optimizer_step_options{} == gavel::optimizer_step_options{0.0, std::nullopt, std::nullopt});
+
+  gavel::sgd<double> plain(2), heavy(2, {.momentum = 0.9});
+  gavel::adam<double> adaptive(2);
+  std::vector<double> p{1.0, 2.0};
+  const auto refused = [&](auto& optimizer, const gavel::optimizer_step_options& now) {
+    const auto before = optimizer;
+    const std::string message = message_of([&] { optimizer.step(p, gradient, now); });
+    CHECK(optimizer == before);
+    CHECK(p == std::vector<double>{1.0, 2.0});
+    return message;
+  };
+  CHECK(refused(heavy, {.rate = 0.1, .momentum = 1.0}) == "gavel::sgd::step: momentum = 1, must be in [0, 1)");
+  CHECK(refused(heavy, {.rate = 0.1, .weight_decay = -1.0}) == "gavel::sgd::step: weight_decay = -1, must be finite and >= 0");
+  CHECK(refused(heavy, {.rate = -0.1}) == "gavel::sgd::step: rate = -0.1, must be finite and >= 0");
+  CHECK(refused(plain, {.rate = 0.1, .momentum = 0.9}) == "gavel::sgd::step: momentum = 0.9, must be 0 in an optimiser made without it");
+  CHECK(refused(adaptive, {.rate = 0.1, .momentum = not_a_number}) == "domain: gavel::adam::step: momentum = nan, must be in [0, 1)");
+  CHECK(refused(adaptive, {.rate = 0.1, .weight_decay = infinite}) == "gavel::adam::step: weight_decay = inf, must be finite and >= 0");
 }
 
 }  // namespace optimizers_test

@@ -6,13 +6,19 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
 /// @file
 /// Gradient optimisers as values over one flat parameter vector: SGD with momentum and Adam(W), the updates of PyTorch. A learning-rate
 /// schedule is not built in; the rate that it gives for the step is the last argument of `step`:
-/// `optimizer.step(parameters, gradient, schedule.rate(t))`.
+/// `optimizer.step(parameters, gradient, schedule.rate(t))`. Momentum and weight decay may have schedules of their own, which are read the same
+/// way; PyTorch's OneCycleLR, for one, swings momentum against the rate:
+///
+///     const one_cycle shape({.peak_at = (0.3 * T - 1.0) / (T - 1.0), .start_divisor = infinity, .final_divisor = 1.0});
+///     const auto cycle = stretch(shape, {.steps = T}, every_step{}, inclusive{});  // from 0 over 1 to 0
+///     optimizer.step(parameters, gradient, {.rate = rates.rate(t), .momentum = 0.95 - (0.95 - 0.85) * cycle.rate(t)});
 
 namespace gavel {
 
@@ -30,6 +36,23 @@ inline void check_optimizer_step(const char* function, std::size_t parameters, s
   check_size(function, "parameters.size()", parameters, "size", size);
   check_size(function, "gradient.size()", gradient, "size", size);
   check_not_negative(function, "rate", rate);
+}
+
+/// What one step takes instead of the settings that the optimiser was made with.
+struct optimizer_step_options {
+  double rate = 0.0;                                  ///< step size, finite, >= 0
+  std::optional<double> momentum = std::nullopt;      ///< in [0, 1): mu of `sgd`, which must have been made with momentum; beta1 of `adam`
+  std::optional<double> weight_decay = std::nullopt;  ///< finite, >= 0
+
+  friend bool operator==(const optimizer_step_options&, const optimizer_step_options&) = default;
+};
+
+/// What a `step` with settings of its own refuses, besides the above.
+inline void check_optimizer_step(const char* function, std::size_t parameters, std::size_t gradient, std::size_t size,
+                                 const optimizer_step_options& now) {
+  check_optimizer_step(function, parameters, gradient, size, now.rate);
+  if (now.momentum) check_unit_interval(function, "momentum", *now.momentum, unit_ends::zero_only);
+  if (now.weight_decay) check_not_negative(function, "weight_decay", *now.weight_decay);
 }
 
 /// Settings of `sgd`.
@@ -85,18 +108,26 @@ class sgd {
   /// @throws std::invalid_argument if a size differs from the one given at construction, or for a rate out of range
   /// @throws std::domain_error for a rate of NaN; nothing changes where a call throws
   /// @note O(size); no allocation.
-  void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
-    check_optimizer_step("gavel::sgd::step", parameters.size(), gradient.size(), size_, rate);
+  void step(std::span<T> parameters, std::span<const T> gradient, double rate) { step(parameters, gradient, {.rate = rate}); }
+
+  /// One step with a momentum and a weight decay of its own.
+  /// @throws as above for what @p now sets, and std::invalid_argument for momentum > 0 where there is no memory for a velocity
+  void step(std::span<T> parameters, std::span<const T> gradient, const optimizer_step_options& now) {
+    constexpr const char* function = "gavel::sgd::step";
+    check_optimizer_step(function, parameters.size(), gradient.size(), size_, now);
+    const double momentum = now.momentum.value_or(options_.momentum);
+    const double weight_decay = now.weight_decay.value_or(options_.weight_decay);
+    if (momentum > 0.0 && options_.momentum == 0.0) refuse(function, "momentum", momentum, "must be 0 in an optimiser made without it");
     for (std::size_t i = 0; i < size_; ++i) {
       const auto value = static_cast<double>(parameters[i]);
-      const double slope = static_cast<double>(gradient[i]) + options_.weight_decay * value;
+      const double slope = static_cast<double>(gradient[i]) + weight_decay * value;
       double direction = slope;
       if (!state_.velocity.empty()) {
         double& velocity = state_.velocity[i];
-        velocity = options_.momentum * velocity + slope;
-        direction = options_.nesterov ? slope + options_.momentum * velocity : velocity;
+        velocity = momentum * velocity + slope;
+        direction = options_.nesterov ? slope + momentum * velocity : velocity;
       }
-      parameters[i] = static_cast<T>(value - rate * direction);
+      parameters[i] = static_cast<T>(value - now.rate * direction);
     }
     ++state_.steps;
   }
@@ -181,20 +212,26 @@ class adam {
   /// @throws std::invalid_argument if a size differs from the one given at construction, or for a rate out of range
   /// @throws std::domain_error for a rate of NaN; nothing changes where a call throws
   /// @note O(size); no allocation.
-  void step(std::span<T> parameters, std::span<const T> gradient, double rate) {
-    check_optimizer_step("gavel::adam::step", parameters.size(), gradient.size(), state_.mean.size(), rate);
+  void step(std::span<T> parameters, std::span<const T> gradient, double rate) { step(parameters, gradient, {.rate = rate}); }
+
+  /// One step with a beta1 (`momentum`) and a weight decay of its own; the bias correction takes this step's beta1, as PyTorch's does.
+  /// @throws as above for what @p now sets
+  void step(std::span<T> parameters, std::span<const T> gradient, const optimizer_step_options& now) {
+    check_optimizer_step("gavel::adam::step", parameters.size(), gradient.size(), state_.mean.size(), now);
+    const double beta1 = now.momentum.value_or(options_.beta1);
+    const double weight_decay = now.weight_decay.value_or(options_.weight_decay);
     const auto time = static_cast<double>(++state_.steps);
-    const double mean_correction = 1.0 - std::pow(options_.beta1, time);
+    const double mean_correction = 1.0 - std::pow(beta1, time);
     const double square_correction = 1.0 - std::pow(options_.beta2, time);
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       const auto slope = static_cast<double>(gradient[i]);
       double& mean = state_.mean[i];
       double& square = state_.square[i];
-      mean = options_.beta1 * mean + (1.0 - options_.beta1) * slope;
+      mean = beta1 * mean + (1.0 - beta1) * slope;
       square = options_.beta2 * square + (1.0 - options_.beta2) * slope * slope;
       const double direction = mean / mean_correction / (std::sqrt(square / square_correction) + options_.epsilon);
       const auto value = static_cast<double>(parameters[i]);
-      parameters[i] = static_cast<T>(value - rate * (direction + options_.weight_decay * value));
+      parameters[i] = static_cast<T>(value - now.rate * (direction + weight_decay * value));
     }
   }
 
