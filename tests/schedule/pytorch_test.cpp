@@ -218,6 +218,11 @@ TEST_CASE("PyTorch's multiplicative rates are a table of their product, and fact
   check_holds(pytorch::multiplicative_lr(0.3, 40, factor), 39, lr);
   REQUIRE(pytorch::multiplicative_lr(0.3, 1, [](std::uint64_t) { return not_a_number; }).rate(0) == 0.3);  // step 0 is not asked
   REQUIRE(pytorch::lambda_lr(0.3, factor).rate(4) == 0.3 * 0.95);
+  auto halving = pytorch::lambda_lr(0.3, [at = 5.0](std::uint64_t t) { return static_cast<double>(t) < at ? 1.0 : not_a_number; });
+  const auto copy = halving;
+  halving = copy;
+  REQUIRE(halving.rate(4) == 0.3);
+  REQUIRE(message_of([&] { (void)halving.rate(5); }) == "domain: gavel::schedule::pytorch::lambda_lr: factor(t) = nan, must not be NaN");
   REQUIRE(message_of([&] { static_cast<void>(pytorch::multiplicative_lr(0.3, 0, factor)); }) ==
           "gavel::schedule::pytorch::multiplicative_lr: steps = 0, must be >= 1");
   REQUIRE(message_of([&] { static_cast<void>(pytorch::multiplicative_lr(-1.0, 4, factor)); }) ==

@@ -7,6 +7,8 @@
 #include "support/numbers.hpp"
 
 #include <gavel/schedule/combinators.hpp>
+#include <gavel/schedule/horizon_free.hpp>
+#include <gavel/schedule/sequence.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -209,6 +211,45 @@ TEST_CASE("A lambda with captures is stretched like any profile", "[schedule][ra
   const auto shifted =
       stretch(linear{}, {.steps = 4}, every_step{}, [offset](double step, double steps) { return (step + offset) / steps; });
   CHECK(shifted.rate(0) == 0.875);
+}
+
+TEST_CASE("A schedule over a lambda with captures can be assigned, and its NaN is seen", "[schedule][rate_schedule]") {
+  const auto of = [](double power) {
+    return stretch(warmup(0.5, [power](double z) { return z < 0.9 ? std::pow(1.0 - z, power) : std::pow(0.9 - z, 0.5); }), {.steps = 20});
+  };
+  auto rates = of(1.0);
+  static_assert(std::copyable<decltype(rates)> && finite_rate_schedule<decltype(rates)>);
+  const auto squares = of(2.0);
+  rates = squares;
+  CHECK(rates.rate(15) == 0.25);
+  const auto& same = rates;
+  rates = same;
+  CHECK(rates.rate(15) == 0.25);
+  CHECK(rates.with_steps(40).rate(30) == 0.25);
+  CHECK(rates.shape()(0.75) == 0.25);
+  const std::string in = "domain: gavel::schedule::";
+  CHECK(message_of([&] { (void)rates.rate(20); }) == in + "profile_schedule::rate: shape(z) = nan, must not be NaN");
+
+  const auto hole = [at = 0.5](double z) { return z == at ? not_a_number : 1.0 - z; };
+  ramp down({.from = 1.0, .to = 0.0, .steps = 10}, hole);
+  cooldown late(constant_rate(1.0), {.start = 10, .steps = 10}, hole);
+  warm_restarts cycles({.first_steps = 10.0}, hole);
+  CHECK(message_of([&] { (void)down.rate(5); }) == in + "ramp::rate: shape(u) = nan, must not be NaN");
+  CHECK(message_of([&] { (void)late.rate(15); }) == in + "cooldown::rate: shape(u) = nan, must not be NaN");
+  CHECK(message_of([&] { (void)cycles.rate(5); }) == in + "warm_restarts::rate: shape(u) = nan, must not be NaN");
+  static_assert(std::copyable<decltype(down)> && std::copyable<decltype(late)> && std::copyable<decltype(cycles)>);
+
+  // A lambda without captures and a shape with a name compare too.
+  struct named {
+    double power;
+    double operator()(double z) const { return std::pow(1.0 - z, power); }
+    bool operator==(const named&) const = default;
+  };
+  const auto plain = stretch([](double z) { return 1.0 - z; }, {.steps = 4});
+  const auto copy = plain;
+  CHECK(copy == plain);
+  CHECK(stretch(named{2.0}, {.steps = 4}) == stretch(named{2.0}, {.steps = 4}));
+  CHECK(stretch(named{2.0}, {.steps = 4}) != stretch(named{3.0}, {.steps = 4}));
 }
 
 TEST_CASE("Neither rate nor fill allocates", "[schedule][rate_schedule]") {

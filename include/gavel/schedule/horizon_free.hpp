@@ -310,7 +310,7 @@ class warm_restarts {
   [[nodiscard]] constexpr double rate(std::uint64_t step) const {
     const position now = locate(step);
     if (options_.cycles != 0 && now.cycle >= static_cast<double>(options_.cycles)) return options_.minimum_rate;
-    const double share = shape_(now.share);
+    const double share = detail::checked("gavel::schedule::warm_restarts::rate", "shape(u)", shape_(now.share));
     if (share == 0.0) return options_.minimum_rate;  // below a top that may be infinite
     const double top =
         options_.height_ratio == 1.0 ? options_.base_rate : detail::scaled(options_.base_rate, options_.height_ratio, now.cycle);
@@ -353,7 +353,7 @@ class warm_restarts {
   }
   static constexpr double most_added = 1000.0;  // cycles
   warm_restarts_options options_;
-  P shape_;
+  detail::stored<P> shape_;
 };
 warm_restarts(const warm_restarts_options&) -> warm_restarts<cosine>;
 

@@ -327,11 +327,15 @@ class lambda_schedule {
   constexpr lambda_schedule(double base_lr, Factor factor) : base_lr_(base_lr), factor_(factor) {
     check_not_negative("gavel::schedule::pytorch::lambda_lr", "base_lr", base_lr);
   }
-  [[nodiscard]] constexpr double rate(std::uint64_t step) const { return base_lr_ * static_cast<double>(factor_(step)); }
+  /// @throws std::domain_error for a factor that is NaN
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const {
+    return base_lr_ * schedule::detail::checked("gavel::schedule::pytorch::lambda_lr", "factor(t)", static_cast<double>(factor_(step)));
+  }
+  friend bool operator==(const lambda_schedule&, const lambda_schedule&) = default;
 
  private:
   double base_lr_;
-  Factor factor_;
+  schedule::detail::stored<Factor> factor_;
 };
 
 /// `LambdaLR`: base_lr factor(t).

@@ -6,7 +6,10 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <type_traits>
+#include <utility>
 
 /// @file
 /// The rate of every training step: base rate x profile(progress(sampling(t))). Pure and random-access: resuming a run needs only t.
@@ -53,9 +56,47 @@ constexpr void check_minimum(const char* function, const char* parameter, double
   check_at_most(function, parameter, minimum, name, top);
 }
 
+/// What a callable of the caller gave: a NaN would pass into every parameter of a model.
+[[nodiscard]] constexpr double checked(const char* function, const char* parameter, double value) {
+  check_not_nan(function, parameter, value);
+  return value;
+}
+
+/// A callable that cannot be assigned, as a lambda with captures, made assignable: the old one goes, a copy of the new one takes its place.
+template <class F>
+class assignable {
+ public:
+  constexpr assignable(F callable) : callable_(std::move(callable)) {}
+  constexpr assignable(const assignable&) = default;
+  constexpr assignable& operator=(const assignable& other) {
+    F copy(*other.callable_);  // what throws, throws here
+    callable_.emplace(std::move(copy));
+    return *this;
+  }
+  template <class... Numbers>
+  [[nodiscard]] constexpr auto operator()(Numbers... numbers) const {
+    return (*callable_)(numbers...);
+  }
+  [[nodiscard]] constexpr const F& get() const noexcept { return *callable_; }
+  friend constexpr bool operator==(const assignable& a, const assignable& b)
+    requires std::equality_comparable<F>
+  {
+    return *a.callable_ == *b.callable_;
+  }
+
+ private:
+  std::optional<F> callable_;
+};
+
+/// How a schedule keeps a callable, so that it is a regular value itself.
+template <class F>
+using stored = std::conditional_t<std::copyable<F>, F, assignable<F>>;
+
 }  // namespace detail
 
-/// rate(t) = minimum + (base - minimum) rho(z(t)). From step T on the rate of T is held: it never rebounds, restarts or throws.
+/// rate(t) = minimum + (base - minimum) rho(z(t)). From step T on the rate of T is held: it never rebounds or restarts.
+/// @note Assignable whatever the shape is; comparable where the shape is: a lambda with captures has nothing to compare by, so give such a shape
+///       a name instead, `struct my_shape { double k; double operator()(double z) const; bool operator==(const my_shape&) const = default; };`.
 template <profile P, sampling_rate Sampling = every_step, progress_convention Convention = left>
 class profile_schedule {
  public:
@@ -70,8 +111,12 @@ class profile_schedule {
   }
 
   /// The rate of step @p step, counted from 0.
+  /// @throws std::domain_error if a shape of your own gives NaN there
   /// @note O(1), no allocation.
-  [[nodiscard]] constexpr double rate(std::uint64_t step) const { return horizon_.minimum_rate + span_ * shape_(progress(step)); }
+  [[nodiscard]] constexpr double rate(std::uint64_t step) const {
+    const double share = detail::checked("gavel::schedule::profile_schedule::rate", "shape(z)", shape_(progress(step)));
+    return horizon_.minimum_rate + span_ * share;
+  }
   /// The progress at which the profile is read for step @p step, in [0, 1].
   [[nodiscard]] constexpr double progress(std::uint64_t step) const {
     return sampling_.progress(step < horizon_.steps ? step : horizon_.steps, horizon_.steps, convention_);
@@ -79,23 +124,32 @@ class profile_schedule {
   [[nodiscard]] constexpr std::uint64_t steps() const noexcept { return horizon_.steps; }
   [[nodiscard]] constexpr double base_rate() const noexcept { return horizon_.base_rate; }
   [[nodiscard]] constexpr double minimum_rate() const noexcept { return horizon_.minimum_rate; }
-  [[nodiscard]] constexpr const P& shape() const noexcept { return shape_; }
+  [[nodiscard]] constexpr const P& shape() const noexcept { return unwrapped(shape_); }
 
   /// The same shape and rates, sampling and convention over another budget: a run that is made longer or shorter.
   /// @throws std::invalid_argument if steps is 0 or above 2^53
   [[nodiscard]] constexpr profile_schedule with_steps(std::uint64_t steps) const {
-    return profile_schedule(shape_, {.steps = steps, .base_rate = horizon_.base_rate, .minimum_rate = horizon_.minimum_rate}, sampling_,
-                            convention_);
+    return profile_schedule(shape(), {.steps = steps, .base_rate = horizon_.base_rate, .minimum_rate = horizon_.minimum_rate}, sampling_,
+                            unwrapped(convention_));
   }
 
   friend bool operator==(const profile_schedule&, const profile_schedule&) = default;
 
  private:
-  P shape_;
+  template <class F>
+  [[nodiscard]] static constexpr const F& unwrapped(const F& callable) noexcept {
+    return callable;
+  }
+  template <class F>
+  [[nodiscard]] static constexpr const F& unwrapped(const detail::assignable<F>& callable) noexcept {
+    return callable.get();
+  }
+
+  detail::stored<P> shape_;
   horizon horizon_;
   double span_;
   Sampling sampling_;
-  Convention convention_;
+  detail::stored<Convention> convention_;
 };
 
 /// Stretches a profile over a budget: the schedule with rate(t) = minimum + (base - minimum) rho(z(t)).

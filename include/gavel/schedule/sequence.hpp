@@ -68,7 +68,8 @@ class ramp {
     if constexpr (std::same_as<R, linear>) {
       height = detail::real(up ? step : left) / detail::real(options_.steps);
     } else {
-      height = shape_(detail::real(up ? left : step) / detail::real(options_.steps));
+      height =
+          detail::checked("gavel::schedule::ramp::rate", "shape(u)", shape_(detail::real(up ? left : step) / detail::real(options_.steps)));
     }
     return up ? options_.from + (options_.to - options_.from) * height : options_.to + (options_.from - options_.to) * height;
   }
@@ -77,7 +78,7 @@ class ramp {
 
  private:
   ramp_options options_;
-  R shape_;
+  detail::stored<R> shape_;
 };
 ramp(const ramp_options&) -> ramp<linear>;
 
@@ -188,7 +189,8 @@ class cooldown {
     if (step < options_.start) return inner_.rate(step);
     const std::uint64_t since = step - options_.start;
     const double share = since < options_.steps ? detail::real(since) / detail::real(options_.steps) : 1.0;
-    return options_.minimum_rate + (start_rate_ - options_.minimum_rate) * shape_(share);
+    const double height = detail::checked("gavel::schedule::cooldown::rate", "shape(u)", shape_(share));
+    return options_.minimum_rate + (start_rate_ - options_.minimum_rate) * height;
   }
   [[nodiscard]] constexpr std::uint64_t steps() const noexcept { return options_.start + options_.steps; }
   friend bool operator==(const cooldown&, const cooldown&) = default;
@@ -196,7 +198,7 @@ class cooldown {
  private:
   S inner_;
   cooldown_options options_;
-  P shape_;
+  detail::stored<P> shape_;
   double start_rate_ = 0.0;
 };
 
