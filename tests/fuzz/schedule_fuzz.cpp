@@ -213,7 +213,7 @@ void check_fit(const schedule::annealing_fit& fit, bool fitted) {
   const auto& e = fit.standard_errors;
   require(e.loss_floor >= 0.0 && e.amplitude >= 0.0 && e.annealing >= 0.0 && e.alpha >= 0.0, "standard errors");
   const bool known = fit.identified.loss_floor && fit.identified.amplitude && fit.identified.annealing && fit.identified.alpha;
-  require(known == (fit.status <= schedule::annealing_fit_status::iteration_limit), "identified and status disagree");
+  require(known == (fit.status <= schedule::annealing_fit_status::unexplained), "identified and status disagree");
 }
 
 template <class Law>

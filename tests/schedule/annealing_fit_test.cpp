@@ -353,6 +353,27 @@ TEST_CASE("What the curves cannot tell is a status", "[schedule][annealing]") {
   CHECK(cut.status == annealing_fit_status::iteration_limit);
 }
 
+TEST_CASE("A fit of noise does not converge to a law", "[schedule][annealing]") {
+  int called_laws = 0;
+  for (const std::uint64_t seed : {1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U, 9U, 10U}) {
+    gavel::philox4x32 rng(seed);
+    annealing_observations noise, real = two_curves(truth, 1e-2, rng);
+    for (const char* name : {"cosine", "constant"}) {
+      const auto steps = multiples(500, 20000);
+      std::vector<double> losses(steps.size());
+      for (double& loss : losses) loss = 3.0 + 0.1 * gavel::normal(rng);
+      noise.add_curve(named_schedule{name}, steps, losses, 500);
+    }
+    for (const annealing_fit_method method : both_methods) {
+      const annealing_fit fit = fit_annealing_law(noise, {.method = method});
+      called_laws += fit.status <= annealing_fit_status::iteration_limit ? 1 : 0;
+      if (fit.status <= annealing_fit_status::iteration_limit) CHECK(fit.r_squared.value() > 0.1);
+      CHECK(fit_annealing_law(real, {.method = method}).status == annealing_fit_status::converged);
+    }
+  }
+  CHECK(called_laws == 0);
+}
+
 TEST_CASE("Below a tenth of the loss a log residual goes on as its tangent", "[schedule][annealing]") {
   for (const double observed : {1.0, 3.0}) {
     for (const double ratio : {2.0, 0.5, 0.100001, 0.1, 0.05, 0.0, -2.0}) {

@@ -75,6 +75,16 @@ TEST_CASE("What no such shape describes is said", "[schedule][warmup_power_fit]"
   CHECK(fit_warmup_power(std::vector<double>{1.0, 0.0}).status == warmup_power_fit_status::undefined);
   CHECK(fit_warmup_power(std::vector<double>(10, 0.0)).status == warmup_power_fit_status::undefined);
   CHECK(fit_warmup_power(std::vector<double>(100, 1.0)).status == warmup_power_fit_status::power_limit);
+  for (const auto& open : {std::vector<double>{0.0, 1.0, 0.0}, std::vector<double>{0.0, 0.0, 1.0, 0.0}}) {  // any power would do
+    CHECK(fit_warmup_power(open).status == warmup_power_fit_status::undefined);
+  }
+  const warmup_power_fit shortest = fit_warmup_power(std::vector<double>{0.0, 1.0, 0.5, 0.0});  // the peak is a rate of the table
+  CHECK(shortest.status == warmup_power_fit_status::converged);
+  CHECK(shortest.warmup == Approx(1.0 / 3.0));
+  CHECK(shortest.power == Approx(1.0));
+  CHECK(shortest.peak == Approx(1.0));
+  CHECK(fit_warmup_power(std::vector<double>{2.0, 1.0, 0.0}).power == Approx(1.0));
+  CHECK(fit_warmup_power(std::vector<double>{0.0, 0.5, 1.0, 0.5, 0.0}).warmup == Approx(0.5));
   // Noise shows in the error and moves the numbers little.
   gavel::philox4x32 rng(3);
   std::vector<double> noisy = shape(1000, 0.1, 1.5, 1.0);

@@ -28,6 +28,7 @@ namespace examples {
   switch (status) {
     case annealing_fit_status::converged: return "converged";
     case annealing_fit_status::iteration_limit: return "iteration limit";
+    case annealing_fit_status::unexplained: return "NOISE: one loss for all points describes them as well";
     case annealing_fit_status::annealing_not_identified: return "C OPEN: no curve anneals on its own; add one that decays";
     case annealing_fit_status::power_not_identified: return "L_0, A, alpha OPEN: the curves are too short or too alike";
     case annealing_fit_status::too_few_points: return "TOO FEW POINTS: at least four are needed";
@@ -39,6 +40,7 @@ namespace examples {
   switch (status) {
     case annealing_fit_status::converged:
     case annealing_fit_status::iteration_limit: break;
+    case annealing_fit_status::unexplained: return "the losses do not move by more than their noise; add a --log with more of the run";
     case annealing_fit_status::annealing_not_identified: return "no curve anneals on its own; add a --log whose rate decays";
     case annealing_fit_status::power_not_identified: return "the curves are too short or too alike; add a longer --log";
     case annealing_fit_status::too_few_points: return "at least four losses after the warm-up are needed";
@@ -49,6 +51,7 @@ namespace examples {
   switch (status) {
     case multi_power_fit_status::converged: return "converged";
     case multi_power_fit_status::iteration_limit: return "iteration limit";
+    case multi_power_fit_status::unexplained: return "NOISE: one loss for all points describes them as well";
     case multi_power_fit_status::not_identified: return "parameters OPEN: predicts schedules like the fitted ones only";
     case multi_power_fit_status::no_points: return "NO POINTS";
   }

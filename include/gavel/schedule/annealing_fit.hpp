@@ -153,8 +153,9 @@ enum class annealing_fit_method {
 
 /// How a fit ended; of several findings the last of this list is reported.
 enum class annealing_fit_status {
-  converged,                 ///< a minimum, and every parameter is determined
-  iteration_limit,           ///< the best point so far
+  converged,        ///< a minimum, and every parameter is determined
+  iteration_limit,  ///< the best point so far
+  unexplained,      ///< the losses are as well described by one number: noise, or a curve that does not move (likelihood ratio, 1 %)
   annealing_not_identified,  ///< C: no curve anneals (C is 0 then), or only in step with the rest of the law
   power_not_identified,      ///< L_0, A, alpha cannot be told apart: too short a range of S_1, A = 0, or alpha at an end of its range
   too_few_points             ///< fewer than four: nothing was fitted
@@ -339,6 +340,7 @@ inline void describe_parameters(const annealing_problem& problem, const annealin
   const annealing_identified& known = result.identified;
   if (!known.loss_floor || !known.amplitude || !known.alpha) result.status = annealing_fit_status::power_not_identified;
   else if (!known.annealing) result.status = annealing_fit_status::annealing_not_identified;
+  else if (!detail::explains(observations.loss, predicted, problem.huber_delta(), 3.0)) result.status = annealing_fit_status::unexplained;
   else if (end.status == levenberg_marquardt_status::iteration_limit) result.status = annealing_fit_status::iteration_limit;
   return result;
 }

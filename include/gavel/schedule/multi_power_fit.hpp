@@ -78,6 +78,7 @@ class multi_power_observations {
 enum class multi_power_fit_status {
   converged,        ///< a minimum, and every parameter is determined
   iteration_limit,  ///< the best point so far
+  unexplained,      ///< the losses are as well described by one number: noise, or a curve that does not move (likelihood ratio, 1 %)
   not_identified,   ///< the curves leave parameters open, see `identified`: predictions hold for schedules like theirs, not for others
   no_points         ///< nothing was fitted
 };
@@ -224,8 +225,10 @@ inline void describe_parameters(const multi_power_problem& problem, const multi_
   result.law = problem.law(best.point);
   result.objective = best.objective;
   detail::describe_parameters(problem, best.point, result);
-  detail::describe_errors(problem.losses(), problem.predictions(best.point), result);
+  const std::vector<double> predicted = problem.predictions(best.point);
+  detail::describe_errors(problem.losses(), predicted, result);
   if (!result.identified.all()) result.status = multi_power_fit_status::not_identified;
+  else if (!detail::explains(problem.losses(), predicted, options.huber_delta, 6.0)) result.status = multi_power_fit_status::unexplained;
   else if (best.status == levenberg_marquardt_status::iteration_limit) result.status = multi_power_fit_status::iteration_limit;
   return result;
 }

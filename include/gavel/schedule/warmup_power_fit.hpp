@@ -21,7 +21,7 @@ namespace gavel::schedule {
 enum class warmup_power_fit_status {
   converged,    ///< yes; look at `rms_error` for how well
   power_limit,  ///< the decay is more abrupt, or flatter, than any power in [1/50, 50]; the numbers are the best within that range
-  undefined     ///< fewer than 3 rates, or none positive: nothing was fitted
+  undefined     ///< fewer than 3 rates, none positive, or none between the top and the end, which leaves q open: nothing was fitted
 };
 
 /// rate(z) ~ peak z / p up to z = p, then peak ((1 - z) / (1 - p))^q: the schedule `warmup(p, polynomial(q))` times `peak`. The shape ends
@@ -79,7 +79,8 @@ double golden_minimum(F&& f, double low, double high, int rounds) {
 /// @return p, q, the peak and what is left over; the default values and `undefined` for a table without a shape
 /// @throws std::invalid_argument for a rate that is negative or infinite, std::domain_error for NaN
 /// @note The table is read at 401 points, so the time does not grow with T; some thousand passes over them, a few tens of milliseconds.
-///       Allocates these points once. Of several minima in p it takes the lowest on a grid of 0.02 and narrows it.
+///       Allocates these points once. Of several minima in p it takes the lowest on a grid of 0.02, or of the table's own
+///       places where it has 50 or fewer, and narrows it.
 /// @par Source
 /// Defazio, Cutkosky, Mehta, Mishchenko, 2023, arXiv 2310.07831, the polynomials fitted to refined schedules.
 [[nodiscard]] inline warmup_power_fit fit_warmup_power(vector_view<const double> rates) {
@@ -100,16 +101,19 @@ double golden_minimum(F&& f, double low, double high, int rounds) {
                                   -log_limit, log_limit, 40);
   };
   const auto error_at = [&](double warmup) { return detail::warmup_power_error(points, warmup, std::exp(best_log_power(warmup))).squares; };
-  // The error has several minima in p where the table is noisy: scan first, then narrow.
-  constexpr double step = 0.02, last = 0.98;
+  // The error has several minima in p where the table is noisy: scan first, then narrow. A short table knows its own places best.
+  const std::size_t intervals = points.size() - 1, cells = intervals < 50 ? intervals : 50;
+  const double step = 1.0 / static_cast<double>(cells), last = 1.0 - step;
   double warmup = 0.0, error = error_at(0.0);
-  for (int k = 1; k <= 49; ++k) {
-    const double candidate = step * k, value = error_at(candidate);
+  for (std::size_t k = 1; k < cells; ++k) {
+    const double candidate = static_cast<double>(k) / static_cast<double>(cells), value = error_at(candidate);
     if (value < error) warmup = candidate, error = value;
   }
   const double low = warmup > step ? warmup - step : 0.0, high = warmup + step < last ? warmup + step : last;
   const double narrowed = detail::golden_minimum(error_at, low, high, 25);
-  if (error_at(narrowed) < error) warmup = narrowed;
+  if (error_at(narrowed) < error - 1e-12) warmup = narrowed;  // a smaller gain is rounding
+  const double falling = static_cast<double>(intervals) * (1.0 - warmup);
+  if (std::ceil(falling - 1e-9) < 2.0) return {.status = warmup_power_fit_status::undefined};
 
   const double log_power = best_log_power(warmup);
   const detail::shape_error fit = detail::warmup_power_error(points, warmup, std::exp(log_power));

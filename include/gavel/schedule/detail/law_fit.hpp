@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/numerics.hpp>
+#include <gavel/core/special_functions.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/solvers/levenberg_marquardt.hpp>
 
@@ -173,6 +174,34 @@ template <std::size_t N>
   }
   const double share = quadratic / static_cast<double>(n);
   return n > n_free && share > 0.0 ? squares / static_cast<double>(n - n_free) / (share * share) : infinity;
+}
+
+/// Whether a fit leaves less than one loss for all points would, beyond what chance gives its parameters: the likelihood ratio of the sums of
+/// Huber losses of the log residuals, at 1 %.
+/// @param extra parameters besides the constant
+[[nodiscard]] inline bool explains(vector_view<const double> observed, std::span<const double> predicted, double delta, double extra) {
+  const auto n = static_cast<double>(observed.size());
+  double left = 0.0, constant = 0.0;
+  for (std::size_t i = 0; i < observed.size(); ++i) {
+    left += huber_loss(std::log(observed[i] / predicted[i]), delta);
+    constant += std::log(observed[i]) / n;
+  }
+  double of_constant = 0.0;
+  for (int round = 0; round < 50; ++round) {  // reweighted means; a finite delta needs several
+    double weights = 0.0, sum = 0.0;
+    of_constant = 0.0;
+    for (const double loss : observed) {
+      const double residual = std::log(loss) - constant, weight = huber_weight(residual, delta);
+      of_constant += huber_loss(residual, delta);
+      weights += weight;
+      sum += weight * residual;
+    }
+    constant += sum / weights;
+    if (delta == infinity) break;
+  }
+  if (!(of_constant > 1e-28 * n) || left == 0.0) return true;  // nothing to explain, or nothing left
+  const double ratio = n * std::log(of_constant / left);
+  return ratio > 0.0 && regularized_gamma_q(0.5 * extra, 0.5 * ratio) < 0.01;
 }
 
 /// Fills R^2 and the relative errors of a fit.
