@@ -91,6 +91,27 @@ TEST_CASE("Schedules are ranked by the loss they end with", "[schedule][search]"
   CHECK(ranking[2].loss <= ranking[3].loss);
 }
 
+TEST_CASE("Rates in units of a thousand are no tie", "[schedule][search]") {
+  const cooled linear{0.2, 20000, 20000, linear_shape};
+  const cooled wsd{0.2, 20000, 4000, root_shape};
+  const cooled sane{2e-4, 20000, 4000, root_shape};
+  const auto ranking = compare_schedules(published, 20000, {}, linear, wsd, sane);
+  CHECK(ranking[0].index == 2);
+  CHECK_FALSE(ranking[0].below_zero);
+  CHECK((ranking[1].below_zero && ranking[2].below_zero));
+  const auto family = [](double peak) { return cooled{peak, 20000, 4000, root_shape}; };
+  CHECK(best_of(published, family, std::vector<double>{0.2, 2e-4, 0.1}, 20000).index == 1);
+  CHECK_FALSE(best_of(published, family, std::vector<double>{0.2, 2e-4, 0.1}, 20000).below_zero);
+  CHECK(best_of(published, family, std::vector<double>{0.2, 0.1}, 20000).below_zero);
+  const cooldown_choice mixed = best_cooldown(published, constant_rate{0.2}, 20000, std::vector<double>{0.0, 0.5, 1.0}, linear_shape);
+  CHECK(mixed.index == 0);  // the constant rate alone has a loss
+  CHECK_FALSE(mixed.below_zero);
+  CHECK(best_cooldown(published, constant_rate{0.2}, 20000, std::vector<double>{0.5, 1.0}, linear_shape).below_zero);
+  const gavel::schedule::multi_power_law other{
+      .loss_floor = 3.04, .amplitude = 0.525, .annealing = 363.8, .alpha = 0.508, .scale = 2.066, .beta = 0.583, .gamma = 0.641};
+  CHECK(compare_schedules(other, 20000, {}, linear)[0].below_zero);
+}
+
 TEST_CASE("Both laws rank, and so does one of the user's own", "[schedule][search]") {
   const gavel::schedule::multi_power_law other{
       .loss_floor = 3.04, .amplitude = 0.525, .annealing = 363.8, .alpha = 0.508, .scale = 2.066, .beta = 0.583, .gamma = 0.641};

@@ -219,8 +219,9 @@ inline void print_refit(const fits& fitted, bool fixed_decay_factor) {
       "   %-46s %12s %20.0f %% %19s\n",
       static_cast<unsigned long long>(run.horizon), run.peak, static_cast<unsigned long long>(run.warmup), "schedule, best first",
       "annealing", 100.0 * confidence, fitted.multi_power_name("multi-power").c_str());
-  std::size_t outside = 0;
+  std::size_t outside = 0, below_zero = 0;
   for (const auto& place : ranking) {
+    below_zero += place.below_zero ? 1U : 0U;
     const offer& one = all[place.index];
     char other[32] = "-";
     if (fitted.multi_power_known()) {
@@ -234,6 +235,9 @@ inline void print_refit(const fits& fitted, bool fixed_decay_factor) {
   std::printf(
       "\n   Intervals: where the annealing law's prediction goes when the scatter of the fitted losses falls otherwise. They answer for\n"
       "   nothing else, above all not for a law that does not hold: compare the two laws, and check curves.\n");
+  if (below_zero > 0) {
+    std::printf("   The law falls to 0 under %zu of them, which says nothing: is the peak rate in the unit of the curves?\n", below_zero);
+  }
   if (outside > 0) {
     std::printf("   %zu of them leave out their own prediction: the scatter is not noise, the law misses the shape of the curves.\n",
                 outside);

@@ -33,9 +33,32 @@ concept loss_law_for = requires(const L& law, const R& rates, std::uint64_t step
 struct ranked_schedule {
   std::size_t index = 0;  ///< its place among the arguments
   double loss = 0.0;      ///< predicted after the last step
+  /// The law falls to 0 or below here and `loss` is its clamp, which says nothing: the rates are far from those of the fit, perhaps in another
+  /// unit. Such schedules rank last.
+  bool below_zero = false;
 
   [[nodiscard]] friend bool operator==(const ranked_schedule&, const ranked_schedule&) = default;
 };
+
+namespace detail {
+
+/// Whether a prediction is the value at which its law is cut off.
+template <class Law>
+[[nodiscard]] bool below_zero(double loss) noexcept {
+  if constexpr (requires { Law::smallest_loss; }) {
+    return loss <= Law::smallest_loss;
+  } else {
+    return false;  // a law of the caller's own may have any values
+  }
+}
+
+/// Predictions before values that are none, then by the loss.
+template <class Choice>
+[[nodiscard]] bool better(const Choice& a, const Choice& b) noexcept {
+  return a.below_zero == b.below_zero ? a.loss < b.loss : b.below_zero;
+}
+
+}  // namespace detail
 
 /// Ranks schedules of any types by the loss they are predicted to end with.
 /// @param law       either law, or the caller's own
@@ -51,17 +74,19 @@ template <class Law, rate_source... R>
   std::array<ranked_schedule, sizeof...(R)> ranking{};
   std::size_t at = 0;
   ((ranking[at] = {at, predict_at(law, schedules, horizon, options)}, ++at), ...);
+  for (ranked_schedule& one : ranking) one.below_zero = detail::below_zero<Law>(one.loss);
   sort_values(ranking.data(), ranking.size(), [](const ranked_schedule& a, const ranked_schedule& b) {
-    return a.loss < b.loss || (a.loss == b.loss && a.index < b.index);
+    return detail::better(a, b) || (!detail::better(b, a) && a.index < b.index);
   });
   return ranking;
 }
 
 /// The best member of a family of schedules.
 struct family_choice {
-  std::size_t index = 0;   ///< place in the grid, the first among equals
-  double parameter = 0.0;  ///< grid value
-  double loss = 0.0;       ///< predicted after the last step
+  std::size_t index = 0;    ///< place in the grid, the first among equals
+  double parameter = 0.0;   ///< grid value
+  double loss = 0.0;        ///< predicted after the last step
+  bool below_zero = false;  ///< as in `ranked_schedule`: then so is every member
 
   [[nodiscard]] friend bool operator==(const family_choice&, const family_choice&) = default;
 };
@@ -86,7 +111,8 @@ template <class Law, std::invocable<double> Family>
   for (std::size_t k = 0; k < grid.size(); ++k) {
     const double loss = predict_at(law, family(grid[k]), horizon, options);
     if (!losses.empty()) losses[k] = loss;
-    if (k == 0 || loss < best.loss) best = {k, grid[k], loss};
+    const family_choice here{k, grid[k], loss, detail::below_zero<std::remove_cvref_t<Law>>(loss)};
+    if (k == 0 || detail::better(here, best)) best = here;
   }
   return best;
 }
@@ -152,6 +178,7 @@ struct cooldown_choice {
   double fraction = 0.0;         ///< of the horizon spent cooling down
   std::uint64_t start_step = 0;  ///< last step at the base schedule's rate, T - round(fraction T)
   double loss = 0.0;             ///< predicted after step T, every step of the cooldown followed
+  bool below_zero = false;       ///< as in `ranked_schedule`: then so is every candidate
 
   [[nodiscard]] friend bool operator==(const cooldown_choice&, const cooldown_choice&) = default;
 };
@@ -198,8 +225,9 @@ template <rate_source Base, std::invocable<double> Shape>
     const annealing_areas end = detail::follow_cooldown(function, here, shape, horizon - start, options, options.pieces);
     const double loss = law.unchecked_loss(end.forward(), end.annealing());
     if (!losses.empty()) losses[k] = loss;
-    if (k + 1 == fractions.size() || loss <= best.loss) {
-      best = {k, fractions[k], start, loss};
+    const cooldown_choice choice{k, fractions[k], start, loss, detail::below_zero<annealing_law>(loss)};
+    if (k + 1 == fractions.size() || !detail::better(best, choice)) {
+      best = choice;
       branch = here;
     }
   }
@@ -207,6 +235,7 @@ template <rate_source Base, std::invocable<double> Shape>
   if (steps > options.pieces) {
     const annealing_areas end = detail::follow_cooldown(function, branch, shape, steps, options, steps);
     best.loss = law.unchecked_loss(end.forward(), end.annealing());
+    best.below_zero = detail::below_zero<annealing_law>(best.loss);
   }
   return best;
 }
