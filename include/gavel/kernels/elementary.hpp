@@ -22,6 +22,7 @@ GAVEL_ALWAYS_INLINE void exp_in_place(typename Isa::template vec<float>& x) {
   using bits = typename Isa::template vec<std::int32_t>;
   real c;
   fill(c, -88.0f);
+  rounded(c);         // opaque: a constant here costs g++ a comparison and a blend
   x = c > x ? c : x;  // in this order, so that NaN passes
   // Adding 1.5 * 2^23 + 127 leaves n + 127, n = round(x / ln 2), in the low bits: the exponent field of 2^n. n = -127 gives 0.
   real shifted;
@@ -62,6 +63,7 @@ GAVEL_ALWAYS_INLINE void exp_in_place(typename Isa::template vec<double>& x) {
                                      0.04166666666662413,    0.16666666666666669,    0.5000000000000001};
   real c;
   fill(c, -709.0);
+  rounded(c);
   x = c > x ? c : x;
   real shifted;
   real log2_e;

@@ -22,7 +22,8 @@ inline constexpr std::size_t walk_size = 2048;
 struct summarize_chunk_kernel {
   template <class Isa, stored_scalar S>
   static GAVEL_ALWAYS_INLINE chunk_summary run(const S* x, std::size_t n, double inverse_temperature, double cutoff) {
-    return summarize_chunk<Isa>(x, 0, n, inverse_temperature, cutoff);
+    compute_type<S> peak = std::numeric_limits<compute_type<S>>::quiet_NaN();
+    return summarize_chunk<Isa>(x, n, 0, n, inverse_temperature, cutoff, peak);
   }
 };
 

@@ -33,10 +33,10 @@ template <stored_scalar S>
   return inverse < least ? least : inverse > most ? most : inverse;
 }
 
-/// Largest logit and sum of exp((x - largest) / temperature) of one chunk.
+/// Largest logit and sum of exp((x - largest) / temperature) of one chunk: -inf and 0 without a weight. Tables of it are not cleared.
 struct chunk_summary {
-  double maximum = -std::numeric_limits<double>::infinity();
-  double sum = 0.0;
+  double maximum;
+  double sum;
 };
 
 /// The largest element of every lane of the blocks in [begin, end), NaN skipped.
@@ -46,29 +46,36 @@ GAVEL_ALWAYS_INLINE void max_lanes(typename Isa::template vec<compute_type<S>> (
   using T = compute_type<S>;
   using vec = typename Isa::template vec<T>;
   constexpr std::size_t lanes = Isa::template lanes<T>;
-  for (std::size_t j = 0; j < Isa::vectors; ++j) fill(largest[j], -std::numeric_limits<T>::infinity());
-  std::size_t i = begin;
-  for (; i + block_size<T> <= end; i += block_size<T>) {
-    for (std::size_t j = 0; j < Isa::vectors; ++j) {
-      vec v;
-      kernels::load<Isa>(v, x + i + j * lanes);
-      largest[j] = v > largest[j] ? v : largest[j];
+  constexpr T least = -std::numeric_limits<T>::infinity();
+  const std::size_t whole = end - (end - begin) % block_size<T>;
+  for (std::size_t j = 0; j < Isa::vectors; j += Isa::at_once) {
+    vec part[Isa::at_once];
+    for (vec& lane : part) fill(lane, least);
+    for (std::size_t i = begin + j * lanes; i < whole; i += block_size<T>) {
+#pragma GCC unroll 4
+      for (std::size_t k = 0; k < Isa::at_once; ++k) {
+        vec v;
+        kernels::load<Isa>(v, x + i + k * lanes);
+        part[k] = v > part[k] ? v : part[k];
+      }
     }
+    for (std::size_t k = 0; k < Isa::at_once; ++k) largest[j + k] = part[k];
   }
-  for (std::size_t j = 0; j < Isa::vectors && i < end; ++j, i += lanes) {
+  for (std::size_t i = whole, j = 0; i < end; i += lanes, ++j) {
     vec v;
-    kernels::load<Isa>(v, x + i, end - i, -std::numeric_limits<T>::infinity());
+    kernels::load<Isa>(v, x + i, end - i, least);
     largest[j] = v > largest[j] ? v : largest[j];
   }
 }
 
-/// The largest element of [begin, end), NaN skipped: first walk over a chunk, which leaves it in the first-level cache.
-template <class Isa, stored_scalar S>
-GAVEL_ALWAYS_INLINE compute_type<S> max_range(const S* x, std::size_t begin, std::size_t end) {
-  typename Isa::template vec<compute_type<S>> largest[Isa::vectors];
-  max_lanes<Isa>(largest, x, begin, end);
-  return max_block<Isa, compute_type<S>>(largest);
-}
+struct max_kernel {
+  template <class Isa, stored_scalar S>
+  static GAVEL_ALWAYS_INLINE compute_type<S> run(const S* x, std::size_t begin, std::size_t end) {
+    typename Isa::template vec<compute_type<S>> largest[Isa::vectors];
+    max_lanes<Isa>(largest, x, begin, end);
+    return max_block<Isa, compute_type<S>>(largest);
+  }
+};
 
 template <stored_scalar S>
 [[nodiscard]] GAVEL_NOINLINE bool has_nan(const S* x, std::size_t begin, std::size_t end) {
@@ -77,23 +84,44 @@ template <stored_scalar S>
   return found;
 }
 
-template <class Isa, stored_scalar S>
-GAVEL_ALWAYS_INLINE chunk_summary summarize_chunk(const S* x, std::size_t begin, std::size_t end, double inverse_temperature,
-                                                  double cutoff) {
+/// The summary of [begin, end) in a row of n; `visit` sees the weights as in `sum_range`. While they are taken, the walk also reads the same
+/// places of the next chunk, if that is whole, for its largest logit: a row is read once and walked once.
+/// @param peak in: the largest logit of this chunk, out: of the next, NaN while unknown
+template <class Isa, stored_scalar S, class Visit = no_visit>
+GAVEL_ALWAYS_INLINE chunk_summary summarize_chunk(const S* x, std::size_t n, std::size_t begin, std::size_t end, double inverse_temperature,
+                                                  double cutoff, compute_type<S>& peak, const Visit& visit = {}) {
   using T = compute_type<S>;
+  using vec = typename Isa::template vec<T>;
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  const T largest = max_range<Isa>(x, begin, end);
-  chunk_summary result;
-  result.maximum = static_cast<double>(largest);
+  const T largest = peak == peak ? peak : Isa::template call<max_kernel>(x, begin, end);
+  peak = std::numeric_limits<T>::quiet_NaN();
+  chunk_summary result{static_cast<double>(largest), 0.0};
   if (result.maximum == -infinity || result.maximum < cutoff) {  // no weight here, but NaN must not hide
-    result = {};
+    result.maximum = -infinity;
     if (has_nan(x, begin, end)) result.maximum = result.sum = std::numeric_limits<double>::quiet_NaN();
     return result;
   }
+  const bool whole = n - end >= end - begin;
+  const S* const next = whole ? x + (end - begin) : x;  // else this chunk again, for nothing
+  vec peaks[Isa::at_once];
+  for (vec& v : peaks) fill(v, -std::numeric_limits<T>::infinity());
+  const auto look_ahead = [&](const vec& weights, std::size_t k, std::size_t i, std::size_t count) __attribute__((always_inline)) {
+    if (count == Isa::template lanes<T>) {
+      vec v;
+      kernels::load<Isa>(v, next + i);
+      peaks[k] = v > peaks[k] ? v : peaks[k];
+    }
+    visit(weights, k, i, count);
+  };
   if (cutoff == -infinity) {
-    result.sum = sum_range<Isa>(logits_row<S, false>{x, largest, static_cast<T>(inverse_temperature), T{1}}, begin, end);
+    result.sum = sum_range<Isa>(logits_row<S, false>{x, largest, static_cast<T>(inverse_temperature), T{1}}, begin, end, look_ahead);
   } else {
-    result.sum = sum_range<Isa>(logits_row<S>{x, largest, static_cast<T>(inverse_temperature), T{1}, static_cast<T>(cutoff)}, begin, end);
+    result.sum = sum_range<Isa>(logits_row<S>{x, largest, static_cast<T>(inverse_temperature), T{1}, static_cast<T>(cutoff)}, begin, end,
+                                look_ahead);
+  }
+  if (whole) {
+    for (const vec& v : peaks) peaks[0] = v > peaks[0] ? v : peaks[0];
+    peak = max_lane<Isa, T>(peaks[0]);
   }
   // NaN and +inf both make the sum NaN; NaN passes into the maximum, +inf without it stays there.
   if (result.sum != result.sum && (result.maximum != infinity || has_nan(x, begin, end))) result.maximum = result.sum;
@@ -116,10 +144,17 @@ GAVEL_ALWAYS_INLINE logits_summary join(const chunk_summary* chunks, std::size_t
     return row;
   }
   for (std::size_t c = 0; c < count; ++c) {
-    double gap = (chunks[c].maximum - row.maximum) * inverse_temperature;
-    const double scale = exp_of<Isa>(gap < -1e4 ? -1e4 : gap);
-    scales[c] = scale;
-    double part = chunks[c].sum * scale;
+    const double gap = (chunks[c].maximum - row.maximum) * inverse_temperature;
+    scales[c] = gap < -1e4 ? -1e4 : gap;
+  }
+  for (std::size_t c = 0; c < count; c += Isa::template lanes<double>) {
+    typename Isa::template vec<double> v;
+    kernels::load<Isa>(v, scales + c);
+    exp_in_place<Isa>(v);
+    store(scales + c, v);
+  }
+  for (std::size_t c = 0; c < count; ++c) {
+    double part = chunks[c].sum * scales[c];
     rounded(part);
     row.sum += part;
   }
@@ -143,8 +178,9 @@ struct summarize_kernel {
     chunk_summary chunks[max_chunks];
     double scales[max_chunks];
     std::size_t count = 0;
+    T peak = std::numeric_limits<T>::quiet_NaN();
     for (std::size_t begin = 0; begin < n; begin += size) {
-      chunks[count++] = summarize_chunk<Isa>(x, begin, n - begin < size ? n : begin + size, inverse_temperature, cutoff);
+      chunks[count++] = summarize_chunk<Isa>(x, n, begin, n - begin < size ? n : begin + size, inverse_temperature, cutoff, peak);
     }
     logits_draw draw{join<Isa>(chunks, count, inverse_temperature, scales)};
     if (!(u >= 0.0) || !(draw.row.sum > 0.0)) return draw;

@@ -141,27 +141,44 @@ struct block_kernel {
   }
 };
 
-/// The sum of the weights [begin, end).
-template <class Isa, class Row>
-GAVEL_ALWAYS_INLINE double sum_range(const Row& row, std::size_t begin, std::size_t end) {
+struct no_visit {
+  template <class V>
+  GAVEL_ALWAYS_INLINE void operator()(const V&, std::size_t, std::size_t, std::size_t) const {}
+};
+
+/// The sum of the weights [begin, end): a walk over the cached chunk for every few vectors of a block, whose sums stay in registers. Each
+/// vector of weights is also handed to `visit(v, k, i, count)`: it is number k of those taken together, its first `count` lanes stand at i.
+template <class Isa, class Row, class Visit = no_visit>
+GAVEL_ALWAYS_INLINE double sum_range(const Row& row, std::size_t begin, std::size_t end, const Visit& visit = {}) {
   using T = typename Row::compute;
+  using vec = typename Isa::template vec<T>;
   constexpr std::size_t lanes = Isa::template lanes<T>;
-  typename Isa::template vec<T> sums[Isa::vectors];
-  for (std::size_t j = 0; j < Isa::vectors; ++j) sums[j] = typename Isa::template vec<T>{};
-  std::size_t i = begin;
-  for (; i + block_size<T> <= end; i += block_size<T>) {
-    for (std::size_t j = 0; j < Isa::vectors; ++j) {
-      typename Isa::template vec<T> v;
-      row.template load<Isa>(v, i + j * lanes, lanes);
-      sums[j] += v;
+  const std::size_t whole = end - (end - begin) % block_size<T>;
+  vec sums[Isa::vectors];
+  for (std::size_t j = 0; j < Isa::vectors; j += Isa::at_once) {
+    vec part[Isa::at_once];
+    for (vec& sum : part) sum = vec{};
+    for (std::size_t i = begin + j * lanes; i < whole; i += block_size<T>) {
+#pragma GCC unroll 4
+      for (std::size_t k = 0; k < Isa::at_once; ++k) {
+        vec v;
+        row.template load<Isa>(v, i + k * lanes, lanes);
+        part[k] += v;
+        visit(v, k, i + k * lanes, lanes);
+      }
     }
+    for (std::size_t k = 0; k < Isa::at_once; ++k) sums[j + k] = part[k];
   }
-  if (i < end) {
-    typename Isa::template vec<T> rest[Isa::vectors];
-    T block[block_size<T>];
-    (void)Isa::template call<block_kernel>(row, i, end - i, static_cast<T*>(block));
-    std::memcpy(rest, block, sizeof rest);
-    for (std::size_t j = 0; j < Isa::vectors; ++j) sums[j] += rest[j];
+  if (whole < end) {
+    T rest[block_size<T>];
+    (void)Isa::template call<block_kernel>(row, whole, end - whole, static_cast<T*>(rest));
+    for (std::size_t j = 0; j < Isa::vectors; ++j) {
+      vec v;
+      kernels::load<Isa>(v, rest + j * lanes);
+      sums[j] += v;
+      const std::size_t i = whole + j * lanes;
+      if (i < end) visit(v, j % Isa::at_once, i, end - i < lanes ? end - i : lanes);
+    }
   }
   return sum_block<Isa, T>(sums);
 }

@@ -47,6 +47,8 @@ struct vector_types {
   static constexpr std::size_t lanes = Bytes / sizeof(T);
   /// Vectors per block.
   static constexpr std::size_t vectors = 256 / Bytes;
+  /// Vectors of a block that a walk takes together: as many as the registers hold with their sums and the constants of an exponential.
+  static constexpr std::size_t at_once = Bytes == 64 ? 4 : 2;
 };
 
 // Each instruction set also runs a kernel, `call<Kernel>(args...)` = `Kernel::run<Isa>(args...)`, as a function of its own that carries the
@@ -171,6 +173,20 @@ GAVEL_ALWAYS_INLINE void store(T* to, const V& value) {
   std::memcpy(to, &value, sizeof value);
 }
 
+/// The lanes of one vector joined in a fixed tree: lane l of the upper half with lane l of the lower half, until one is left.
+template <class T, class V, class Join>
+GAVEL_ALWAYS_INLINE T fold(const V& v, const Join& join) {
+  constexpr std::size_t count = sizeof(V) / sizeof(T);
+  T lanes[count];
+  std::memcpy(lanes, &v, sizeof lanes);
+#pragma GCC unroll 4
+  for (std::size_t half = count / 2; half != 0; half /= 2) {
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < half; ++i) lanes[i] = join(lanes[i], lanes[i + half]);
+  }
+  return lanes[0];
+}
+
 /// The sum of one block in a fixed tree: lane l of the upper half is added to lane l of the lower half, until 64 bytes are left; those are
 /// widened to double and summed by the same rule.
 template <class Isa, class T>
@@ -178,15 +194,21 @@ GAVEL_ALWAYS_INLINE double sum_block(typename Isa::template vec<T> (&block)[Isa:
   for (std::size_t half = Isa::vectors / 2; half * Isa::bytes >= 64; half /= 2) {
     for (std::size_t j = 0; j < half; ++j) block[j] += block[j + half];
   }
-  constexpr std::size_t count = 64 / sizeof(T);
-  T lanes[count];
-  std::memcpy(lanes, block, sizeof lanes);
-  double wide[count];
-  for (std::size_t i = 0; i < count; ++i) wide[i] = static_cast<double>(lanes[i]);
+  constexpr std::size_t count = 64 / sizeof(T) / Isa::template lanes<double>;
+  typename Isa::template vec<double> wide[count];
+  typename vector_of<T, Isa::bytes * sizeof(T) / sizeof(double)>::type narrow[count];
+  std::memcpy(narrow, block, sizeof narrow);
+  for (std::size_t j = 0; j < count; ++j) wide[j] = __builtin_convertvector(narrow[j], typename Isa::template vec<double>);
   for (std::size_t half = count / 2; half != 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) wide[i] += wide[i + half];
+    for (std::size_t j = 0; j < half; ++j) wide[j] += wide[j + half];
   }
-  return wide[0];
+  return fold<double>(wide[0], [](double a, double b) { return a + b; });
+}
+
+/// The largest lane of one vector; NaN lanes lose.
+template <class Isa, class T>
+GAVEL_ALWAYS_INLINE T max_lane(const typename Isa::template vec<T>& v) {
+  return fold<T>(v, [](T a, T b) { return a > b ? a : b; });
 }
 
 /// The largest element of one block. Exact, so the order does not matter; NaN lanes lose.
@@ -195,11 +217,7 @@ GAVEL_ALWAYS_INLINE T max_block(typename Isa::template vec<T> (&block)[Isa::vect
   for (std::size_t half = Isa::vectors / 2; half != 0; half /= 2) {
     for (std::size_t j = 0; j < half; ++j) block[j] = block[j] > block[j + half] ? block[j] : block[j + half];
   }
-  T lanes[Isa::template lanes<T>];
-  std::memcpy(lanes, block, sizeof lanes);
-  T largest = lanes[0];
-  for (const T lane : lanes) largest = lane > largest ? lane : largest;
-  return largest;
+  return max_lane<Isa, T>(block[0]);
 }
 
 /// Runs `Kernel::run<Isa>(args...)` for the instruction set in use.

@@ -56,17 +56,15 @@ struct softmax_kernel {
     chunk_summary chunks[max_chunks];
     double scales[max_chunks];
     std::size_t count = 0;
+    T peak = std::numeric_limits<T>::quiet_NaN();
     for (std::size_t begin = 0; begin < n; begin += size, ++count) {
       const std::size_t end = n - begin < size ? n : begin + size;
-      const T largest = max_range<Isa>(x, begin, end);
-      chunks[count].maximum = static_cast<double>(largest);
-      if (chunks[count].maximum == -infinity && !has_nan(x, begin, end)) {
+      const auto write = [&](const typename Isa::template vec<T>& v, std::size_t, std::size_t i, std::size_t left)
+                             __attribute__((always_inline)) { write_vector<T>(out + i, v, left); };
+      chunks[count] = summarize_chunk<Isa>(x, n, begin, end, inverse_temperature, -infinity, peak, write);
+      if (chunks[count].sum == 0.0) {  // all masked: nothing was written
         for (std::size_t i = begin; i < end; ++i) out[i] = Out{0};
-        continue;
       }
-      const logits_row<S, false> row{x + begin, largest, static_cast<T>(inverse_temperature), T{1}};
-      chunks[count].sum = write_and_sum<Isa>(row, end - begin, out + begin);
-      if (chunks[count].sum != chunks[count].sum) chunks[count].maximum = chunks[count].sum;
     }
     const logits_summary row = join<Isa>(chunks, count, inverse_temperature, scales);
     for (std::size_t c = 0; c < count; ++c) {
@@ -78,33 +76,6 @@ struct softmax_kernel {
   }
 
  private:
-  /// Writes a row of weights and returns their sum, added as in `sum_range`.
-  template <class Isa, class Row, real_scalar Out>
-  static GAVEL_ALWAYS_INLINE double write_and_sum(const Row& row, std::size_t n, Out* out) {
-    using T = typename Row::compute;
-    using vec = typename Isa::template vec<T>;
-    constexpr std::size_t lanes = Isa::template lanes<T>;
-    vec sums[Isa::vectors];
-    for (std::size_t j = 0; j < Isa::vectors; ++j) sums[j] = vec{};
-    std::size_t i = 0;
-    for (; i + block_size<T> <= n; i += block_size<T>) {
-      for (std::size_t j = 0; j < Isa::vectors; ++j) {
-        vec v;
-        row.template load<Isa>(v, i + j * lanes, lanes);
-        sums[j] += v;
-        write_vector<T>(out + i + j * lanes, v, lanes);
-      }
-    }
-    for (std::size_t j = 0; j < Isa::vectors && i < n; ++j, i += lanes) {
-      const std::size_t left = n - i < lanes ? n - i : lanes;
-      vec v;
-      row.template load<Isa>(v, i, left);
-      sums[j] += v;
-      write_vector<T>(out + i, v, left);
-    }
-    return sum_block<Isa, T>(sums);
-  }
-
   template <class Isa, real_scalar Out>
   static GAVEL_ALWAYS_INLINE void scale_range(Out* out, std::size_t n, Out scale) {
     using vec = typename Isa::template vec<Out>;
