@@ -2,7 +2,13 @@
 #pragma once
 
 /// @file
-/// What the compiler offers and what the library refuses. Every other header includes this one.
+/// What the compiler offers and what the library refuses. Every other header but `version.hpp` includes this one, before it says anything.
+
+// The include that does not exist ends the compilation here: after an #error alone hundreds of others would follow.
+#if __cplusplus < 202002L
+#error "gavel needs C++20: compile with -std=c++20 (CMake: target_compile_features(your_target PRIVATE cxx_std_20))."
+#include <gavel-needs-cxx20>
+#endif
 
 #if !defined(__GNUC__) && !defined(__clang__)
 #error "gavel needs g++ 12 or clang++ 14 or newer: its kernels use their vector extensions."
