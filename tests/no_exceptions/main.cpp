@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Built with -fno-exceptions -fno-rtti. What is right works; the first bad argument reaches the handler with the sentence that an exception
-// would have carried.
+// would have carried. With an argument no handler is installed, or one that returns: the program aborts, says nothing, and leaves the
+// sentence where a debugger looks.
 #include <gavel/core/random.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/kernels/log_sum_exp.hpp>
@@ -10,19 +11,28 @@
 #include <gavel/speculative/single_draft.hpp>
 
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
+static const char* const expected = "gavel::matrix_view: values.size() = 7, must be a multiple of cols 3";
+
 static void expect_message(const char* message) {
-  const char* const expected = "gavel::matrix_view: values.size() = 7, must be a multiple of cols 3";
   const bool same = std::strcmp(message, expected) == 0;
   std::printf("%s: %s\n", same ? "handler called" : "wrong message", message);
   std::exit(same ? 0 : 1);
 }
 
-int main() {
+static void returns(const char*) {}
+
+static void expect_abort(int) {
+  const char* const message = gavel::abort_message;
+  std::_Exit(message != nullptr && std::strcmp(message, expected) == 0 ? 0 : 1);
+}
+
+int main(int count, char**) {
   const std::vector<double> values(7, 1.0);
   const gavel::matrix_view<const double> good(values.data(), 2, 3);
   if (good.row(1).size() != 3) return 1;
@@ -41,7 +51,9 @@ int main() {
   if (gavel::schedule::refine(values).rate(0) <= 0.0) return 1;
   if (gavel::schedule::fit_annealing_law({}).status != gavel::schedule::annealing_fit_status::too_few_points) return 1;
 
-  if (gavel::set_error_handler(expect_message) != nullptr) return 1;
+  if (gavel::abort_message != nullptr) return 1;
+  if (count > 1) std::signal(SIGABRT, expect_abort);
+  if (count != 2 && gavel::set_error_handler(count > 1 ? returns : expect_message) != nullptr) return 1;
   const gavel::matrix_view<const double> bad(values, 3);
   std::printf("a bad argument went through: %zu rows\n", bad.rows());
   return 1;

@@ -16,12 +16,23 @@
 /// index and the rule. Throwing code is cold and out of line, so that a check costs a compare and a branch.
 ///
 ///     gavel::speculative::verify_chain: draft_tokens[2] = 50258, must be < vocabulary size 50257
+///
+/// Without exceptions (`-fno-exceptions`) the sentence goes to a handler. The default one prints nothing and aborts; a debugger finds the
+/// sentence in the core dump with `print gavel::abort_message`.
+///
+/// Build all files of a program that include gavel with exceptions, or all without. Functions of headers are merged by the linker, which
+/// keeps one body of each for the whole program: in a mixed program a refusal may throw into code that cannot unwind (no destructors run,
+/// or std::terminate), or abort where a caller waits to catch. Where both kinds must meet, keep gavel inside a shared library with
+/// `-fvisibility=hidden -fvisibility-inlines-hidden`, and let no exception leave it.
 
 namespace gavel {
 
 /// Called with the full message instead of a throw where exceptions are disabled (`-fno-exceptions`). Must not return; if it does, the
 /// program aborts. It never runs in a program built with exceptions.
 using error_handler = void (*)(const char* message);
+
+/// What the program aborts for, null before; for debuggers and for handlers of SIGABRT.
+inline const char* volatile abort_message = nullptr;
 
 namespace detail {
 
@@ -84,6 +95,7 @@ template <class Exception>
   throw Exception(message);
 #else
   if (current_error_handler() != nullptr) current_error_handler()(message.c_str());
+  abort_message = message.c_str();
   std::abort();
 #endif
 }
