@@ -163,12 +163,12 @@ TEST_CASE("on_reduced_vocabulary refuses bad input", "[speculative][reduced_voca
   test_engine rng(1);
   std::vector<double> acceptance(2, -7.0), residual(4, -7.0);
   auto verify = [&](const std::vector<token_id>& drafts) { return v.verify(drafts, rng); };
+  const std::vector<token_id> none, beyond{1, 4}, twice{1, 0, 1};
+  const std::vector<float> three_quarters{0.5F, 0.25F}, negative{0.5F, 0.5F, 0.5F, -0.5F};
   CHECK(message_of([&] { v.prepare(p, q, 2); }) == name + "prepare: use_vocabulary, must be called first");
-  CHECK(message_of([&] { v.use_vocabulary(std::vector<token_id>{}, 4); }) == name + "use_vocabulary: ids.size() = 0, must be >= 1");
-  CHECK(message_of([&] { v.use_vocabulary(std::vector<token_id>{1, 4}, 4); }) ==
-        name + "use_vocabulary: ids[1] = 4, must be < vocabulary size 4");
-  CHECK(message_of([&] { v.use_vocabulary(std::vector<token_id>{1, 0, 1}, 4); }) ==
-        name + "use_vocabulary: ids[2] = 1, must differ from the ids before it");
+  CHECK(message_of([&] { v.use_vocabulary(none, 4); }) == name + "use_vocabulary: ids.size() = 0, must be >= 1");
+  CHECK(message_of([&] { v.use_vocabulary(beyond, 4); }) == name + "use_vocabulary: ids[1] = 4, must be < vocabulary size 4");
+  CHECK(message_of([&] { v.use_vocabulary(twice, 4); }) == name + "use_vocabulary: ids[2] = 1, must differ from the ids before it");
   CHECK(message_of([&] { v.prepare(p, q, 2); }) == name + "prepare: use_vocabulary, must be called first");
   v.use_vocabulary(ids, 4);
   CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: prepare, must be called first");
@@ -176,10 +176,9 @@ TEST_CASE("on_reduced_vocabulary refuses bad input", "[speculative][reduced_voca
   CHECK(message_of([&] { v.prepare(p, p, 2); }) == name + "prepare: q.size() = 4, must equal ids.size() 2");
   CHECK(message_of([&] { v.prepare(p, q, 0); }) == name + "prepare: n = 0, must be >= 1");
   CHECK(message_of([&] { v.prepare(p, q, 3, trusted); }) == name + "prepare: n = 3, must be <= ids.size() 2");
-  CHECK(message_of([&] { v.prepare(p, std::vector<float>{0.5F, 0.25F}, 2); }) ==
+  CHECK(message_of([&] { v.prepare(p, three_quarters, 2); }) ==
         std::string("domain: ") + name + "prepare: sum of q = 0.75, must be 1 within 1e-06");
-  CHECK(message_of([&] { v.prepare(std::vector<float>{0.5F, 0.5F, 0.5F, -0.5F}, q, 2); }) ==
-        std::string("domain: ") + name + "prepare: p[3] = -0.5, must be finite and >= 0");
+  CHECK(message_of([&] { v.prepare(negative, q, 2); }) == std::string("domain: ") + name + "prepare: p[3] = -0.5, must be finite and >= 0");
   CHECK(message_of([&] { v.prepare(p, q_zero, 2); }) ==
         "gavel::speculative::recursive_rejection::prepare: n = 2, must be <= number of tokens with q >= 2^-100, which is 1");
   CHECK(message_of([&] { (void)verify({3, 1}); }) == name + "verify: prepare, must be called first");

@@ -48,7 +48,8 @@ TEST_CASE("target_only: drafts of unknown origin need no draft probabilities", "
   CHECK(verify_against_conditional_law(v, drafts, 4, 20000, 12) > 1e-6);
   CHECK(message_of([&] { (void)v.acceptance_rate(); }) ==
         "gavel::speculative::target_only::acceptance_rate: q, must have been given to prepare");
-  CHECK(message_of([&] { v.prepare(std::vector<double>{0.5, 0.25}, 1); }) ==
+  const std::vector<double> three_quarters{0.5, 0.25};
+  CHECK(message_of([&] { v.prepare(three_quarters, 1); }) ==
         "domain: gavel::speculative::target_only::prepare: sum of p = 0.75, must be 1 within 1e-06");
   v.prepare(p, 3, trusted);
   CHECK(verify_against_conditional_law(v, drafts, 4, 20000, 13) > 1e-6);

@@ -41,6 +41,11 @@ template <random_bits G, dense_vector C>
   }
   return last_positive;  // also if rounding left the running sum just below the target
 }
+template <dense_vector C, random_bits G>
+std::size_t categorical(const C&, G&) {
+  static_assert(!random_bits<G>, "gavel: the generator is the first argument: categorical(rng, weights).");
+  return 0;
+}
 
 /// Draws from fixed weights in constant time.
 ///

@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 /// @file
@@ -35,7 +36,7 @@ class npy_view {
  public:
   npy_view() = default;
   /// @param data the elements, `rows * cols * npy_scalar_size(scalar)` bytes; made by `parse_npy`
-  npy_view(const npy_header& header, std::span<const std::byte> data) noexcept : header_(header), data_(data) {}
+  npy_view(const npy_header& header, kept_view<const std::byte> data) noexcept : header_(header), data_(data) {}
 
   [[nodiscard]] const npy_header& header() const noexcept { return header_; }
   [[nodiscard]] std::size_t rows() const noexcept { return header_.rows; }
@@ -56,12 +57,13 @@ class npy_view {
 
   /// Copies row @p row into @p out, one conversion per element.
   /// @throws std::invalid_argument if the row does not exist or `out.size() != cols()`
-  template <class T>
-    requires std::floating_point<T>
-  void read_row(std::size_t row, std::span<T> out) const {
+  template <dense_output Out>
+    requires std::floating_point<scalar_of<Out>>
+  void read_row(std::size_t row, Out&& out) const {
+    const auto to = as_span(std::forward<Out>(out));
     check_index("gavel::npy_view::read_row", "row", row, "rows", rows());
-    check_size("gavel::npy_view::read_row", "out.size()", out.size(), "cols", cols());
-    for (std::size_t col = 0; col < cols(); ++col) out[col] = static_cast<T>((*this)(row, col));
+    check_size("gavel::npy_view::read_row", "out.size()", to.size(), "cols", cols());
+    for (std::size_t col = 0; col < cols(); ++col) to[col] = static_cast<scalar_of<Out>>((*this)(row, col));
   }
 
  private:
@@ -75,7 +77,8 @@ struct npy_array {
   npy_header header;
 
   /// The elements; valid while this object lives and keeps its bytes.
-  [[nodiscard]] npy_view view() const noexcept { return {header, std::span<const std::byte>(bytes).subspan(header.data_offset)}; }
+  [[nodiscard]] npy_view view() const& noexcept { return {header, std::span<const std::byte>(bytes).subspan(header.data_offset)}; }
+  npy_view view() const&& = delete;  // of a temporary it would dangle: give the array a name
 };
 
 /// Reads a `.npy` file that is already in memory, without copying it.
@@ -86,7 +89,7 @@ struct npy_array {
 ///         unknown format version, malformed header, element type that is not a little-endian float, 0 or more than 2 dimensions, a shape
 ///         whose size overflows, fewer or more bytes than the shape needs
 /// @note O(header); allocates for error messages only. Safe on hostile bytes.
-[[nodiscard]] inline npy_view parse_npy(std::span<const std::byte> bytes, const char* name) {
+[[nodiscard]] inline npy_view parse_npy(kept_view<const std::byte> bytes, const char* name) {
   constexpr const char* function = "gavel::parse_npy";
   const auto ends_in = [&](const char* part) {
     detail::npy_error(function, name, "byte " + detail::npy_text(bytes.size()) + ": file ends in the " + part);
@@ -133,7 +136,7 @@ struct npy_array {
                       "byte " + detail::npy_text(header.data_offset + needed) + ": " + detail::npy_text(available - needed) +
                           " bytes follow the data, shape " + shape + " needs " + detail::npy_text(needed));
   }
-  return {header, bytes.subspan(header.data_offset)};
+  return {header, std::span<const std::byte>(bytes).subspan(header.data_offset)};
 }
 
 /// Reads a `.npy` file from disk.
@@ -193,12 +196,13 @@ inline void check_npy_logits(const npy_view& logits, const char* name) {
 /// @param values `[rows, cols]`, float or double
 /// @param scalar element type of the file; a narrower one rounds to nearest even (float16 by way of float32)
 /// @return the whole file
-template <class T>
-  requires std::floating_point<std::remove_cv_t<T>>
-[[nodiscard]] std::vector<std::byte> encode_npy(matrix_view<T> values, npy_scalar scalar) {
+template <dense_matrix M>
+  requires std::floating_point<scalar_of<M>>
+[[nodiscard]] std::vector<std::byte> encode_npy(const M& values, npy_scalar scalar) {
+  const matrix_view<const scalar_of<M>> rows(values);
   std::string text = "{'descr': '";
   text += scalar == npy_scalar::float16 ? "<f2" : scalar == npy_scalar::float32 ? "<f4" : "<f8";
-  text += "', 'fortran_order': False, 'shape': (" + detail::npy_text(values.rows()) + ", " + detail::npy_text(values.cols()) + "), }";
+  text += "', 'fortran_order': False, 'shape': (" + detail::npy_text(rows.rows()) + ", " + detail::npy_text(rows.cols()) + "), }";
   // NumPy pads so that the data start at a multiple of 64 bytes.
   constexpr std::size_t prefix = 10;
   while ((prefix + text.size() + 1) % 64 != 0) text += ' ';
@@ -206,16 +210,16 @@ template <class T>
 
   const std::size_t width = npy_scalar_size(scalar);
   std::vector<std::byte> bytes;
-  bytes.reserve(prefix + text.size() + values.rows() * values.cols() * width);
+  bytes.reserve(prefix + text.size() + rows.rows() * rows.cols() * width);
   for (const unsigned char byte : detail::npy_magic) bytes.push_back(std::byte{byte});
   bytes.push_back(std::byte{1});  // format version 1.0
   bytes.push_back(std::byte{0});
   bytes.push_back(static_cast<std::byte>(text.size() & 255u));
   bytes.push_back(static_cast<std::byte>(text.size() >> 8));
   for (const char letter : text) bytes.push_back(static_cast<std::byte>(letter));
-  for (std::size_t row = 0; row < values.rows(); ++row) {
-    for (std::size_t col = 0; col < values.cols(); ++col) {
-      const double value = static_cast<double>(values(row, col));
+  for (std::size_t row = 0; row < rows.rows(); ++row) {
+    for (std::size_t col = 0; col < rows.cols(); ++col) {
+      const double value = static_cast<double>(rows(row, col));
       const std::uint64_t bits = scalar == npy_scalar::float16   ? to_half(static_cast<float>(value)).bits
                                  : scalar == npy_scalar::float32 ? std::bit_cast<std::uint32_t>(static_cast<float>(value))
                                                                  : std::bit_cast<std::uint64_t>(value);
@@ -230,9 +234,9 @@ template <class T>
 /// @param values `[rows, cols]`
 /// @param scalar element type of the file
 /// @throws std::invalid_argument `gavel::write_npy: PATH: ...` if it cannot be opened or written to the end
-template <class T>
-  requires std::floating_point<std::remove_cv_t<T>>
-void write_npy(const char* path, matrix_view<T> values, npy_scalar scalar) {
+template <dense_matrix M>
+  requires std::floating_point<scalar_of<M>>
+void write_npy(const char* path, const M& values, npy_scalar scalar) {
   const std::vector<std::byte> bytes = encode_npy(values, scalar);
   std::FILE* const file = std::fopen(path, "wb");
   if (file == nullptr) detail::npy_error("gavel::write_npy", path, std::string("cannot be opened: ") + std::strerror(errno));

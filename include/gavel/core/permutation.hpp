@@ -31,6 +31,12 @@ inline void shuffle(G& rng, C&& values) {
   }
 }
 
+/// Does not compile: says in which order the arguments stand.
+template <dense_vector C, random_bits G>
+void shuffle(C&, G&) {
+  static_assert(!random_bits<G>, "gavel: the generator is the first argument: shuffle(rng, values).");
+}
+
 namespace detail {
 
 template <std::unsigned_integral Index>
@@ -59,18 +65,20 @@ inline void sample_by_walking_back(G& rng, std::size_t n, std::span<Index> out) 
 /// Fills @p out with 0, ..., out.size() - 1 in uniformly random order.
 /// @throws std::invalid_argument if the index type is too small for the size
 /// @note Draws and cost: those of `shuffle`.
-template <random_bits G, std::unsigned_integral Index>
-inline void permutation(G& rng, std::span<Index> out) {
-  detail::check_index_type<Index>("gavel::permutation", out.size());
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<Index>(i);
-  shuffle(rng, out);
+template <random_bits G, dense_output Out>
+  requires std::unsigned_integral<scalar_of<Out>>
+inline void permutation(G& rng, Out&& out) {
+  const auto order = as_span(std::forward<Out>(out));
+  detail::check_index_type<scalar_of<Out>>("gavel::permutation", order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<scalar_of<Out>>(i);
+  shuffle(rng, order);
 }
 
 /// The same, allocated: a uniformly random order of n things.
 template <random_bits G>
 [[nodiscard]] inline std::vector<std::size_t> permutation(G& rng, std::size_t n) {
   std::vector<std::size_t> result(n);
-  permutation(rng, std::span<std::size_t>(result));
+  permutation(rng, result);
   return result;
 }
 
@@ -80,17 +88,20 @@ template <random_bits G>
 /// @throws std::invalid_argument if k > n or the index type is too small for n
 /// @note Draws: `uniform_index(rng, m)` for m = n, n - 1, ..., n - k + 1, so the first k elements of a permutation. Up to 64 draws (and
 ///       whenever k^2 <= n): O(k^2) time, no allocation; else O(n) time and n indices of memory. The result does not depend on the way.
-template <random_bits G, std::unsigned_integral Index>
-inline void sample_without_replacement(G& rng, std::size_t n, std::span<Index> out) {
+template <random_bits G, dense_output Out>
+  requires std::unsigned_integral<scalar_of<Out>>
+inline void sample_without_replacement(G& rng, std::size_t n, Out&& out) {
+  using Index = scalar_of<Out>;
+  const auto to = as_span(std::forward<Out>(out));
   constexpr const char* name = "gavel::sample_without_replacement";
-  check_at_most(name, "out.size()", out.size(), "population size", n);
+  check_at_most(name, "out.size()", to.size(), "population size", n);
   detail::check_index_type<Index>(name, n);
-  if (out.size() <= 64 || out.size() <= n / out.size()) return detail::sample_by_walking_back(rng, n, out);
+  if (to.size() <= 64 || to.size() <= n / to.size()) return detail::sample_by_walking_back(rng, n, to);
   std::vector<Index> population(n);
   for (std::size_t i = 0; i < n; ++i) population[i] = static_cast<Index>(i);
-  for (std::size_t i = 0; i < out.size(); ++i) {
+  for (std::size_t i = 0; i < to.size(); ++i) {
     std::swap(population[i], population[i + static_cast<std::size_t>(uniform_index(rng, n - i))]);
-    out[i] = population[i];
+    to[i] = population[i];
   }
 }
 
@@ -99,7 +110,7 @@ template <random_bits G>
 [[nodiscard]] inline std::vector<std::size_t> sample_without_replacement(G& rng, std::size_t n, std::size_t k) {
   check_at_most("gavel::sample_without_replacement", "k", k, "population size", n);
   std::vector<std::size_t> result(k);
-  sample_without_replacement(rng, n, std::span<std::size_t>(result));
+  sample_without_replacement(rng, n, result);
   return result;
 }
 
@@ -114,16 +125,18 @@ template <random_bits G>
 /// @note Draws: n uniforms, one per index whatever its weight. O(n + k log k log(n/k)) expected; allocates 16 k bytes.
 /// @par Source
 /// Efraimidis, Spirakis, "Weighted random sampling with a reservoir" (2006), algorithm A.
-template <random_bits G, dense_vector C, std::unsigned_integral Index>
-  requires std::floating_point<scalar_of<C>>
-inline void weighted_sample_without_replacement(G& rng, const C& weights, std::span<Index> out) {
+template <random_bits G, dense_vector C, dense_output Out>
+  requires std::floating_point<scalar_of<C>> && std::unsigned_integral<scalar_of<Out>>
+inline void weighted_sample_without_replacement(G& rng, const C& weights, Out&& out) {
+  using Index = scalar_of<Out>;
+  const auto to = as_span(std::forward<Out>(out));
   constexpr const char* name = "gavel::weighted_sample_without_replacement";
   const auto span = as_span(weights);
   const double sum = check_weights<scalar_of<C>>(name, "weights", span);
   detail::check_index_type<Index>(name, span.size());
   std::size_t positive = 0;
   for (const auto weight : span) positive += weight > 0 ? 1 : 0;
-  const std::size_t k = out.size();
+  const std::size_t k = to.size();
   check_at_most(name, "out.size()", k, "number of positive weights", positive);
 
   struct ring {
@@ -155,7 +168,7 @@ inline void weighted_sample_without_replacement(G& rng, const C& weights, std::s
     }
   }
   for (std::size_t end = k; end-- > 0;) {  // take the latest off the top, last place first
-    out[end] = heap[0].index;
+    to[end] = heap[0].index;
     sink(0, end, heap[end]);
   }
 }

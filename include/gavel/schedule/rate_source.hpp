@@ -50,14 +50,14 @@ enum class rate_interpolation {
   return places;
 }
 
-/// Learning rates logged now and then instead of at every step. A view: the log outlives it.
+/// Learning rates logged now and then instead of at every step. A view: the log outlives it (a temporary does not compile).
 ///
 /// Steps before the first line have its rate, so a log whose warm-up is cut off follows the warm-up rule by itself. The areas of a gap
 /// between two lines are exact for the chosen interpolation and cost O(log gap).
 struct rate_log {
-  vector_view<const std::uint64_t>
-      steps;                        ///< `[n]`, strictly ascending (`last_readings`), n >= 1; below 2^64 - 1, so that steps can be counted
-  vector_view<const double> rates;  ///< `[n]`, finite, >= 0
+  kept_view<const std::uint64_t>
+      steps;                      ///< `[n]`, strictly ascending (`last_readings`), n >= 1; below 2^64 - 1, so that steps can be counted
+  kept_view<const double> rates;  ///< `[n]`, finite, >= 0
   rate_interpolation between = rate_interpolation::constant;
 
   /// The rate of any step: in between by interpolation, after the last line its rate. The log is not checked here.

@@ -50,7 +50,7 @@ class dense_layer {
 
   /// @param parameters at least `parameter_count(outputs, inputs)` numbers that outlive the view; the first ones are used
   /// @throws std::invalid_argument if there are fewer, or outputs or inputs is 0
-  dense_layer(std::span<T> parameters, std::size_t outputs, std::size_t inputs)
+  dense_layer(kept_view<T> parameters, std::size_t outputs, std::size_t inputs)
       : data_(parameters.data()), outputs_(static_cast<index>(outputs)), inputs_(static_cast<index>(inputs)) {
     constexpr const char* function = "gavel::dense_layer";
     check_at_least(function, "outputs", outputs, 1);

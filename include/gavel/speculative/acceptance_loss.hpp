@@ -41,24 +41,26 @@ namespace gavel::speculative {
 /// @throws std::invalid_argument for shapes that differ, a token id out of range or a draft of draft probability 0; std::domain_error for a
 ///         number that is read and is no probability. @p labels is then untouched
 /// @note O(K); no allocation.
-template <std::floating_point P, std::floating_point Q>
-void soft_labels(matrix_view<const P> target_rows, matrix_view<const Q> draft_rows, vector_view<const token_id> drafts,
-                 std::span<double> labels) {
+template <dense_matrix P, dense_matrix Q>
+  requires std::floating_point<scalar_of<P>> && std::floating_point<scalar_of<Q>>
+void soft_labels(const P& target_rows, const Q& draft_rows, vector_view<const token_id> drafts, std::span<double> labels) {
   constexpr const char* function = "gavel::speculative::soft_labels";
+  const matrix_view<const scalar_of<P>> target(target_rows);
+  const matrix_view<const scalar_of<Q>> draft(draft_rows);
   const std::size_t length = drafts.size();
-  check_at_most(function, "drafts.size()", length, "target_rows.rows()", target_rows.rows());
-  check_size(function, "draft_rows.rows()", draft_rows.rows(), "drafts.size()", length);
+  check_at_most(function, "drafts.size()", length, "target_rows.rows()", target.rows());
+  check_size(function, "draft_rows.rows()", draft.rows(), "drafts.size()", length);
   check_size(function, "labels.size()", labels.size(), "drafts.size()", length);
-  check_size(function, "draft_rows.cols()", draft_rows.cols(), "target_rows.cols()", target_rows.cols());
+  check_size(function, "draft_rows.cols()", draft.cols(), "target_rows.cols()", target.cols());
   for (std::size_t i = 0; i < length; ++i) {
-    check_index(function, "drafts", drafts[i], "vocabulary size", target_rows.cols(), i);
-    const double draft = detail::real(draft_rows(i, drafts[i]));
-    detail::check_prob(function, "target probability of draft", detail::real(target_rows(i, drafts[i])), i);
-    detail::check_prob(function, "draft probability of draft", draft, i);
-    check_greater(function, "draft probability of draft", draft, 0.0, i);
+    check_index(function, "drafts", drafts[i], "vocabulary size", target.cols(), i);
+    const double draft_prob = detail::real(draft(i, drafts[i]));
+    detail::check_prob(function, "target probability of draft", detail::real(target(i, drafts[i])), i);
+    detail::check_prob(function, "draft probability of draft", draft_prob, i);
+    check_greater(function, "draft probability of draft", draft_prob, 0.0, i);
   }
   for (std::size_t i = 0; i < length; ++i) {
-    labels[i] = soft_label(detail::real(target_rows(i, drafts[i])), detail::real(draft_rows(i, drafts[i])));
+    labels[i] = soft_label(detail::real(target(i, drafts[i])), detail::real(draft(i, drafts[i])));
   }
 }
 
@@ -73,7 +75,7 @@ void soft_labels(matrix_view<const P> target_rows, matrix_view<const Q> draft_ro
 /// @throws std::invalid_argument if sizes differ or the rate is outside [0, 1]; std::domain_error if the rate is NaN
 template <random_bits G>
 void mix_tokens(vector_view<const token_id> target_tokens, vector_view<const token_id> draft_tokens, G& rng,
-                std::span<token_id> mixed_tokens, std::span<std::uint8_t> is_draft, double target_rate = 0.15) {
+                vector_view<token_id> mixed_tokens, std::span<std::uint8_t> is_draft, double target_rate = 0.15) {
   constexpr const char* function = "gavel::speculative::mix_tokens";
   const std::size_t n = target_tokens.size();
   check_size(function, "draft_tokens.size()", draft_tokens.size(), "target_tokens.size()", n);

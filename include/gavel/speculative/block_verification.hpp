@@ -129,12 +129,12 @@ std::size_t choose_length(const char* function, const block_rows<T>& block, Deci
 /// @par Source
 /// Sun, Mendlovic, Leviathan, Aharoni, Ro, Beirami, Suresh, "Block verification accelerates speculative decoding", 2024, arXiv 2403.10444,
 /// algorithm 2.
-template <class P, class Q, random_bits G>
-  requires detail::row_scalars<P, Q>
-[[nodiscard]] path_verdict verify_block(matrix_view<P> target_rows, matrix_view<Q> draft_rows, std::span<const token_id> path, G& rng) {
+template <dense_matrix P, dense_matrix Q, random_bits G>
+  requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
+[[nodiscard]] path_verdict verify_block(const P& target_rows, const Q& draft_rows, vector_view<const token_id> path, G& rng) {
   constexpr const char* function = "gavel::speculative::verify_block";
-  const matrix_view<const P> target = target_rows;
-  const matrix_view<const Q> draft = draft_rows;
+  const matrix_view<const scalar_of<P>> target(target_rows);
+  const matrix_view<const scalar_of<Q>> draft(draft_rows);
   const auto block = detail::checked_block(function, target, draft, path);
   generator_rollback<G> rollback(rng);
   double weight = 1.0;
@@ -149,7 +149,7 @@ template <class P, class Q, random_bits G>
     result.next_token = static_cast<token_id>(detail::draw_from(target.row(i), uniform(rng)));
   } else {
     detail::check_row(function, "draft_rows", draft, i);
-    const detail::residual_weights<std::remove_const_t<P>> residual{target.row(i), draft.row(i), 1.0 / weight};
+    const detail::residual_weights<scalar_of<P>> residual{target.row(i), draft.row(i), 1.0 / weight};
     result.next_token = residual.sample(uniform(rng));
   }
   rollback.keep();
@@ -162,12 +162,12 @@ template <class P, class Q, random_bits G>
 ///         cannot occur)
 /// @throws as `verify_block`
 /// @note O(L V), allocates the result.
-template <class P, class Q>
-  requires detail::row_scalars<P, Q>
-[[nodiscard]] block_law block_verification_law(matrix_view<P> target_rows, matrix_view<Q> draft_rows, std::span<const token_id> path) {
+template <dense_matrix P, dense_matrix Q>
+  requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
+[[nodiscard]] block_law block_verification_law(const P& target_rows, const Q& draft_rows, vector_view<const token_id> path) {
   constexpr const char* function = "gavel::speculative::block_verification_law";
-  const matrix_view<const P> target = target_rows;
-  const matrix_view<const Q> draft = draft_rows;
+  const matrix_view<const scalar_of<P>> target(target_rows);
+  const matrix_view<const scalar_of<Q>> draft(draft_rows);
   const auto block = detail::checked_block(function, target, draft, path);
   for (std::size_t i = 0; i <= path.size(); ++i) {
     detail::check_row(function, "target_rows", target, i);
@@ -187,7 +187,7 @@ template <class P, class Q>
       for (std::size_t y = 0; y < n; ++y) next[y] = detail::real(target(length, y));
     } else {
       const double scale = prefix_weight > detail::least_prefix_weight ? 1.0 / prefix_weight : 1.0 / detail::least_prefix_weight;
-      detail::residual_weights<std::remove_const_t<P>>{target.row(length), draft.row(length), scale}.law(next);
+      detail::residual_weights<scalar_of<P>>{target.row(length), draft.row(length), scale}.law(next);
     }
     return false;
   });

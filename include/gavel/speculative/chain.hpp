@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 /// @file
 /// The call an inference engine makes after one forward pass of the target over K drafted tokens: how many stand, and which token follows.
@@ -278,6 +279,13 @@ template <class S, class D, random_bits G>
   return result;
 }
 
+/// The same for row-major Eigen matrices.
+template <dense_matrix P, dense_matrix Q, random_bits G>
+[[nodiscard]] chain_result verify_chain(const P& target_logits, const Q& draft, vector_view<const token_id> draft_tokens, G& rng,
+                                        const chain_options& options = {}) {
+  return verify_chain(matrix_view<const scalar_of<P>>(target_logits), matrix_view<const scalar_of<Q>>(draft), draft_tokens, rng, options);
+}
+
 /// The same for a batch of sequences of different draft lengths, rows one after the other. A sequence that the single call would refuse
 /// for its rows or ids is left out, and its status says why; the others are verified all the same.
 ///
@@ -322,6 +330,16 @@ template <class S, class D, random_bits G>
     left_out += results[b].status != chain_status::verified ? 1u : 0u;
   }
   return left_out;
+}
+
+/// The same for row-major Eigen matrices, and for any dense vector of generators.
+template <dense_matrix P, dense_matrix Q, dense_output Rngs>
+  requires random_bits<scalar_of<Rngs>>
+[[nodiscard]] std::size_t verify_chains(const P& target_logits, const Q& draft, vector_view<const token_id> draft_tokens,
+                                        vector_view<const std::size_t> lengths, Rngs&& rngs, std::span<chain_result> results,
+                                        const chain_options& options = {}) {
+  return verify_chains(matrix_view<const scalar_of<P>>(target_logits), matrix_view<const scalar_of<Q>>(draft), draft_tokens, lengths,
+                       as_span(std::forward<Rngs>(rngs)), results, options);
 }
 
 }  // namespace gavel::speculative

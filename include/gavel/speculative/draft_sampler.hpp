@@ -72,7 +72,7 @@ class draft_sampler {
   ///       one, for the last draft; hub_pair: the first picks the partner of a = argmax q among the others, the second puts a first with
   ///       probability q_a. Cost: O(n V) for iid and without replacement, else one top-k and one pass.
   template <random_bits G>
-  void draw(draft_law law, std::span<const T> q, std::span<token_id> drafts, G& rng) {
+  void draw(draft_law law, vector_view<const T> q, vector_view<token_id> drafts, G& rng) {
     check(q, law, drafts.size());
     draw_checked(law, q, drafts, rng);
   }
@@ -82,7 +82,7 @@ class draft_sampler {
   /// @param q [m]
   /// @throws std::invalid_argument also if the sizes differ
   template <random_bits G>
-  void draw(draft_law law, std::span<const token_id> ids, std::span<const T> q, std::span<token_id> drafts, G& rng) {
+  void draw(draft_law law, vector_view<const token_id> ids, vector_view<const T> q, vector_view<token_id> drafts, G& rng) {
     check_size(function, "ids.size()", ids.size(), "q.size()", q.size());
     draw(law, q, drafts, rng);
     for (token_id& draft : drafts) draft = ids[draft];
@@ -93,19 +93,22 @@ class draft_sampler {
   /// @param temperature > 0 and finite; what is meant by temperature 0 is `draft_law::top_n` with n = 1
   /// @throws std::domain_error for NaN, a logit of +inf, or no finite logit at all; std::invalid_argument for an empty row or a bad
   ///         temperature
-  template <stored_scalar S, random_bits G>
-  void draw_from_logits(draft_law law, std::span<const S> logits, double temperature, std::span<token_id> drafts, G& rng) {
+  template <dense_vector L, random_bits G>
+    requires stored_scalar<scalar_of<L>>
+  void draw_from_logits(draft_law law, const L& logits, double temperature, vector_view<token_id> drafts, G& rng) {
+    using S = scalar_of<L>;
+    const std::span<const S> row = as_span(logits);
     check_positive(function, "temperature", temperature);
-    check_at_least(function, "logits.size()", logits.size(), 1);
+    check_at_least(function, "logits.size()", row.size(), 1);
     bool possible = false;
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-      const auto x = widen(logits[i]);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const auto x = widen(row[i]);
       if (!(x < std::numeric_limits<compute_type<S>>::infinity())) domain_error_at(function, "logits", i, x, "must be finite or -inf");
       possible |= x > -std::numeric_limits<compute_type<S>>::infinity();
     }
     if (!possible) domain_error(function, "logits", {}, "must hold a finite number");
-    probs_.resize(logits.size());
-    kernels::softmax(logits.data(), logits.size(), probs_.data(), temperature);
+    probs_.resize(row.size());
+    kernels::softmax(row.data(), row.size(), probs_.data(), temperature);
     detail::check_draft_count(function, law, probs(), drafts.size());
     draw_checked(law, probs(), drafts, rng);
   }
@@ -115,10 +118,11 @@ class draft_sampler {
   /// @param logits  [V] float, double or a 16-bit storage type; finite or -inf, at least one finite
   /// @param options truncation may leave fewer tokens than drafts, which is refused like a small support
   /// @throws as `probs_from_logits`, and for n as every member
-  template <stored_scalar S, random_bits G>
-  void draw_from_logits(draft_law law, std::span<const S> logits, const sampling_options& options, std::span<token_id> drafts, G& rng) {
-    probs_.resize(logits.size());
-    probs_from_logits(logits, std::span<T>(probs_), options);
+  template <dense_vector L, random_bits G>
+    requires stored_scalar<scalar_of<L>>
+  void draw_from_logits(draft_law law, const L& logits, const sampling_options& options, vector_view<token_id> drafts, G& rng) {
+    probs_.resize(as_span(logits).size());
+    probs_from_logits(logits, probs_, options);
     detail::check_draft_count(function, law, probs(), drafts.size());
     draw_checked(law, probs(), drafts, rng);
   }
@@ -127,10 +131,11 @@ class draft_sampler {
   /// @param ids [m] token id of each position
   /// @param logits [m]
   /// @throws std::invalid_argument also if the sizes differ
-  template <stored_scalar S, random_bits G>
-  void draw_from_logits(draft_law law, std::span<const token_id> ids, std::span<const S> logits, const sampling_options& options,
-                        std::span<token_id> drafts, G& rng) {
-    check_size(function, "ids.size()", ids.size(), "logits.size()", logits.size());
+  template <dense_vector L, random_bits G>
+    requires stored_scalar<scalar_of<L>>
+  void draw_from_logits(draft_law law, vector_view<const token_id> ids, const L& logits, const sampling_options& options,
+                        vector_view<token_id> drafts, G& rng) {
+    check_size(function, "ids.size()", ids.size(), "logits.size()", as_span(logits).size());
     draw_from_logits(law, logits, options, drafts, rng);
     for (token_id& draft : drafts) draft = ids[draft];
   }
@@ -203,15 +208,15 @@ class draft_sampler {
 /// @param drafts [n] receives token ids
 template <dense_vector Q, random_bits G>
   requires std::floating_point<scalar_of<Q>>
-void draw_drafts(draft_law law, const Q& q, std::span<token_id> drafts, G& rng) {
-  draft_sampler<scalar_of<Q>>().draw(law, std::span<const scalar_of<Q>>(as_span(q)), drafts, rng);
+void draw_drafts(draft_law law, const Q& q, vector_view<token_id> drafts, G& rng) {
+  draft_sampler<scalar_of<Q>>().draw(law, q, drafts, rng);
 }
 
 /// One-shot form for a reduced draft vocabulary.
 template <dense_vector Q, random_bits G>
   requires std::floating_point<scalar_of<Q>>
-void draw_drafts(draft_law law, vector_view<const token_id> ids, const Q& q, std::span<token_id> drafts, G& rng) {
-  draft_sampler<scalar_of<Q>>().draw(law, ids, std::span<const scalar_of<Q>>(as_span(q)), drafts, rng);
+void draw_drafts(draft_law law, vector_view<const token_id> ids, const Q& q, vector_view<token_id> drafts, G& rng) {
+  draft_sampler<scalar_of<Q>>().draw(law, ids, q, drafts, rng);
 }
 
 /// The probability that a law draws exactly this tuple, in this order: sums to 1 over all tuples of n tokens.

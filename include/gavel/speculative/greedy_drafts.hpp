@@ -25,34 +25,35 @@ namespace gavel::speculative {
 /// Hu, Zheng, Viswanathan, Chen, Rossi, Wu, Manocha, Huang, "Towards optimal multi-draft speculative decoding", 2025, arXiv 2502.18779
 /// (greedy draft sampling and its verification).
 template <class T = float>
-class greedy_drafts {
+class greedy_drafts : detail::drafts_first {
  public:
   using scalar = T;
+  using detail::drafts_first::verify;
   static constexpr draft_law law = draft_law::greedy;
 
   /// The calls of the concept `verifier`. The first n - 1 drafts are the most probable tokens in any order (ties as they were broken by
   /// whoever drafted, always in the same way), the last one is the sampled one.
   /// @note Cost: `prepare` also searches the top tokens; `verify` O(n^2) if the last draft is accepted (and a pass over q if q(T) > 1/2),
   ///       else O(V).
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n) {
     rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
     find_top();
     checks_top_ = true;
   }
   /// Without reading the rows: `verify` then takes the first n - 1 drafts for T whatever they are.
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n, trusted_t) {
     rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
 
   template <random_bits G>
-  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
+  [[nodiscard]] verdict verify(vector_view<const token_id> drafts, G& rng) {
     check_drafts("gavel::speculative::greedy_drafts::verify", drafts);
     return detail::decide(rule{*this, drafts}, drafts, rng);
   }
 
-  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
+  void conditional_law(vector_view<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     check_drafts("gavel::speculative::greedy_drafts::conditional_law", drafts);
     rows_.check_outputs("gavel::speculative::greedy_drafts::conditional_law", acceptance, residual);
     detail::describe(rule{*this, drafts}, acceptance, residual);

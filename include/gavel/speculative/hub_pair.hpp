@@ -26,32 +26,33 @@ namespace gavel::speculative {
 /// Sun, Zhou, Chen, Sun, "SpecHub: provable acceleration to multi-draft speculative decoding", 2024, arXiv 2411.05289; here without the
 /// thresholds that public implementations need.
 template <class T = float>
-class hub_pair {
+class hub_pair : detail::drafts_first {
  public:
   using scalar = T;
+  using detail::drafts_first::verify;
   static constexpr draft_law law = draft_law::hub_pair;
 
   /// The calls of the concept `verifier`, with n = 2 and at least two tokens with q > 0. One of the drafts is argmax q.
   /// @note Cost of `verify`: O(1) if i is accepted and q_a <= 1/2, else up to three passes over the rows, most of them once per prepared
   ///       pair. Allocates once.
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n) {
     rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
     find_hub();
   }
   /// Without reading the rows: `verify` then takes the more probable of the two drafts for a.
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n, trusted_t) {
     rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
 
   template <random_bits G>
-  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
+  [[nodiscard]] verdict verify(vector_view<const token_id> drafts, G& rng) {
     check_drafts("gavel::speculative::hub_pair::verify", drafts);
     return detail::decide(rule{*this, drafts}, drafts, rng);
   }
 
-  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
+  void conditional_law(vector_view<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     check_drafts("gavel::speculative::hub_pair::conditional_law", drafts);
     rows_.check_outputs("gavel::speculative::hub_pair::conditional_law", acceptance, residual);
     detail::describe(rule{*this, drafts}, acceptance, residual);

@@ -29,29 +29,30 @@ namespace gavel::speculative {
 /// Sun, Suresh, Ro, Beirami, Jain, Yu, "SpecTr: fast speculative decoding via optimal transport", 2023, arXiv 2310.15141
 /// (K-SEQ).
 template <class T = float>
-class k_sequence {
+class k_sequence : detail::drafts_first {
  public:
   using scalar = T;
+  using detail::drafts_first::verify;
   static constexpr draft_law law = draft_law::iid;
 
   /// The calls of the concept `verifier`; `prepare` searches g.
   /// @note Cost: `prepare`, for n > 1, about 10 passes over both rows more; `verify` O(n) to accept, O(V) to reject.
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n) {
     rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n, trusted_t) {
     rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
 
   template <random_bits G>
-  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) const {
+  [[nodiscard]] verdict verify(vector_view<const token_id> drafts, G& rng) const {
     rows_.check_drafts("gavel::speculative::k_sequence::verify", law, drafts);
     return detail::decide(rule{*this, drafts}, drafts, rng);
   }
 
-  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
+  void conditional_law(vector_view<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
     rows_.check_drafts("gavel::speculative::k_sequence::conditional_law", law, drafts);
     rows_.check_outputs("gavel::speculative::k_sequence::conditional_law", acceptance, residual);
     detail::describe(rule{*this, drafts}, acceptance, residual);

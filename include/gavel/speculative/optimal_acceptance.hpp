@@ -92,20 +92,21 @@ class optimal_acceptance_solver {
   /// alpha* of every row of a batch.
   /// @param target_rows,draft_rows [B, V]
   /// @param rates [B] receives alpha*; untouched if a row is refused (the message names it)
-  template <class T, class U>
-    requires detail::row_scalars<T, U>
-  void solve_rows(matrix_view<T> target_rows, matrix_view<U> draft_rows, draft_law law, std::size_t n, std::span<double> rates) {
-    using S = std::remove_const_t<T>;
+  template <dense_matrix P, dense_matrix Q>
+    requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
+  void solve_rows(const P& target_rows, const Q& draft_rows, draft_law law, std::size_t n, std::span<double> rates) {
+    using S = scalar_of<P>;
     constexpr const char* function = "gavel::speculative::optimal_acceptance";
-    const std::size_t rows = target_rows.rows();
-    check_size(function, "draft_rows.rows()", draft_rows.rows(), "target_rows.rows()", rows);
-    check_size(function, "draft_rows.cols()", draft_rows.cols(), "target_rows.cols()", target_rows.cols());
+    const matrix_view<const S> target(target_rows), draft(draft_rows);
+    const std::size_t rows = target.rows();
+    check_size(function, "draft_rows.rows()", draft.rows(), "target_rows.rows()", rows);
+    check_size(function, "draft_rows.cols()", draft.cols(), "target_rows.cols()", target.cols());
     check_size(function, "rates.size()", rates.size(), "target_rows.rows()", rows);
     rates_.resize(rows);
     for (std::size_t r = 0; r < rows; ++r) {
-      const double p_sum = detail::check_row<S>(function, "target_rows", target_rows, r);
-      const double q_sum = detail::check_row<S>(function, "draft_rows", draft_rows, r);
-      const std::span<const S> p = target_rows.row(r), q = draft_rows.row(r);
+      const double p_sum = detail::check_row<S>(function, "target_rows", target, r);
+      const double q_sum = detail::check_row<S>(function, "draft_rows", draft, r);
+      const std::span<const S> p = target.row(r), q = draft.row(r);
       rates_[r] = solve_checked(function, p, q, p_sum, q_sum, law, n).acceptance_rate;
     }
     for (std::size_t r = 0; r < rows; ++r) rates[r] = rates_[r];
@@ -309,9 +310,9 @@ template <dense_vector P, dense_vector Q>
 }
 
 /// One-shot form for a batch.
-template <class T, class U>
-  requires detail::row_scalars<T, U>
-void optimal_acceptance(matrix_view<T> target_rows, matrix_view<U> draft_rows, draft_law law, std::size_t n, std::span<double> rates) {
+template <dense_matrix P, dense_matrix Q>
+  requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
+void optimal_acceptance(const P& target_rows, const Q& draft_rows, draft_law law, std::size_t n, std::span<double> rates) {
   optimal_acceptance_solver().solve_rows(target_rows, draft_rows, law, n, rates);
 }
 

@@ -32,33 +32,34 @@ namespace gavel::speculative {
 /// Miao et al., "SpecInfer", 2024, arXiv 2305.09781 (multi-step speculative sampling, drafts with replacement); Chen et al.,
 /// "Sequoia: scalable, robust, and hardware-aware speculative decoding", 2024, arXiv 2402.12374 (without replacement).
 template <class T = float, draft_law Law = draft_law::iid>
-class recursive_rejection {
+class recursive_rejection : detail::drafts_first {
   static_assert(Law == draft_law::iid || Law == draft_law::without_replacement,
                 "gavel: recursive rejection is exact for drafts with or without replacement only");
 
  public:
   using scalar = T;
+  using detail::drafts_first::verify;
   static constexpr draft_law law = Law;
 
   /// The calls of the concept `verifier`.
   /// @note Cost of `verify`: O(1) if the first draft is accepted, one pass over the rows for every further draft that is tested (with
   ///       replacement only once per prepared pair), and one for the residual. It copies q once where the drafts hold all but a trace of it.
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n) {
     rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n, trusted_t) {
     rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
 
   template <random_bits G>
-  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
+  [[nodiscard]] verdict verify(vector_view<const token_id> drafts, G& rng) {
     rows_.check_drafts("gavel::speculative::recursive_rejection::verify", law, drafts);
     return detail::decide(rule{*this, drafts}, drafts, rng);
   }
 
-  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
+  void conditional_law(vector_view<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     rows_.check_drafts("gavel::speculative::recursive_rejection::conditional_law", law, drafts);
     rows_.check_outputs("gavel::speculative::recursive_rejection::conditional_law", acceptance, residual);
     detail::describe(rule{*this, drafts}, acceptance, residual);

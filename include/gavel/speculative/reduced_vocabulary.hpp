@@ -37,9 +37,10 @@ namespace gavel::speculative {
 /// training-time test", 2025, arXiv 2503.01840. The merged entry is elementary: a rule that is exact for the law of a function of the
 /// token stays exact when the token is then drawn from p given that function.
 template <verifier V>
-class on_reduced_vocabulary {
+class on_reduced_vocabulary : detail::drafts_first {
  public:
   using scalar = typename V::scalar;
+  using detail::drafts_first::verify;
   static constexpr draft_law law = V::law;
 
   on_reduced_vocabulary() = default;
@@ -68,14 +69,14 @@ class on_reduced_vocabulary {
   /// @param vocabulary_size V, the size of the target rows
   /// @throws std::invalid_argument for no ids, repeated ids, ids >= vocabulary_size; no vocabulary is set then
   /// @note Cost: O(m), the first time O(V).
-  void use_vocabulary(std::span<const token_id> ids, std::size_t vocabulary_size) {
+  void use_vocabulary(kept_view<const token_id> ids, std::size_t vocabulary_size) {
     set_vocabulary("gavel::speculative::on_reduced_vocabulary::use_vocabulary", ids, vocabulary_size);
   }
 
   /// Prepares for one position: p of the full vocabulary, [V], and q of the ids, [m].
   /// @throws std::invalid_argument also for what the inner verifier refuses; the adapter is unprepared then
   /// @note Cost: O(m) and what the inner verifier does with m + 1 entries; the check of p reads it once, which `trusted` saves.
-  void prepare(std::span<const scalar> p, std::span<const scalar> q, std::size_t n) {
+  void prepare(kept_view<const scalar> p, kept_view<const scalar> q, std::size_t n) {
     check_shape(p, q, n);
     check_distribution(prepare_name, "p", p);
     check_distribution(prepare_name, "q", q);
@@ -83,7 +84,7 @@ class on_reduced_vocabulary {
     inner_.prepare(std::span<const scalar>(compact_p_), std::span<const scalar>(compact_q_), n);
     n_ = n;
   }
-  void prepare(std::span<const scalar> p, std::span<const scalar> q, std::size_t n, trusted_t) {
+  void prepare(kept_view<const scalar> p, kept_view<const scalar> q, std::size_t n, trusted_t) {
     check_shape(p, q, n);
     gather(p, q, n);
     prepare_inner(n);
@@ -91,11 +92,11 @@ class on_reduced_vocabulary {
   }
   /// The same with ids for this position, as after a top-k truncation of the draft: `use_vocabulary(ids, p.size())`, then
   /// `prepare(p, q, n)`.
-  void prepare(std::span<const scalar> p, std::span<const token_id> ids, std::span<const scalar> q, std::size_t n) {
+  void prepare(kept_view<const scalar> p, kept_view<const token_id> ids, kept_view<const scalar> q, std::size_t n) {
     set_vocabulary(prepare_name, ids, p.size());
     prepare(p, q, n);
   }
-  void prepare(std::span<const scalar> p, std::span<const token_id> ids, std::span<const scalar> q, std::size_t n, trusted_t) {
+  void prepare(kept_view<const scalar> p, kept_view<const token_id> ids, kept_view<const scalar> q, std::size_t n, trusted_t) {
     set_vocabulary(prepare_name, ids, p.size());
     prepare(p, q, n, trusted);
   }
@@ -105,7 +106,7 @@ class on_reduced_vocabulary {
   /// @note Draws: what the inner verifier draws, and one more if its token is the mass outside the ids. Cost: the inner verifier's on m + 1
   ///       entries, and O(V) for a token outside.
   template <random_bits G>
-  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
+  [[nodiscard]] verdict verify(vector_view<const token_id> drafts, G& rng) {
     map_drafts("gavel::speculative::on_reduced_vocabulary::verify", drafts);
     verdict result = inner_.verify(std::span<const token_id>(draft_slots_), rng);
     if (result.accepted()) {
@@ -122,7 +123,7 @@ class on_reduced_vocabulary {
     return result;
   }
 
-  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
+  void conditional_law(vector_view<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     constexpr const char* function = "gavel::speculative::on_reduced_vocabulary::conditional_law";
     map_drafts(function, drafts);
     check_size(function, "acceptance.size()", acceptance.size(), "n", n_);

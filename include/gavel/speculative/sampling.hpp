@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <utility>
 
 /// @file
 /// From the logits of a language model to the distribution that its engine samples: temperature, then top-k, top-p and min-p.
@@ -106,25 +107,26 @@ template <stored_scalar S>
 /// @throws std::invalid_argument if sizes differ or are 0, or an option is out of range; std::domain_error if an option or a logit is NaN,
 ///         a logit is +inf, or all are -inf
 /// @note O(V), no allocation.
-template <class L, real_scalar Out>
-  requires dense_vector<L> && stored_scalar<scalar_of<L>>
-void probs_from_logits(const L& logits, std::span<Out> probs, const sampling_options& options = {}) {
+template <dense_vector L, dense_output Out>
+  requires stored_scalar<scalar_of<L>> && real_scalar<scalar_of<Out>>
+void probs_from_logits(const L& logits, Out&& probs, const sampling_options& options = {}) {
   constexpr const char* function = "gavel::speculative::probs_from_logits";
   using S = scalar_of<L>;
   const std::span<const S> row = as_span(logits);
+  const auto out = as_span(std::forward<Out>(probs));
   check_sampling_options(function, options);
   check_at_least(function, "logits.size()", row.size(), 1);
-  check_size(function, "probs.size()", probs.size(), "logits.size()", row.size());
+  check_size(function, "probs.size()", out.size(), "logits.size()", row.size());
   if (options.greedy()) {
     const std::size_t token = detail::greedy_token(row);
     if (token == kernels::not_found) detail::refuse_logits(function, "logits", row);
-    for (Out& prob : probs) prob = Out{0};
-    probs[token] = Out{1};
+    for (auto& prob : out) prob = 0;
+    out[token] = 1;
     return;
   }
   const detail::sampled_row<S> sampled = detail::make_sampled_row(row, options);
   if (!sampled.valid()) detail::refuse_logits(function, "logits", row);
-  kernels::write_row(sampled.weights(), row.size(), probs.data());
+  kernels::write_row(sampled.weights(), row.size(), out.data());
 }
 
 }  // namespace gavel::speculative

@@ -23,31 +23,32 @@ namespace gavel::speculative {
 /// Chen, Borgeaud, Irving, Lespiau, Sifre, Jumper, "Accelerating large language model decoding with speculative sampling", 2023,
 /// arXiv 2302.01318, algorithm 2.
 template <class T = float>
-class single_draft {
+class single_draft : detail::drafts_first {
  public:
   using scalar = T;
+  using detail::drafts_first::verify;
   static constexpr draft_law law = draft_law::iid;
 
   /// The calls of the concept `verifier`, with n = 1.
   /// @note Cost of `verify`: O(1) to accept, O(V) to reject.
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n) {
     check_one(n);
     rows::check(prepare_name, law, p, q, n);
     rows_ = {p, q, n};
   }
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n, trusted_t) {
     check_one(n);
     rows::check(prepare_name, law, p, q, n, trusted);
     rows_ = {p, q, n};
   }
 
   template <random_bits G>
-  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) const {
+  [[nodiscard]] verdict verify(vector_view<const token_id> drafts, G& rng) const {
     rows_.check_drafts("gavel::speculative::single_draft::verify", law, drafts);
     return detail::decide(rule{rows_, drafts}, drafts, rng);
   }
 
-  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
+  void conditional_law(vector_view<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
     rows_.check_drafts("gavel::speculative::single_draft::conditional_law", law, drafts);
     rows_.check_outputs("gavel::speculative::single_draft::conditional_law", acceptance, residual);
     detail::describe(rule{rows_, drafts}, acceptance, residual);

@@ -33,40 +33,41 @@ namespace gavel::speculative {
 /// Miao et al., "SpecInfer: accelerating large language model serving with tree-based speculative inference and verification", 2024,
 /// arXiv 2305.09781 (naive sampling).
 template <class T = float, draft_law Law = draft_law::iid>
-class target_only {
+class target_only : detail::drafts_first {
  public:
   using scalar = T;
+  using detail::drafts_first::verify;
   static constexpr draft_law law = Law;
 
   /// The calls of the concept `verifier`.
   /// @note Cost of `verify`: O(n^2) to accept, O(V) to reject.
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n) {
     rows::check(prepare_name, law, p, q, n);
     adopt(p, q, n);
   }
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n, trusted_t) {
     rows::check(prepare_name, law, p, q, n, trusted);
     adopt(p, q, n);
   }
   /// Where draft probabilities are unknown: drafts may be any tokens, and there are no marginals.
   /// @throws std::invalid_argument also from the marginals
-  void prepare(std::span<const T> p, std::size_t n) {
+  void prepare(kept_view<const T> p, std::size_t n) {
     rows::check(prepare_name, law, p, p, n, trusted);
     check_distribution(prepare_name, "p", p);
     adopt(p, {}, n);
   }
-  void prepare(std::span<const T> p, std::size_t n, trusted_t) {
+  void prepare(kept_view<const T> p, std::size_t n, trusted_t) {
     rows::check(prepare_name, law, p, p, n, trusted);
     adopt(p, {}, n);
   }
 
   template <random_bits G>
-  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) {
+  [[nodiscard]] verdict verify(vector_view<const token_id> drafts, G& rng) {
     rows_.check_drafts("gavel::speculative::target_only::verify", law, drafts);
     return detail::decide(rule{rows_, drafts, seen_}, drafts, rng);
   }
 
-  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
+  void conditional_law(vector_view<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) {
     rows_.check_drafts("gavel::speculative::target_only::conditional_law", law, drafts);
     rows_.check_outputs("gavel::speculative::target_only::conditional_law", acceptance, residual);
     detail::describe(rule{rows_, drafts, seen_}, acceptance, residual);

@@ -68,7 +68,7 @@ class traversal_verifier {
   ///       cannot be accepted are skipped. No allocation once the object has seen the depth.
   template <random_bits G>
   tree_verdict verify(const draft_tree& tree, matrix_view<const T> target_rows, matrix_view<const T> draft_rows, G& rng,
-                      std::span<token_id> accepted_tokens, std::span<node_index> accepted_nodes = {}) {
+                      vector_view<token_id> accepted_tokens, vector_view<node_index> accepted_nodes = {}) {
     const call now = begin("gavel::speculative::traversal_verifier::verify", tree, target_rows, draft_rows);
     detail::check_tree_outputs(now.function, tree, accepted_tokens.size(), accepted_nodes.size());
     generator_rollback<G> rollback(rng);

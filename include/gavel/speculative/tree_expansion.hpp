@@ -99,9 +99,9 @@ class tree_expansion {
   /// @param tokens [k]
   /// @param probs  [k] draft probabilities of the tokens after @p node, in [0, 1]; those that are 0 are dropped
   /// @throws std::invalid_argument for a node not popped yet, different sizes or a probability outside [0, 1]; std::domain_error for NaN
-  template <class T>
-    requires std::floating_point<std::remove_const_t<T>>
-  void push(std::size_t node, std::span<const token_id> tokens, std::span<T> probs);
+  template <dense_vector P>
+    requires std::floating_point<scalar_of<P>>
+  void push(std::size_t node, vector_view<const token_id> tokens, const P& probs);
 
   /// Whether the budget is used up: drafting at further nodes would be wasted.
   [[nodiscard]] bool full() const noexcept { return popped_ && tree_.size() == budget_; }
@@ -152,7 +152,7 @@ void grow_tree(tree_expansion& expansion, F&& expand) {
 /// @param nodes [kept] ascending, 0 first, each with its parent among them
 /// @throws std::invalid_argument if one of these does not hold
 /// @note O(nodes log kept), allocates the result.
-[[nodiscard]] draft_tree keep_nodes(const draft_tree& tree, std::span<const node_index> nodes);
+[[nodiscard]] draft_tree keep_nodes(const draft_tree& tree, vector_view<const node_index> nodes);
 
 // ---------------------------------------------------------------------------------------------------------------------------------------
 
@@ -183,18 +183,19 @@ inline std::optional<node_index> tree_expansion::pop() {
   return tree_.add_node(one.parent, one.token);
 }
 
-template <class T>
-  requires std::floating_point<std::remove_const_t<T>>
-void tree_expansion::push(std::size_t node, std::span<const token_id> tokens, std::span<T> probs) {
+template <dense_vector P>
+  requires std::floating_point<scalar_of<P>>
+void tree_expansion::push(std::size_t node, vector_view<const token_id> tokens, const P& probs) {
   constexpr const char* function = "gavel::speculative::tree_expansion::push";
+  const std::span<const scalar_of<P>> row = as_span(probs);
   check_index(function, "node", node, "number of nodes popped", popped_ ? tree_.size() : 0);
-  check_size(function, "probs.size()", probs.size(), "tokens.size()", tokens.size());
-  for (std::size_t i = 0; i < probs.size(); ++i) check_unit_interval(function, "probs", detail::real(probs[i]), unit_ends::closed, i);
-  for (std::size_t i = 0; i < probs.size(); ++i) {
-    if (!(probs[i] > T(0))) continue;
+  check_size(function, "probs.size()", row.size(), "tokens.size()", tokens.size());
+  for (std::size_t i = 0; i < row.size(); ++i) check_unit_interval(function, "probs", detail::real(row[i]), unit_ends::closed, i);
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    if (!(row[i] > 0)) continue;
     const auto order = static_cast<std::uint32_t>(candidates_.size());
     candidates_.push_back({static_cast<node_index>(node), tokens[i]});
-    queue_.push({path_probs_[node] * detail::real(probs[i]), order});
+    queue_.push({path_probs_[node] * detail::real(row[i]), order});
   }
 }
 
@@ -222,7 +223,7 @@ inline std::vector<node_index> select_top_nodes(const draft_tree& tree, vector_v
   return result;
 }
 
-inline draft_tree keep_nodes(const draft_tree& tree, std::span<const node_index> nodes) {
+inline draft_tree keep_nodes(const draft_tree& tree, vector_view<const node_index> nodes) {
   constexpr const char* function = "gavel::speculative::keep_nodes";
   check_at_least(function, "nodes.size()", nodes.size(), 1);
   if (nodes[0] != 0) refuse(function, "nodes", nodes[0], "must be 0, the root", {}, 0);

@@ -120,7 +120,7 @@ void add_walk_stops(const draft_tree& tree, matrix_view<const typename Verifier:
 template <verifier Verifier, random_bits G>
 tree_verdict walk_tree(const draft_tree& tree, matrix_view<const typename Verifier::scalar> target_rows,
                        matrix_view<const typename Verifier::scalar> draft_rows, Verifier& node_verifier, G& rng,
-                       std::span<token_id> accepted_tokens, std::span<node_index> accepted_nodes = {}) {
+                       vector_view<token_id> accepted_tokens, vector_view<node_index> accepted_nodes = {}) {
   constexpr const char* function = "gavel::speculative::walk_tree";
   detail::check_tree_rows(function, tree, target_rows, draft_rows, detail::needs_no_draft_row<Verifier>,
                           detail::has_own_vocabulary<Verifier>);

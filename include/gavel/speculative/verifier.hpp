@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/config.hpp>
+#include <gavel/core/uniform.hpp>
+#include <gavel/core/views.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -20,7 +21,8 @@
 
 namespace gavel::speculative {
 
-/// Index of a token in the vocabulary.
+/// Index of a token in the vocabulary. Sequences of ids may also hold `std::int32_t`, as engines keep them: what is read or written in place
+/// is the same; a negative id reads as one of 2^31 or more and is refused like every id beyond the vocabulary.
 using token_id = std::uint32_t;
 
 /// How the n drafted tokens of one position are drawn from the draft distribution q.
@@ -60,12 +62,21 @@ struct any_bits {  // an archetype: the least a random generator offers
   static constexpr result_type(max)() { return 0xffffffffu; }
   result_type operator()() { return 0; }
 };
+
+struct drafts_first {  // a base of the verifiers: swapped arguments explain themselves
+  template <random_bits G, class Drafts>
+  verdict verify(G&, const Drafts&) const {
+    static_assert(!random_bits<G>, "gavel: verify takes the drafts first and the generator last: verify(drafts, rng).");
+    return {};
+  }
+};
 }  // namespace detail
 
 /// A rule that turns drafts into one token whose law is exactly the target's. The calls of all verifiers, which document only what
 /// differs:
 ///
-/// `prepare(p, q, n)` borrows the rows, which must outlive the last call that follows, and does the work that does not depend on the drafts.
+/// `prepare(p, q, n)` borrows the rows, which must outlive the last call that follows (a temporary row does not compile), and does the work
+/// that does not depend on the drafts.
 /// p and q, [V], are non-negative and sum to one within 1e-6. They are used as they are: a row whose sum is off moves the law of the output
 /// by about n times that at most. n >= 1 is the number of drafts; where drafts differ, no more than tokens with q > 0 (`top_n`: than V).
 /// Here and everywhere in `speculative` q > 0 means q >= 2^-100 in float and 16-bit rows, 2^-1000 in double: what is smaller was not drawn.

@@ -111,26 +111,28 @@ class thinned_selection {
 /// The calls of an optimal verifier `Derived`, which has `law`, `max_drafts`, the `names` of the calls, the weights of a pair
 /// (`fit_weights(state, p, q, n)`) and what they reached (`fit()`).
 template <class Derived, class T>
-class optimal_verifier {
+class optimal_verifier : drafts_first {
  public:
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n) {
+  using drafts_first::verify;
+
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n) {
     check_at_most(Derived::names::prepare, "n", n, Derived::max_drafts);
     prepared_rows<T>::check(Derived::names::prepare, Derived::law, p, q, n);
     self().fit_weights(state_, p, q, n);
   }
-  void prepare(std::span<const T> p, std::span<const T> q, std::size_t n, trusted_t) {
+  void prepare(kept_view<const T> p, kept_view<const T> q, std::size_t n, trusted_t) {
     check_at_most(Derived::names::prepare, "n", n, Derived::max_drafts);
     prepared_rows<T>::check(Derived::names::prepare, Derived::law, p, q, n, trusted);
     self().fit_weights(state_, p, q, n);
   }
 
   template <random_bits G>
-  [[nodiscard]] verdict verify(std::span<const token_id> drafts, G& rng) const {
+  [[nodiscard]] verdict verify(vector_view<const token_id> drafts, G& rng) const {
     state_.rows.check_drafts(Derived::names::verify, Derived::law, drafts);
     return state_.decide(drafts, rng);
   }
 
-  void conditional_law(std::span<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
+  void conditional_law(vector_view<const token_id> drafts, std::span<double> acceptance, std::span<double> residual) const {
     state_.rows.check_drafts(Derived::names::conditional_law, Derived::law, drafts);
     state_.rows.check_outputs(Derived::names::conditional_law, acceptance, residual);
     state_.describe(drafts, acceptance, residual);
