@@ -52,19 +52,20 @@ using examples::token_id;
 
 constexpr const char* help_text =
     "Measures speculative-decoding verifiers on real text.\n\n"
-    "Input: two n-gram models (interpolated Kneser-Ney) trained on text files, by default gavel's own sources and documents, and compared\n"
-    "on text held out from training; or, with --target-logits and --draft-logits, the logits that two language models gave after the same\n"
-    "prefixes (.npy, [positions, vocabulary], float16, float32 or float64, -inf allowed for masked tokens).\n\n"
-    "Columns: accepted = measured share of positions whose token was one of the n drafts (when decoding: accepted drafts over the depth);\n"
-    "exact = the same from the closed form, or (~) where there is none the mean acceptance given the drafts before the last, which are\n"
-    "drawn; optimum = the best any exact verifier can do with such drafts; gap = optimum - exact; tokens/call = tokens emitted per call\n"
-    "of the target model; us/token = microseconds of processor time that verification takes per token, models and draft sampling not\n"
-    "counted.\n\n"
-    "p-value: is the output law the target's? With the tokens of a position ordered by draft over target probability, an output y of\n"
-    "target law p becomes u = (mass of the tokens before y) + v p_y, v uniform. If the verifier is exact, u is uniform on [0, 1) at every\n"
-    "position, whatever the position's law, and successive ones are independent; a G-test over 20 equal cells judges the u of all\n"
-    "positions together. The control at the end of the table emits its first draft unverified, to show what the test says about a wrong\n"
-    "law.";
+    "Input: two n-gram models (interpolated Kneser-Ney) trained on text files, by default examples/data/sources.txt, a copy\n"
+    "of some of this project's headers that never changes, and compared on text held out from training; or, with\n"
+    "--target-logits and --draft-logits, the logits that two language models gave after the same prefixes (.npy,\n"
+    "[positions, vocabulary], float16, float32 or float64, -inf allowed for masked tokens).\n\n"
+    "Columns: accepted = measured share of positions whose token was one of the n drafts (when decoding: accepted drafts\n"
+    "over the depth); exact = the same from the closed form, or (~) where there is none the mean acceptance given the\n"
+    "drafts before the last, which are drawn; optimum = the best any exact verifier can do with such drafts; gap =\n"
+    "optimum - exact; tokens/call = tokens emitted per call of the target model; us/token = microseconds of processor time\n"
+    "that verification takes per token, models and draft sampling not counted.\n\n"
+    "p-value: is the output law the target's? With the tokens of a position ordered by draft over target probability, an\n"
+    "output y of target law p becomes u = (mass of the tokens before y) + v p_y, v uniform. If the verifier is exact, u is\n"
+    "uniform on [0, 1) at every position, whatever the position's law, and successive ones are independent; a G-test over\n"
+    "20 equal cells judges the u of all positions together. The control at the end of the table emits its first draft\n"
+    "unverified, to show what the test says about a wrong law.";
 
 struct arguments {
   examples::input_options input;
@@ -266,7 +267,7 @@ struct exactness {
 void print_differences(const std::vector<law_difference>& differences) {
   for (const law_difference& first : differences) {
     if (&first != &differences.front() && &first != &differences.front() + 1) break;
-    std::printf("optimum, %s minus %s:", first.better, first.than);
+    std::printf("optimum, %s minus %s:\n ", first.better, first.than);
     std::size_t positions = 0, above = 0;
     double least = std::numeric_limits<double>::infinity();
     for (const law_difference& one : differences) {
@@ -283,19 +284,21 @@ void print_differences(const std::vector<law_difference>& differences) {
 void print_table(const input& source, const arguments& args, const measurements& measured, double seconds) {
   const std::vector<table_row>& rows = measured.rows;
   const speculative::sampling_options& sampling = args.input.sampling;
-  std::printf("%s\nsampling of both models: temperature %g, top-k %s, top-p %g, min-p %g; %zu verdicts per position, seed %llu\n\n",
+  std::printf("%s\nsampling of both models: temperature %g, top-k %s, top-p %g, min-p %g\n%zu %s per position and verifier, seed %llu\n\n",
               source.headline.c_str(), sampling.temperature, sampling.top_k == 0 ? "off" : std::to_string(sampling.top_k).c_str(),
-              sampling.top_p, sampling.min_p, args.verdicts, static_cast<unsigned long long>(args.seed));
+              sampling.top_p, sampling.min_p, args.verdicts, args.verdicts == 1 ? "verdict" : "verdicts",
+              static_cast<unsigned long long>(args.seed));
   examples::print_rows(printed(rows));
   std::printf("\n");
   print_differences(measured.differences);
   const exactness all = smallest_p_value(rows);
   std::printf(
-      "%zu rows tested against the target's law (n = 1..%zu): smallest p-value %.2g, which %zu exact verifiers show with probability "
-      "%.2g\n"
+      "p-value: the probability that an exact verifier strays at least that far from the target's law.\n"
+      "Small ones occur: of %zu exact rows (n = 1..%zu) the smallest is %.2g, and so many have one as small\n"
+      "with probability %.2g. Below 1e-6 the law is wrong, as in the control.\n"
       "measured shares have a standard error of up to %.4f; %.1f s\n",
-      all.tests, args.max_drafts, all.smallest, all.tests, all.chance(),
-      0.5 / std::sqrt(static_cast<double>(source.contexts.size() * args.verdicts)), seconds);
+      all.tests, args.max_drafts, all.smallest, all.chance(), 0.5 / std::sqrt(static_cast<double>(source.contexts.size() * args.verdicts)),
+      seconds);
 }
 
 [[nodiscard]] nlohmann::json report(const input& source, const arguments& args, const measurements& measured, double seconds) {
@@ -328,7 +331,6 @@ void print_table(const input& source, const arguments& args, const measurements&
 }
 
 void run(const arguments& args) {
-  examples::require_writable({args.json, args.csv, args.svg});
   const auto start = std::chrono::steady_clock::now();
   const input source = args.input.target_logits.empty() ? examples::input_from_corpus(args.input) : examples::input_from_logits(args.input);
   measurements measured;
@@ -366,7 +368,10 @@ int main(int argc, char** argv) {
   CLI::App app{help_text, "decode_text"};
   arguments args;
   std::string json_option;
-  app.add_option("--corpus", args.input.corpus, "text files, or directories whose sources and documents are read (default: gavel's own)");
+  const std::string default_corpus = GAVEL_SOURCE_DIR "/examples/data/sources.txt";
+  app.add_option("--corpus", args.input.corpus,
+                 "text files, or directories: every text below them, whatever its ending, but hidden files and build folders")
+      ->default_str(default_corpus);
   auto* const target = app.add_option("--target-logits", args.input.target_logits, "target model, .npy [positions, vocabulary]");
   auto* const draft = app.add_option("--draft-logits", args.input.draft_logits, "draft model, same shape");
   target->needs(draft);
@@ -402,7 +407,7 @@ int main(int argc, char** argv) {
   return examples::run_main(app, argc, argv, [&] {
     if (!args.input.target_logits.empty() && !args.input.corpus.empty())
       throw CLI::ValidationError("--corpus", "cannot be combined with --target-logits");
-    if (args.input.corpus.empty()) args.input.corpus.emplace_back(GAVEL_SOURCE_DIR);
+    if (args.input.corpus.empty()) args.input.corpus.push_back(default_corpus);
     args.json_to_stdout = json->count() > 0 && json_option.empty();
     args.json = json_option;
     run(args);

@@ -106,7 +106,6 @@ std::string to_csv(const speculative::tree_shape_table& table, const settings& s
 }
 
 void run(settings& s) {
-  examples::require_writable({s.csv});
   std::sort(s.acceptance.rbegin(), s.acceptance.rend());  // the first draft of a node is the likeliest
   const std::size_t most = *std::max_element(s.budgets.begin(), s.budgets.end());
   const speculative::tree_shape_table table(s.acceptance, most, s.levels);
@@ -153,14 +152,16 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--verify-times", s.verify_times, "time of a target call for each budget (default: base + slope * nodes)")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(examples::positive_number);
   app.add_option("--verify-base", s.verify_base, "time of a target call, part that does not depend on the nodes")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--verify-slope", s.verify_slope, "time of a target call per node")->capture_default_str()->check(CLI::NonNegativeNumber);
+      ->check(examples::positive_number);
+  app.add_option("--verify-slope", s.verify_slope, "time of a target call per node")
+      ->capture_default_str()
+      ->check(examples::not_negative_number);
   app.add_option("--draft-time", s.draft_time, "time of one draft pass over one level")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(examples::not_negative_number);
   app.add_option("--levels", s.levels, "most levels, root included")->capture_default_str()->check(CLI::Range(1, 64));
   app.add_option("--csv", s.csv, "write every budget and number of levels to this file");
   return examples::run_main(app, argc, argv, [&] {

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <iterator>
+#include <fstream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -69,10 +69,12 @@ struct corpus {
 
 namespace detail {
 
-inline bool is_source_or_document(const std::filesystem::path& path) {
-  static constexpr std::string_view extensions[] = {".hpp", ".h", ".cpp", ".cc", ".md", ".txt", ".cmake", ".sh", ".py", ".rst", ".tex"};
-  const std::string extension = path.extension().string();
-  return std::find(std::begin(extensions), std::end(extensions), extension) != std::end(extensions);
+/// Text has no byte zero; the first block of a file says so for nearly all that is none.
+inline bool begins_like_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  char block[1 << 12];
+  file.read(block, sizeof block);
+  return std::find(block, block + file.gcount(), '\0') == block + file.gcount();
 }
 
 inline void collect_files(const std::filesystem::path& directory, std::vector<std::filesystem::path>& files) {
@@ -83,7 +85,7 @@ inline void collect_files(const std::filesystem::path& directory, std::vector<st
     // Hidden folders, build trees and output are not what anybody wrote.
     if (entry->is_directory() && (name.starts_with('.') || name.starts_with("build") || name == "out" || name.starts_with("cmake-build"))) {
       entry.disable_recursion_pending();
-    } else if (entry->is_regular_file() && is_source_or_document(entry->path())) {
+    } else if (entry->is_regular_file() && !name.starts_with('.') && begins_like_text(entry->path())) {
       files.push_back(entry->path());
     }
   }
@@ -98,28 +100,36 @@ inline void collect_files(const std::filesystem::path& directory, std::vector<st
   return names;
 }
 
-/// Reads text files; a directory gives every source and document below it, in the order of their paths, so that a run can be repeated.
-/// @throws input_error if a path does not exist, a named file is not text (has a zero byte), or nothing is left to read
+/// Reads text files; a directory gives every text below it, whatever its ending, in the order of their paths, so that a run can be repeated.
+/// Left out are hidden files and folders, build trees (`build...`, `out`) and files with a zero byte, which are not text.
+/// @throws input_error if a path does not exist, a named file is not text, or nothing is left to read
 [[nodiscard]] inline corpus read_corpus(std::span<const std::string> arguments) {
   namespace fs = std::filesystem;
   corpus result;
   std::unordered_map<std::string, std::uint32_t> ids{{result.vocabulary.front(), 0}};
-  std::vector<fs::path> files;
+  struct source {
+    fs::path path;
+    bool is_named = false;
+  };
+  std::vector<source> files;
   for (const std::string& argument : arguments) {
     if (!fs::exists(argument)) throw input_error(argument + ": no such file or directory");
-    std::vector<fs::path> found;
     if (fs::is_directory(argument)) {
+      std::vector<fs::path> found;
       detail::collect_files(argument, found);
-      if (found.empty()) throw input_error(argument + ": no source or document below this directory");
+      if (found.empty())
+        throw input_error(argument +
+                          ": no text below this directory (hidden files, build folders and files with a zero byte are left out)");
       std::sort(found.begin(), found.end());
+      for (const fs::path& path : found) files.push_back({path});
     } else {
-      found.emplace_back(argument);
+      files.push_back({argument, true});
     }
-    files.insert(files.end(), found.begin(), found.end());
   }
-  for (const fs::path& path : files) {
+  for (const auto& [path, is_named] : files) {
     const std::string text = read_text(path.string());
     if (const std::size_t zero = text.find('\0'); zero != std::string::npos) {
+      if (!is_named) continue;
       throw input_error(path.string() + ": byte " + std::to_string(zero) + " is zero, must be text");
     }
     std::vector<std::uint32_t> document;

@@ -21,6 +21,7 @@
 namespace examples {
 
 /// Refuses files that cannot be written before any work is done for them. What is in them stays; what was not there is not left behind.
+/// `run_main` does it for the outputs of every program.
 /// @param paths  empty ones are options that were not given
 /// @throws output_error that names the first that cannot be opened
 inline void require_writable(std::initializer_list<std::string> paths) {

@@ -62,14 +62,16 @@ TEST_CASE("decode_text: a corpus is read in order, without build folders, and re
   fs::create_directories(folder.file(".git"));
   folder.write("b.md", "two words");
   folder.write("a.cpp", "one");
-  folder.write("picture.png", "no text");
+  folder.write("c", "one");  // whatever the ending, or without one
+  folder.write("picture.png", std::string("no\0text", 7));
+  folder.write("late.dat", std::string(5000, 'x') + std::string(1, '\0'));
   folder.write("build-x/c.md", "generated");
   folder.write(".git/d.md", "hidden");
   const std::vector<std::string> paths{folder.file("")};
   const examples::corpus corpus = examples::read_corpus(paths);
-  CHECK(corpus.paths == std::vector<std::string>{folder.file("a.cpp"), folder.file("b.md")});
+  CHECK(corpus.paths == std::vector<std::string>{folder.file("a.cpp"), folder.file("b.md"), folder.file("c")});
   CHECK(corpus.vocabulary == std::vector<std::string>{"<end of text>", "one", "two", " words"});
-  CHECK(corpus.documents == std::vector<std::vector<std::uint32_t>>{{1}, {2, 3}});
+  CHECK(corpus.documents == std::vector<std::vector<std::uint32_t>>{{1}, {2, 3}, {1}});
   folder.write("binary.txt", std::string("ab\0c", 4));
   const std::vector<std::string> binary{folder.file("binary.txt")};
   CHECK_THROWS_WITH(examples::read_corpus(binary), folder.file("binary.txt") + ": byte 2 is zero, must be text");

@@ -195,7 +195,6 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--csv", args.csv, "the rates of every step (default: not written)")->type_name("FILE");
   return examples::run_main(app, argc, argv, [&] {
-    examples::require_writable({args.csv});
     const texts data = read_examples(args.text);
     const std::vector<named_schedule> schedules = shown_schedules(args);
     std::printf("libtorch %s; %zu characters to learn from, %zu held out\n\n", examples::torch_version().c_str(), data.training.next.size(),

@@ -114,10 +114,10 @@ struct input {
       {"draft", {{"model", "interpolated modified Kneser-Ney"}, {"order", options.draft_order}, {"perplexity", draft_perplexity}}}};
   char line[320];
   std::snprintf(line, sizeof line,
-                "corpus: %zu files, %zu tokens, %zu distinct; %zu of %zu held-out positions\n"
+                "corpus: %zu %s, %zu tokens, %zu distinct; %zu of %zu held-out positions\n"
                 "target: Kneser-Ney order %zu (held-out perplexity %.1f), draft: order %zu (%.1f)",
-                text.documents.size(), text.token_count(), vocabulary, count, places.size(), options.order, target_perplexity,
-                options.draft_order, draft_perplexity);
+                text.documents.size(), text.documents.size() == 1 ? "file" : "files", text.token_count(), vocabulary, count, places.size(),
+                options.order, target_perplexity, options.draft_order, draft_perplexity);
   result.headline = line;
   return result;
 }

@@ -53,20 +53,20 @@ struct table_row {
   return text;
 }
 
+/// A heading for each way of drafting, its verifiers below; at most 100 columns.
 inline void print_rows(std::span<const table_row> rows) {
-  constexpr const char* head = "%-27s  %-25s %3s  %8s %8s %8s %8s  %6s %8s  %8s\n";
-  std::printf(head, "drafts drawn", "verifier", "n", "accepted", "exact", "optimum", "gap", "tokens", "us", "p-value");
-  std::printf(head, "", "", "", "", "", "", "", "/call", "/token", "");
+  constexpr const char* head = "%-27s %2s %8s %8s %7s %8s %7s %8s %8s\n";
+  std::printf(head, "drafts drawn", "", "", "", "", "", "tokens", "us", "");
+  std::printf(head, "  verifier", "n", "accepted", "exact", "optimum", "gap", "/call", "/token", "p-value");
   const table_row* above = nullptr;
   for (const table_row& row : rows) {
-    if (above != nullptr && above->kind != row.kind) std::printf("\n");
-    const bool same = above != nullptr && above->kind == row.kind && above->law == row.law;
+    if (above == nullptr || above->kind != row.kind) std::printf("\n");
+    if (above == nullptr || above->kind != row.kind || above->law != row.law) std::printf("%s\n", row.law.c_str());
     const bool sampled = !row.acceptance_exact && row.acceptance_given_drafts;
     const std::string exact = sampled ? "~" + cell_text(row.acceptance_given_drafts, 4) : cell_text(row.acceptance_exact, 4);
     const std::string gap = (sampled && row.optimum ? "~" : "") + cell_text(row.gap(), 4);
-    std::printf("%-27s  %-25s %3zu  %8.4f %8s %8s %8s  %6.3f %8.1f  %8.2g\n", same ? "" : row.law.c_str(), row.verifier.c_str(), row.drafts,
-                row.acceptance, exact.c_str(), cell_text(row.optimum, 4).c_str(), gap.c_str(), row.tokens_per_call, row.us_per_token,
-                row.p_value);
+    std::printf("  %-25s %2zu %8.4f %8s %7s %8s %7.3f %8.1f %8.2g\n", row.verifier.c_str(), row.drafts, row.acceptance, exact.c_str(),
+                cell_text(row.optimum, 4).c_str(), gap.c_str(), row.tokens_per_call, row.us_per_token, row.p_value);
     above = &row;
   }
 }
