@@ -79,6 +79,12 @@ void run(const arguments& args) {
   examples::add_quadratic(works, "quadratic, noise 0.2", 0.2);
   Eigen::setNbThreads(1);  // the threads are ours: one run each, with the same sums whatever their number
   std::vector<examples::setting> settings;
+  const auto count_of = [](std::size_t n, const char* one) { return std::to_string(n) + " " + one + (n == 1 ? "" : "s"); };
+  const std::string work_done = count_of(works.size() * args.comparison.budgets.size(), "setting") + " (workload, optimiser, budget), " +
+                                count_of(schedules.size(), "schedule");
+  std::printf("%s, on %s; with the defaults about a minute on two\n\n", work_done.c_str(),
+              count_of(args.comparison.threads, "thread").c_str());
+  std::fflush(stdout);
   {
     examples::progress_line progress;
     settings = examples::compare_schedules(works, schedules, args.comparison, [&](std::size_t done, std::size_t all) {
@@ -91,8 +97,7 @@ void run(const arguments& args) {
   examples::print_losses(settings, schedules);
   examples::print_summary(settings, schedules);
   examples::print_findings(settings, schedules);
-  std::printf("\n%zu settings, %zu schedules; %.1f s on %zu threads\n", settings.size(), schedules.size(), seconds,
-              args.comparison.threads);
+  std::printf("\n%s; %.1f s\n", work_done.c_str(), seconds);
   if (!args.csv.empty()) examples::write_text(args.csv, examples::to_csv(settings, schedules));
   if (!args.svg.empty()) examples::draw_or_note(args.svg, examples::figure_script(args.svg, settings, schedules));
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// test-arguments: --tokens 20000 --csv lengths.csv
+// test-arguments: --tokens 20000 --csv lengths.csv --svg lengths.svg
 //
 // How many tokens should the draft model propose before the target model checks them? Compares rules for stopping a round of speculation:
 // first on models of independent token difficulty, where the optimum is known exactly, then end to end on a pair of bigram models with a
 // trained acceptance head, where the text of every rule is tested against the target's distribution.
 //
-//   choose_draft_length [--tokens N] [--draft-time T] [--target-time T] [--csv FILE]
+//   choose_draft_length [--tokens N] [--draft-time T] [--target-time T] [--csv FILE] [--svg FILE]
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
 #include "support/run_main.hpp"
 
@@ -44,12 +45,23 @@ struct settings {
   std::size_t vocabulary = 48;
   speculation_cost cost{1.0, 10.0};
   std::uint64_t seed = 1;
-  std::string csv;
+  std::string csv, svg;
 };
 
 struct report {
   examples::progress_line progress;
   examples::csv_writer csv{"part,rule,time_per_token,standard_error,expected,discard_rate,verification_rate,law_p_value"};
+  std::string bars, names, values;  // of the figure: the rules of the second part, from above
+  std::size_t n_bars = 0;
+
+  void add_bar(const std::string& rule, double time_per_token) {
+    char value[32];
+    std::snprintf(value, sizeof value, "%.2f", time_per_token);
+    const std::string at = std::to_string(n_bars++);
+    bars += at + " " + examples::real(time_per_token) + "\n";
+    names += (names.empty() ? "" : ", ") + examples::gnuplot_quoted(rule) + " " + at;
+    values += "set label '" + std::string(value) + "' at " + examples::real(time_per_token) + "," + at + " left offset 0.6,0\n";
+  }
 
   void add(const char* part, const std::string& rule, const draft_length_simulation_result& r, double expected, double p_value) {
     using examples::real;
@@ -325,11 +337,23 @@ bool end_to_end_part(const settings& run, report& out) {
                 result.time_per_token.standard_error, 100.0 * difference.value / base, 100.0 * difference.standard_error / base,
                 result.discard_rate.value, result.verification_rate.value, r.outcome.p_value);
     out.add("bigram", r.name, result, 0.0, r.outcome.p_value);
+    out.add_bar(r.name, result.time_per_token.value);
     ok = ok && r.outcome.p_value > 1e-6;
   }
   std::printf("\n   %s\n", ok ? "Every text follows the target's law (chi-square over all contexts, p > 1e-6)."
                               : "A text DEPARTS from the target's law.");
   return ok;
+}
+
+// A bar for each rule.
+std::string figure(const settings& run, const report& out) {
+  examples::gnuplot_data data;
+  const std::string bars = data.add(out.bars);
+  return examples::figure_head(run.svg, 830, 90 + 30 * out.n_bars, 13) + data.text() +
+         "set border 1\nset tics nomirror out\nset key off\nset style fill solid 0.9 noborder\nset xrange [0:*]\nset rmargin 6\n"
+         "set xlabel 'time per token, in draft steps'\nset yrange [" +
+         std::to_string(out.n_bars) + "-0.5:-0.6]\nset ytics scale 0 noenhanced (" + out.names + ")\n" + out.values + "plot " + bars +
+         " using (0):1:(0):2:($1-0.35):($1+0.35) with boxxyerror lc rgb '#0072b2'\n";
 }
 
 }  // namespace
@@ -343,7 +367,8 @@ int main(int argc, char** argv) {
   app.add_option("--draft-time", run.cost.draft_time, "time of a draft step")->check(CLI::Range(1e-6, 1e6))->capture_default_str();
   app.add_option("--target-time", run.cost.target_time, "time of a target call")->check(CLI::Range(1e-6, 1e6))->capture_default_str();
   app.add_option("--seed", run.seed, "random seed")->capture_default_str();
-  app.add_option("--csv", run.csv, "also write the results to this file");
+  app.add_option("--csv", run.csv, "the results as CSV (default: not written)")->type_name("FILE");
+  app.add_option("--svg", run.svg, "figure: time per token under each rule, by gnuplot (default: not drawn)")->type_name("FILE");
   return examples::run_main(app, argc, argv, [&] {
     report out;
     const bool independent = independent_part(run, out);
@@ -352,6 +377,7 @@ int main(int argc, char** argv) {
       examples::write_text(run.csv, out.csv.text());
       std::printf("   Wrote %s.\n", run.csv.c_str());
     }
+    if (!run.svg.empty()) examples::draw_or_note(run.svg, figure(run, out));
     if (!independent || !end_to_end) throw examples::check_error("a result contradicts the theory");
   });
 }

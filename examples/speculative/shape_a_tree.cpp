@@ -2,10 +2,12 @@
 // Which tree of drafts should one target call verify? From the chance that the b-th draft of a node is the accepted one and the times of a
 // draft pass and of a target call over m tokens: the best tree for every node budget, the best of all, and a drawing of it.
 //
-//   shape_a_tree [--acceptance 0.62,0.13,...] [--budgets 1,2,4,...] [--verify-times 10,10.1,...] [--draft-time T] [--levels L] [--csv FILE]
+//   shape_a_tree [--acceptance 0.62,0.13,...] [--budgets 1,2,4,...] [--verify-times 10,10.1,...] [--draft-time T] [--levels L]
+//                [--csv FILE] [--svg FILE]
 //
-// test-arguments: --csv shapes.csv
+// test-arguments: --csv shapes.csv --svg shapes.svg
 // test-arguments: --acceptance 0.8 --budgets 1,2,4,6,8 --verify-times 10,10,10,11,12 --draft-time 1
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
 #include "support/run_main.hpp"
 
@@ -32,7 +34,7 @@ struct settings {
   double verify_base = 20.0;
   double verify_slope = 0.08;
   std::size_t levels = 12;
-  std::string csv;
+  std::string csv, svg;
 };
 
 double verify_time(const settings& s, std::size_t nodes) {
@@ -105,6 +107,28 @@ std::string to_csv(const speculative::tree_shape_table& table, const settings& s
   return csv.text();
 }
 
+// Time per token over the number of nodes, with the best tree marked.
+std::string figure(const speculative::tree_shape_table& table, const settings& s, const speculative::tree_shape& best) {
+  std::vector<std::size_t> budgets = s.budgets;
+  std::sort(budgets.begin(), budgets.end());
+  std::string points;
+  for (const std::size_t nodes : budgets) {
+    const speculative::tree_shape shape = fastest_of_budget(table, s, nodes);
+    if (shape.status == speculative::tree_shape_status::converged) {
+      points += examples::point(static_cast<double>(nodes), shape.time_per_token());
+    }
+  }
+  char label[96];
+  std::snprintf(label, sizeof label, "best: %zu nodes, %.2f tokens per call", best.nodes(), best.expected_tokens);
+  examples::gnuplot_data data;
+  const std::string line = data.add(points), mark = data.add(examples::point(static_cast<double>(best.nodes()), best.time_per_token()));
+  return examples::figure_head(s.svg, 830, 380, 13) + data.text() +
+         "set border 3\nset tics nomirror out\nset grid ytics lc rgb '#dddddd'\nset key top right\nset logscale x 2\nset yrange [0:*]\n"
+         "set xlabel 'nodes of the tree that one target call verifies'\nset ylabel 'time per token'\nplot " +
+         line + " using 1:2 with linespoints lw 3 pt 7 ps 0.7 lc rgb '#0072b2' title 'the fastest tree of so many nodes', " + mark +
+         " using 1:2 with points pt 7 ps 1.6 lc rgb '#d55e00' title " + examples::gnuplot_quoted(label) + "\n";
+}
+
 void run(settings& s) {
   std::sort(s.acceptance.rbegin(), s.acceptance.rend());  // the first draft of a node is the likeliest
   const std::size_t most = *std::max_element(s.budgets.begin(), s.budgets.end());
@@ -113,7 +137,7 @@ void run(settings& s) {
   std::printf("The best tree of drafts for every number of nodes (root included), its levels chosen by time per token.\n");
   std::printf("Chance that draft b of a node is accepted:");
   for (const double chance : s.acceptance) std::printf(" %g", chance);
-  std::printf("\nOne draft pass per level: %g.\n\n", s.draft_time);
+  std::printf("\nOne draft pass per level takes %g; all times in that unit.\n\n", s.draft_time);
   print_table(table, s);
 
   const speculative::tree_shape best = table.fastest(s.draft_time, [&](std::size_t nodes) { return verify_time(s, nodes); });
@@ -137,6 +161,7 @@ void run(settings& s) {
     examples::write_text(s.csv, to_csv(table, s));
     std::printf("\nEvery budget and number of levels: %s\n", s.csv.c_str());
   }
+  if (!s.svg.empty()) examples::draw_or_note(s.svg, figure(table, s, best));
 }
 
 }  // namespace
@@ -163,7 +188,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(examples::not_negative_number);
   app.add_option("--levels", s.levels, "most levels, root included")->capture_default_str()->check(CLI::Range(1, 64));
-  app.add_option("--csv", s.csv, "write every budget and number of levels to this file");
+  app.add_option("--csv", s.csv, "every budget and number of levels as CSV (default: not written)")->type_name("FILE");
+  app.add_option("--svg", s.svg, "figure: time per token over the number of nodes, by gnuplot (default: not drawn)")->type_name("FILE");
   return examples::run_main(app, argc, argv, [&] {
     if (!s.verify_times.empty() && s.verify_times.size() != s.budgets.size()) {
       throw CLI::ValidationError("--verify-times", "needs one time for each of the " + std::to_string(s.budgets.size()) + " budgets");

@@ -346,8 +346,9 @@ set grid ytics lc rgb "#dddddd"
 COLORS = ["#1b6ca8", "#c8553d", "#588157", "#8e6c8a", "#b08900", "#555555"]
 
 
-def escape_label(text):
-    return text.replace("_", "\\\\_")
+def in_words(what):
+    """What a target is about, without the names of functions."""
+    return re.sub(r",?\s*`[^`]*`", "", what).strip(" ,")
 
 
 def draw_growth(results, limits, docs, work):
@@ -398,30 +399,32 @@ def draw_growth(results, limits, docs, work):
 
 
 def draw_ratios(results, docs, work):
-    """Bars: how many times longer each rival takes, for the functions that have a target and such a rival."""
-    chosen = []
+    """Bars, each with its label: how many times longer each rival takes, for what has a target and such a rival."""
+    chosen = {}
     for target in TOPICS.targets:
         row = results.get(target.key, {})
-        if target.figure and target.key not in chosen and "gavel" in row and any(who in row for who in TOPICS.bars):
-            chosen.append(target.key)
+        if target.figure and "gavel" in row and any(who in row for who in TOPICS.bars):
+            chosen.setdefault(target.key, target.what)
     if not chosen:
         return None
-    present = [who for who in TOPICS.bars if any(who in results[key] for key in chosen)]
-    script = STYLE.format(width=max(560, 170 + 110 * len(chosen)), height=440, output=os.path.join(docs, "images", "benchmarks.svg"))
-    script += ("set key outside right top reverse Left samplen 2\nset title 'Time of each rival over gavel, one thread'\n"
-               "set style data histogram\nset style histogram clustered gap 1\n"
-               "set style fill solid 0.9 border -1\nset logscale y\nset yrange [0.5:*]\nset ylabel 'times gavel'\n"
-               "set xtics rotate by -25 scale 0\n"
-               "set arrow from graph 0, first 1 to graph 1, first 1 nohead lc rgb '#1b6ca8' lw 2\n")
-    plots, blocks = [], []
-    for index, who in enumerate(present):
-        plots.append(f"'-' using 2:xtic(1) lc rgb '{COLORS[(index + 1) % len(COLORS)]}' title '{TOPICS.who[who]}'")
-        body = []
-        for key in chosen:
-            row = results[key]
-            body.append(f"\"{escape_label(key.function)}\" " + (f"{row[who].time / row['gavel'].time:.4g}" if who in row else "NaN"))
-        blocks.append("\n".join(body) + "\ne\n")
-    script += "plot " + ", ".join(plots) + "\n" + "".join(blocks)
+    bars, labels, names, y, least = {}, [], [], 0.0, 1.0
+    for key, what in chosen.items():
+        top = y
+        for who in (who for who in TOPICS.bars if who in results[key]):
+            ratio = results[key][who].time / results[key]["gavel"].time
+            least = min(least, ratio)
+            bars.setdefault(who, []).append(f"1 {y} {min(ratio, 1):.4g} {max(ratio, 1):.4g} {y - 0.4} {y + 0.4}")
+            labels.append(f"set label \"{show_ratio(ratio)} {TOPICS.who[who]}\" at {max(ratio, 1) * 1.06:.4g},{y} left font 'sans,13'\n")
+            y += 1
+        names.append(f"\"{in_words(what).replace('%', '%%')}\" {(top + y - 1) / 2}")
+        y += 0.6
+    script = STYLE.format(width=830, height=int(70 + 24 * y), output=os.path.join(docs, "images", "benchmarks.svg"))
+    script += ("set title 'How many times as long as gavel each rival takes, one thread'\nunset key\nset style fill solid 0.9 noborder\n"
+               f"set logscale x\nset xrange [{least:.4g}:*]\nset autoscale xfixmax\nset rmargin 16\nset yrange [{y - 0.6}:-0.8]\nunset grid\n"
+               "set xtics (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)\nset grid xtics lc rgb '#dddddd'\nset ytics scale 0 (" + ", ".join(names) + ")\n" +
+               "".join(labels))
+    plots = [f"'-' using 1:2:3:4:5:6 with boxxyerror lc rgb '{COLORS[(TOPICS.bars.index(who) + 1) % len(COLORS)]}'" for who in bars]
+    script += "plot " + ", ".join(plots) + "\n" + "".join("\n".join(lines) + "\ne\n" for lines in bars.values())
     run_gnuplot(script, work, "ratios")
     return "images/benchmarks.svg"
 

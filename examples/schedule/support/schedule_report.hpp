@@ -226,61 +226,91 @@ inline void print_findings(std::span<const setting> settings, const std::vector<
   return csv.text();
 }
 
-/// The gnuplot script of the figure: the profiles, then for each workload and optimiser the loss against the budget, relative to linear
-/// decay at the same budget, since losses themselves differ more between budgets than between schedules.
+/// A curve of the figure: few, bold, each with its name beside it; the tables have all schedules.
+struct shown_schedule {
+  const char* name;
+  const char* color;
+  double label_x, label_y;  ///< of its profile
+};
+
+inline constexpr shown_schedule shown_schedules[] = {{"linear", "#0072b2", 0.08, 0.62},    {"REX", "#d55e00", 0.55, 0.7},
+                                                     {"cosine", "#009e73", 0.54, 0.34},    {"WSD 1-sqrt", "#333333", 0.55, 1.05},
+                                                     {"one-cycle", "#56b4e9", 0.08, 0.12}, {"sched-free", "#b2182b", 0.0, 0.0}};
+
+namespace detail {
+
+/// The mean over the networks of a schedule's loss relative to linear decay, in percent, for each budget.
+[[nodiscard]] inline std::vector<double> relative_losses(std::span<const setting> settings, std::size_t schedule, std::size_t linear,
+                                                         std::vector<double>& percents) {
+  std::vector<double> result;
+  percents.clear();
+  for (const setting& first : settings) {
+    if (std::find(percents.begin(), percents.end(), first.percent) != percents.end()) continue;
+    gavel::moments all;
+    for (const setting& where : settings) {
+      if (where.work->exact || where.percent != first.percent) continue;
+      all.add(100.0 * (where.outcomes[schedule].mean() / where.outcomes[linear].mean() - 1.0));
+    }
+    percents.push_back(first.percent);
+    result.push_back(all.mean().value_or(0.0));
+  }
+  return result;
+}
+
+}  // namespace detail
+
+/// The gnuplot script of the figure: the profiles, and the loss on the networks against the budget relative to linear decay at the same
+/// budget, since losses themselves differ more between budgets than between schedules.
 [[nodiscard]] inline std::string figure_script(const std::string& svg, std::span<const setting> settings,
                                                const std::vector<schedule_choice>& schedules) {
-  const std::vector<std::string> colors{"#999999", "#0072b2", "#d55e00", "#009e73", "#e69f00", "#8c6d31",
-                                        "#cc79a7", "#56b4e9", "#6a51a3", "#000000", "#b2182b"};
-  std::vector<const workload*> works;
-  for (const setting& where : settings) {
-    if (works.empty() || works.back() != where.work) works.push_back(where.work);
-  }
-  const auto style = [&](std::size_t i) {
-    const bool emphasized = schedules[i].name == "REX" || schedules[i].name == "linear";
-    return std::string(" with lines lw ") + (emphasized ? "3.5" : "1.5") + " lc rgb " + gnuplot_quoted(colors[i % colors.size()]) +
-           " title " + gnuplot_quoted(schedules[i].name);
+  struct end {
+    double y;
+    const shown_schedule* shown;
   };
   gnuplot_data data;
-  std::string plots;
-  const auto add_panel = [&](const std::string& title, auto points_of) {
-    std::string lines;
-    for (std::size_t i = 0; i < schedules.size(); ++i) {
-      const std::string points = points_of(i);
-      if (points.empty()) continue;
-      lines += (lines.empty() ? "" : ", ") + data.add(points) + " using 1:2" + style(i);
-    }
-    plots += "set title " + gnuplot_quoted(title) + " noenhanced\nplot " + lines + "\n";
-  };
-  add_panel("profiles", [&](std::size_t i) {
+  std::string profiles, losses, labels;
+  std::vector<end> ends;
+  std::vector<double> percents;
+  double least = 0.0, most = 0.0;
+  for (const shown_schedule& shown : shown_schedules) {
+    const std::size_t i = index_of(schedules, shown.name);
+    const std::string style = std::string(" using 1:2 with lines lw 4 lc rgb '") + shown.color + "'";
     std::string points;
     for (int k = 0; k <= 400 && !schedules[i].averaged; ++k) points += point(k / 400.0, schedules[i].shape(k / 400.0));
-    return points;
-  });
-  plots += "set xlabel 'budget (%)'\nset logscale x\n";
-  const std::size_t linear = index_of(schedules, "linear");
-  for (const workload* work : works) {
-    const std::string most = work->exact ? "20" : "12";
-    plots += "set yrange [-" + most + ":" + most + "]\nset ylabel 'loss relative to linear (%), cut off at ±" + most + "'\n";
-    add_panel(work->name + ", " + work->optimizer, [&](std::size_t i) {
-      std::string points;
-      for (const setting& where : settings) {
-        if (where.work == work) points += point(where.percent, 100.0 * (where.outcomes[i].mean() / where.outcomes[linear].mean() - 1.0));
-      }
-      return points;
-    });
+    if (!points.empty()) {
+      profiles += (profiles.empty() ? "" : ", ") + data.add(points) + style;
+      labels += "set label " + gnuplot_quoted(shown.name) + " at " + real(shown.label_x) + "," + real(shown.label_y) + " tc rgb '" +
+                shown.color + "'\n";
+    }
+    const std::vector<double> relative = detail::relative_losses(settings, i, index_of(schedules, "linear"), percents);
+    points.clear();
+    for (std::size_t k = 0; k < percents.size(); ++k) {
+      points += point(percents[k], relative[k]);
+      least = (std::min)(least, relative[k]);
+      most = (std::max)(most, relative[k]);
+    }
+    losses += (losses.empty() ? "" : ", ") + data.add(points) + style;
+    ends.push_back({relative.back(), &shown});
   }
-  constexpr std::size_t across = 4;
-  const std::size_t down = (works.size() + 2 + across - 1) / across;  // with the profiles and the key
-  std::string script = figure_head(svg, 400 * across, 60 + 380 * down, 11);
-  script += "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) + " title 'Schedules and the loss they reach'\n";
-  script +=
-      "set grid ytics lc rgb '#dddddd'\nset key off\nset xlabel 'progress'\nset ylabel 'share of the base rate'\nset yrange [0:1.05]\n";
-  script +=
-      data.text() + plots + "unset logscale\nunset tics\nunset border\nunset xlabel\nunset ylabel\nset key center center noenhanced\n";
-  script += "set title ''\nset xrange [0:1]\nset yrange [0:1]\nplot ";
-  for (std::size_t i = 0; i < schedules.size(); ++i) script += (i == 0 ? "NaN" : ", NaN") + style(i);
-  return script + "\nunset multiplot\n";
+  // Names stand where their curves end, pushed apart where those end together.
+  std::sort(ends.begin(), ends.end(), [](const end& a, const end& b) { return a.y < b.y; });
+  const double line_height = (std::max)(0.065 * (most - least), 1e-3);
+  std::string names;
+  for (std::size_t k = 0; k < ends.size(); ++k) {
+    if (k > 0) ends[k].y = (std::max)(ends[k].y, ends[k - 1].y + line_height);
+    names += "set label " + gnuplot_quoted(ends[k].shown->name) + " at " + real(percents.back()) + "," + real(ends[k].y) +
+             " left offset 0.8,0 tc rgb '" + ends[k].shown->color + "'\n";
+  }
+  return figure_head(svg, 830, 400, 13) + data.text() +
+         "set multiplot\nset border 3\nset tics nomirror out\nset grid ytics lc rgb '#dddddd'\nset key off\n"
+         "set lmargin at screen 0.075\nset rmargin at screen 0.43\nset tmargin at screen 0.9\nset bmargin at screen 0.15\n"
+         "set title 'share of the base rate'\nset xlabel 'progress'\nset xrange [0:1]\nset yrange [0:1.1]\n" +
+         labels + "plot " + profiles +
+         "\nunset label\nset lmargin at screen 0.52\nset rmargin at screen 0.87\n"
+         "set title 'loss on the networks, relative to linear decay (%)'\nset xlabel 'budget, % of a full run'\nset logscale x\n"
+         "set format x '%g'\nset xrange [" +
+         real(percents.front()) + ":" + real(percents.back()) + "]\nset yrange [" + real(least - 0.05 * (most - least) - 1e-3) + ":" +
+         real((std::max)(most, ends.back().y) + line_height) + "]\n" + names + "plot " + losses + "\nunset multiplot\n";
 }
 
 }  // namespace examples
