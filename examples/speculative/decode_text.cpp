@@ -63,8 +63,8 @@ constexpr const char* help_text =
     "that verification takes per token, models and draft sampling not counted.\n\n"
     "p-value: is the output law the target's? With the tokens of a position ordered by draft over target probability, an\n"
     "output y of target law p becomes u = (mass of the tokens before y) + v p_y, v uniform. If the verifier is exact, u is\n"
-    "uniform on [0, 1) at every position, whatever the position's law, and successive ones are independent; a G-test over\n"
-    "20 equal cells judges the u of all positions together. The control at the end of the table emits its first draft\n"
+    "uniform on [0, 1) at every position, whatever the position's law, and successive ones are independent;\n"
+    "a G-test over 20 equal cells judges the u of all positions together. The control at the end of the table emits its first draft\n"
     "unverified, to show what the test says about a wrong law.";
 
 struct arguments {

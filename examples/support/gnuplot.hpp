@@ -51,12 +51,12 @@ class gnuplot_data {
 /// The beginning of a script that draws @p panels side by side, of one size, with their keys below them where they hide nothing.
 /// @param key_rows  entries of the longest key
 [[nodiscard]] inline std::string panels_above_keys(const std::string& svg, std::size_t panels, std::size_t key_rows) {
-  const std::size_t key_height = 20 * key_rows + 70, height = 340 + key_height;  // with the labels of the axis
+  const std::size_t key_height = 20 * key_rows + 70, height = 400 + key_height;  // with the labels of the axis
   char layout[200];
   std::snprintf(layout, sizeof layout,
-                "set multiplot layout 1,%zu margins screen %.3f,0.98,%.3f,%.3f spacing screen 0.1\n"
-                "set key below center maxcols 1 Left reverse noenhanced\n",
-                panels, 0.15 / static_cast<double>(panels), static_cast<double>(key_height) / static_cast<double>(height),
+                "set multiplot layout 1,%zu margins screen %.3f,0.965,%.3f,%.3f spacing screen 0.12\n"
+                "set key bmargin center maxcols 1 Left reverse noenhanced samplen 2 font ',11'\n",
+                panels, 0.18 / static_cast<double>(panels), static_cast<double>(key_height) / static_cast<double>(height),
                 1.0 - 40.0 / static_cast<double>(height));
   return figure_head(svg, 415 * panels, height) + layout;
 }

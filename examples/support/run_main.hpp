@@ -67,7 +67,7 @@ inline void check_outputs(const CLI::App& app) {
     for (const std::string& path : option->results()) {
       if (path.empty() || path == "-" || fs::is_other(path, ignored)) continue;
       const std::string name = option->get_name();
-      const fs::path place = fs::weakly_canonical(path, ignored);
+      const fs::path place = fs::weakly_canonical(fs::absolute(path), ignored);
       if (std::find(places.begin(), places.end(), place.string()) != places.end()) {
         throw CLI::ValidationError(name, path + " is also written by another option");
       }

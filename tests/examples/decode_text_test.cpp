@@ -25,6 +25,7 @@
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -316,6 +317,45 @@ TEST_CASE("decode_text: results on real logits keep every promise", "[examples][
   CHECK(report["exactness"]["tests"].get<int>() == kinds["position"] + kinds["decoding"]);
 }
 
+TEST_CASE("decode_text: the table fits 100 columns and explains its p-values", "[examples][decode_text]") {
+  const scratch folder;
+  const outcome table = run(folder, slice + "--positions 2 --verdicts 1 --tokens 20 --drafts 2");
+  REQUIRE(table.status == 0);
+  CHECK(table.out.find("p-value: the probability that an exact verifier strays at least that far") != std::string::npos);
+  CHECK(table.out.find("1 verdict per position") != std::string::npos);
+  std::size_t longest = 0;
+  const std::string rest = table.out.substr(table.out.find("sampling of both"));  // after the names of the files
+  for (std::size_t first = 0, end = 0; end != std::string::npos; first = end + 1) {
+    end = rest.find('\n', first);
+    longest = (std::max)(longest, (end == std::string::npos ? rest.size() : end) - first);
+  }
+  CHECK(longest <= 100);
+}
+
+TEST_CASE("decode_text: scripts/demo knows the options of the program, and refuses others before it builds", "[examples][decode_text]") {
+  const scratch folder;
+  const auto options_of = [](const std::string& help) {
+    std::set<std::string> names;
+    std::size_t at = 0;
+    while ((at = help.find("\n  -", at)) != std::string::npos) {
+      const std::size_t begin = help.find("--", at), end = help.find_first_of(" \n[", begin);
+      names.insert(help.substr(begin, end - begin));
+      ++at;
+    }
+    return names;
+  };
+  const auto demo = [&](const std::string& arguments) {
+    return gavel::testing::run_program(GAVEL_SOURCE_DIR "/scripts/demo", folder, arguments);
+  };
+  const outcome help = demo("--help");
+  CHECK(help.status == 0);
+  CHECK(options_of(help.out) == options_of(run(folder, "--help").out));
+  const outcome typo = demo("--verdict 3");
+  CHECK(typo.status == 1);
+  CHECK(typo.out.empty());
+  CHECK(typo.err == "scripts/demo: there is no option --verdict (see scripts/demo --help)\n");
+}
+
 TEST_CASE("decode_text: the same seed gives the same results, in every form", "[examples][decode_text]") {
   const scratch folder;
   const std::string quick = slice + "--positions 2 --verdicts 3 --tokens 20 --drafts 2 ";
@@ -436,6 +476,18 @@ TEST_CASE("decode_text: exit status tells usage, input and output apart", "[exam
   const outcome few = run(folder, "--corpus short.txt");
   CHECK(few.status == 2);
   CHECK(few.err == "decode_text: the corpus has 5 tokens, too few to hold any out; at least 5000 are needed\n");
+  for (const char* wrong :
+       {"--temperature nan", "--top-p nan", "--min-p inf", "--top-k -1", "--seed -1", "--positions=-1", "--csv a --json ./a",
+        "--corpus short.txt --csv short.txt", "--corpus . --json short.txt", "--csv '" GAVEL_SOURCE_DIR "/examples/data/sources.txt'"}) {
+    INFO(wrong);
+    const outcome usage = run(folder, wrong);
+    CHECK(usage.status == 1);
+    CHECK(usage.out.empty());
+  }
+  CHECK(folder.read("short.txt") == "too short to learn from");
+  CHECK(run(folder, "--top-k -1").err == "--top-k: Value -1 must not be negative\nRun with --help for more information.\n");
+  CHECK(run(folder, "--corpus . --csv short.txt").err.find("--csv: short.txt is there and would be read as input, from .\n") == 0);
+  CHECK(run(folder, "--csv a --json a").err.find("is also written by another option") != std::string::npos);
   const std::string quick = slice + "--positions 1 --verdicts 1 --tokens 1 --drafts 1 ";
   const outcome output = run(folder, quick + "--csv no/such/folder/a.csv");
   CHECK(output.status == 3);

@@ -14,6 +14,12 @@ TEST_CASE("shape_a_tree: exit status tells usage, output and no answer apart", "
   const auto run = [&](const std::string& arguments) { return gavel::testing::run_program(GAVEL_SHAPE_A_TREE, folder, arguments); };
   CHECK(run("--help").out.find("5 no answer") != std::string::npos);
   CHECK(run("--budgets 1,2 --verify-times 3,4,5").status == 1);
+  for (const char* wrong : {"--draft-time nan", "--draft-time inf", "--draft-time -1", "--verify-slope -1", "--acceptance 0.5,nan",
+                            "--levels -1", "--csv a --svg a"}) {
+    INFO(wrong);
+    CHECK(run(wrong).status == 1);
+  }
+  CHECK(run("--draft-time -1").err == "--draft-time: Value -1 must be >= 0\nRun with --help for more information.\n");
   const auto output = run("--csv no/such/folder/a");
   CHECK(output.status == 3);
   CHECK(output.out.empty());

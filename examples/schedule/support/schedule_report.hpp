@@ -233,9 +233,11 @@ struct shown_schedule {
   double label_x, label_y;  ///< of its profile
 };
 
-inline constexpr shown_schedule shown_schedules[] = {{"linear", "#0072b2", 0.08, 0.62},    {"REX", "#d55e00", 0.55, 0.7},
-                                                     {"cosine", "#009e73", 0.54, 0.34},    {"WSD 1-sqrt", "#333333", 0.55, 1.05},
-                                                     {"one-cycle", "#56b4e9", 0.08, 0.12}, {"sched-free", "#b2182b", 0.0, 0.0}};
+inline constexpr shown_schedule shown_schedules[] = {{"linear", "#0072b2", 0.12, 0.62},
+                                                     {"REX", "#d55e00", 0.6, 0.7},
+                                                     {"cosine", "#009e73", 0.42, 0.2},
+                                                     {"WSD 1-sqrt", "#333333", 0.5, 1.05},
+                                                     {"sched-free", "#b2182b", 0.0, 0.0}};
 
 namespace detail {
 
@@ -303,7 +305,7 @@ namespace detail {
   }
   return figure_head(svg, 830, 400, 13) + data.text() +
          "set multiplot\nset border 3\nset tics nomirror out\nset grid ytics lc rgb '#dddddd'\nset key off\n"
-         "set lmargin at screen 0.075\nset rmargin at screen 0.43\nset tmargin at screen 0.9\nset bmargin at screen 0.15\n"
+         "set lmargin at screen 0.075\nset rmargin at screen 0.43\nset tmargin at screen 0.9\nset bmargin at screen 0.19\n"
          "set title 'share of the base rate'\nset xlabel 'progress'\nset xrange [0:1]\nset yrange [0:1.1]\n" +
          labels + "plot " + profiles +
          "\nunset label\nset lmargin at screen 0.52\nset rmargin at screen 0.87\n"
