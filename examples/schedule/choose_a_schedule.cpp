@@ -79,11 +79,10 @@ void run(const arguments& args) {
   examples::add_quadratic(works, "quadratic, noise 0.2", 0.2);
   Eigen::setNbThreads(1);  // the threads are ours: one run each, with the same sums whatever their number
   std::vector<examples::setting> settings;
-  const auto count_of = [](std::size_t n, const char* one) { return std::to_string(n) + " " + one + (n == 1 ? "" : "s"); };
-  const std::string work_done = count_of(works.size() * args.comparison.budgets.size(), "setting") + " (workload, optimiser, budget), " +
-                                count_of(schedules.size(), "schedule");
-  std::printf("%s, on %s; with the defaults about a minute on two\n\n", work_done.c_str(),
-              count_of(args.comparison.threads, "thread").c_str());
+  const std::string work_done = examples::counted(works.size() * args.comparison.budgets.size(), "setting") +
+                                " (workload, optimiser, budget), " + examples::counted(schedules.size(), "schedule");
+  std::printf("%s, on %s; the defaults take about a minute on two\n\n", work_done.c_str(),
+              examples::counted(args.comparison.threads, "thread").c_str());
   std::fflush(stdout);
   {
     examples::progress_line progress;

@@ -284,9 +284,9 @@ void print_differences(const std::vector<law_difference>& differences) {
 void print_table(const input& source, const arguments& args, const measurements& measured, double seconds) {
   const std::vector<table_row>& rows = measured.rows;
   const speculative::sampling_options& sampling = args.input.sampling;
-  std::printf("%s\nsampling of both models: temperature %g, top-k %s, top-p %g, min-p %g\n%zu %s per position and verifier, seed %llu\n\n",
+  std::printf("%s\nsampling of both models: temperature %g, top-k %s, top-p %g, min-p %g\n%s per position and verifier, seed %llu\n\n",
               source.headline.c_str(), sampling.temperature, sampling.top_k == 0 ? "off" : std::to_string(sampling.top_k).c_str(),
-              sampling.top_p, sampling.min_p, args.verdicts, args.verdicts == 1 ? "verdict" : "verdicts",
+              sampling.top_p, sampling.min_p, examples::counted(args.verdicts, "verdict").c_str(),
               static_cast<unsigned long long>(args.seed));
   examples::print_rows(printed(rows));
   std::printf("\n");

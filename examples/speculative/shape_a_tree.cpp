@@ -55,6 +55,10 @@ speculative::tree_shape fastest_of_budget(const speculative::tree_shape_table& t
       [&](std::size_t m, std::size_t levels) { return m == nodes ? call_time(s, m, levels) : std::numeric_limits<double>::infinity(); });
 }
 
+std::string limits(const settings& s) {
+  return examples::counted(s.levels, "level") + " and " + examples::counted(s.acceptance.size(), "child", "children");
+}
+
 void print_table(const speculative::tree_shape_table& table, const settings& s) {
   std::printf("%6s %7s %9s %12s %11s %15s %13s\n", "nodes", "levels", "children", "tokens/call", "call time", "time per token",
               "yields more");
@@ -62,7 +66,7 @@ void print_table(const speculative::tree_shape_table& table, const settings& s) 
   for (const std::size_t nodes : s.budgets) {
     const speculative::tree_shape shape = fastest_of_budget(table, s, nodes);
     if (shape.status != speculative::tree_shape_status::converged) {
-      std::printf("%6zu %7s  no tree of this size within %zu levels and %zu children\n", nodes, "-", s.levels, s.acceptance.size());
+      std::printf("%6zu %7s  no tree of this size within %s\n", nodes, "-", limits(s).c_str());
       continue;
     }
     const auto children = std::count(shape.parents.begin() + 1, shape.parents.end(), speculative::node_index{0});
@@ -142,12 +146,11 @@ void run(settings& s) {
 
   const speculative::tree_shape best = table.fastest(s.draft_time, [&](std::size_t nodes) { return verify_time(s, nodes); });
   if (best.status != speculative::tree_shape_status::converged) {
-    throw examples::no_answer("no tree of any budget fits within " + std::to_string(s.levels) + " levels and " +
-                              std::to_string(s.acceptance.size()) + " children");
+    throw examples::no_answer("no tree of any budget fits within " + limits(s));
   }
   const double alone = verify_time(s, 1);
-  std::printf("\nFastest: %zu nodes, %zu levels, %.4f tokens per call, %.4f per token", best.nodes(), best.levels, best.expected_tokens,
-              best.time_per_token());
+  std::printf("\nFastest: %s, %s, %.4f tokens per call, %.4f per token", examples::counted(best.nodes(), "node").c_str(),
+              examples::counted(best.levels, "level").c_str(), best.expected_tokens, best.time_per_token());
   if (alone < std::numeric_limits<double>::infinity()) std::printf(" (%.2fx decoding without drafts)", alone / best.time_per_token());
   std::printf(".\n");
   if (best.nodes() > 1) {

@@ -5,6 +5,7 @@
 
 #include <unistd.h>  // isatty
 
+#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -50,6 +51,12 @@ inline void write_text(const std::string& path, const std::string& text) {
   char text[32] = "";
   if (value) std::snprintf(text, sizeof text, "%.*g", digits, *value);
   return text;
+}
+
+/// A number of things in words: "1 file", "2 files".
+/// @param many  where it is not @p one with an s
+[[nodiscard]] inline std::string counted(std::size_t n, const std::string& one, const std::string& many = "") {
+  return std::to_string(n) + " " + (n == 1 ? one : many.empty() ? one + "s" : many);
 }
 
 /// A text as a CSV cell that may hold commas and quotes.

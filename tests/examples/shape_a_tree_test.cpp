@@ -26,7 +26,7 @@ TEST_CASE("shape_a_tree: exit status tells usage, output and no answer apart", "
   CHECK(output.err == "shape_a_tree: no/such/folder/a: cannot be opened for writing\n");
   const auto none = run("--acceptance 0.8 --budgets 4 --levels 2");
   CHECK(none.status == 5);
-  CHECK(none.err == "shape_a_tree: no tree of any budget fits within 2 levels and 1 children\n");
+  CHECK(none.err == "shape_a_tree: no tree of any budget fits within 2 levels and 1 child\n");
   REQUIRE(run("--acceptance 0.5 --budgets 1,2 --levels 2 --csv a.csv").status == 0);
   CHECK(folder.read("a.csv") ==
         "nodes,levels,expected_tokens,call_time,time_per_token\n1,1,1,20.08,20.08\n1,2,1,20.08,20.08\n2,2,1.5,22.16,14.7733333333\n");

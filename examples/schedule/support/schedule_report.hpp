@@ -200,8 +200,8 @@ inline void print_findings(std::span<const setting> settings, const std::vector<
     if (one.firsts > 0) ++winners;
     most = (std::max)(most, one.firsts);
   }
-  std::printf("- %zu schedules are the best of some setting, none of more than %zu of %zu: %s.\n", winners, most, settings.size(),
-              most == settings.size() ? "one wins everywhere here" : "no universal winner");
+  std::printf("- Best in some setting: %zu of %zu schedules, none in more than %zu of %zu settings: %s.\n", winners, schedules.size(), most,
+              settings.size(), most == settings.size() ? "one wins everywhere here" : "no universal winner");
 }
 
 /// A row per setting and schedule.

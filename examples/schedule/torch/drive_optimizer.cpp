@@ -40,7 +40,7 @@ using examples::torch_run;
 namespace {
 
 struct arguments {
-  std::string text = GAVEL_SOURCE_DIR "/README.md";
+  std::string text = GAVEL_SOURCE_DIR "/examples/data/sources.txt";
   std::uint64_t steps = 600;
   double base_rate = 8e-3;
   std::uint64_t seed = 1;
@@ -185,7 +185,7 @@ std::string to_csv(const arguments& args, const std::vector<double>& torch_rates
 int main(int argc, char** argv) {
   arguments args;
   CLI::App app{"Drives a libtorch optimiser with gavel schedules.", "drive_optimizer"};
-  app.add_option("--text", args.text, "text to learn from, at least 1000 bytes (default: gavel's README)")->type_name("FILE");
+  app.add_option("--text", args.text, "text to learn from, at least 1000 bytes (default: examples/data/sources.txt)")->type_name("FILE");
   app.add_option("--steps", args.steps, "training steps T of each run")->check(CLI::Range(6, 1000000))->capture_default_str();
   app.add_option("--base-rate", args.base_rate, "largest rate")->check(CLI::Range(1e-8, 1.0))->capture_default_str();
   app.add_option("--seed", args.seed, "first weights and batches")->capture_default_str();

@@ -5,6 +5,7 @@
 #include "speculative/support/decode.hpp"
 #include "speculative/support/ngram_model.hpp"
 #include "support/corpus.hpp"
+#include "support/output.hpp"
 
 #include <gavel/core/npy.hpp>
 #include <gavel/speculative/sampling.hpp>
@@ -114,10 +115,10 @@ struct input {
       {"draft", {{"model", "interpolated modified Kneser-Ney"}, {"order", options.draft_order}, {"perplexity", draft_perplexity}}}};
   char line[320];
   std::snprintf(line, sizeof line,
-                "corpus: %zu %s, %zu tokens, %zu distinct; %zu of %zu held-out positions\n"
+                "corpus: %s, %zu tokens, %zu distinct; %zu of %zu held-out positions\n"
                 "target: Kneser-Ney order %zu (held-out perplexity %.1f), draft: order %zu (%.1f)",
-                text.documents.size(), text.documents.size() == 1 ? "file" : "files", text.token_count(), vocabulary, count, places.size(),
-                options.order, target_perplexity, options.draft_order, draft_perplexity);
+                counted(text.documents.size(), "file").c_str(), text.token_count(), vocabulary, count, places.size(), options.order,
+                target_perplexity, options.draft_order, draft_perplexity);
   result.headline = line;
   return result;
 }

@@ -140,7 +140,7 @@ struct figure_panel {
     }
     if (!lines.empty()) plots += "set title " + gnuplot_quoted(panel.law) + " noenhanced\nplot " + lines + "\n";
   }
-  return figure_head(svg, 480 * across, 40 + 380 * down) + "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) +
+  return figure_head(svg, 415 * across, 40 + 340 * down) + "set multiplot layout " + std::to_string(down) + "," + std::to_string(across) +
          " title " + gnuplot_quoted(title) + " noenhanced\n" +
          "set xlabel 'number of drafts n'\nset ylabel 'mean acceptance'\nset xrange [0.7:8.3]\nset xtics 1,1,8\nset yrange [0:1]\n" +
          "set grid ytics lc rgb '#dddddd'\nset key bottom right noenhanced\n" + data.text() + plots + "unset multiplot\n";
