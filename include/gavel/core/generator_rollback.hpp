@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gavel/core/config.hpp>
+
 #include <concepts>
 
 /// @file
