@@ -80,7 +80,7 @@ TEST_CASE("walk_tree with a verifier for pairs only: exact on pairs, its own err
   CHECK(message_of([&] {
           walk_tree(draft_tree::from_parents(chain, ids), matrix_view<const double>(rows, 2), matrix_view<const double>(rows, 2), pairs,
                     rng, std::span<token_id>(out));
-        }) == "gavel::speculative::hub_pair::prepare: n = 1, must be 2 for draft_law::hub_pair");
+        }) == "gavel::speculative::walk_tree: node 0: gavel::speculative::hub_pair::prepare: n = 1, must be 2 for draft_law::hub_pair");
   CHECK(out[0] == 77);
 }
 
