@@ -8,6 +8,7 @@
 #include <gavel/schedule/annealing_fit.hpp>
 #include <gavel/schedule/pytorch.hpp>
 #include <gavel/schedule/refinement.hpp>
+#include <gavel/speculative/chain.hpp>
 #include <gavel/speculative/single_draft.hpp>
 
 #include <cmath>
@@ -15,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <span>
 #include <vector>
 
 static const char* const expected = "gavel::matrix_view: values.size() = 7, must be a multiple of cols 3";
@@ -54,6 +56,17 @@ int main(int count, char**) {
   if (gavel::abort_message != nullptr) return 1;
   if (count > 1) std::signal(SIGABRT, expect_abort);
   if (count != 2 && gavel::set_error_handler(count > 1 ? returns : expect_message) != nullptr) return 1;
+
+  // A batch leaves out a bad row without any of that: two sequences without drafts, two tokens.
+  const std::vector<float> logits = {0.0f, 0.0f, 0.0f, std::nanf("")};
+  const std::vector<std::size_t> lengths(2, 0);
+  std::vector<gavel::philox4x32> rngs(2);
+  std::vector<gavel::speculative::chain_result> results(2);
+  const std::size_t left_out =
+      gavel::speculative::verify_chains(gavel::matrix_view(logits.data(), 2, 2), gavel::matrix_view<const float>(),
+                                        std::span<const gavel::speculative::token_id>(), lengths, std::span(rngs), std::span(results));
+  if (left_out != 1 || results[1].status != gavel::speculative::chain_status::bad_target || results[1].column != 1) return 1;
+
   const gavel::matrix_view<const double> bad(values, 3);
   std::printf("a bad argument went through: %zu rows\n", bad.rows());
   return 1;
