@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace median_filter_test {
@@ -131,6 +132,14 @@ TEST_CASE("The filter refuses what has no median", "[core][median_filter]") {
   running_median median(std::array{1.0});
   CHECK(message_of([&] { median.push(not_a_number); }) == "domain: gavel::running_median::push: value = nan, must not be NaN");
   CHECK(median.median() == 1.0);
+}
+
+TEST_CASE("running_median: what was moved from still has its window", "[core][median_filter]") {
+  running_median source(std::array{1.0, 5.0, 3.0});
+  const running_median heir = std::move(source);
+  CHECK(heir.median() == 3.0);
+  source.push(7.0);
+  CHECK(source.median() == 5.0);
 }
 
 }  // namespace median_filter_test

@@ -184,6 +184,10 @@ TEST_CASE("A table copies its rates and holds the last one", "[schedule][sequenc
   CHECK(rates == table(std::vector<double>{0.1, 0.3, 0.2}));
   CHECK(rates == table{0.1, 0.3, 0.2});
   CHECK(rates != table({0.1, 0.3}));
+  table moved_from = rates;
+  const table heir = std::move(moved_from);
+  CHECK(heir == rates);
+  CHECK(moved_from.rate(2) == 0.2);
   const auto formula = stretch(warmup(0.1, rex{}), {.steps = 100, .base_rate = 0.3});
   const table stored(formula, formula.steps() + 1);
   for (std::uint64_t t = 0; t <= 200; ++t) CHECK(stored.rate(t) == formula.rate(t));

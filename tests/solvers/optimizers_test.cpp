@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace optimizers_test {
@@ -348,6 +349,18 @@ TEST_CASE("Momentum and weight decay may differ from step to step", "[solvers][o
   CHECK(refused(plain, {.rate = 0.1, .momentum = 0.9}) == "gavel::sgd::step: momentum = 0.9, must be 0 in an optimiser made without it");
   CHECK(refused(adaptive, {.rate = 0.1, .momentum = not_a_number}) == "domain: gavel::adam::step: momentum = nan, must be in [0, 1)");
   CHECK(refused(adaptive, {.rate = 0.1, .weight_decay = infinite}) == "gavel::adam::step: weight_decay = inf, must be finite and >= 0");
+}
+
+TEST_CASE("optimizers that were moved from have no parameters, as fresh ones", "[solvers][optimizers]") {
+  std::vector<double> parameters(2, 1.0);
+  const auto check = [&](auto optimizer, const std::string& name) {
+    optimizer.step(parameters, parameters);
+    auto heir = std::move(optimizer);
+    heir.step(parameters, parameters);
+    CHECK(message_of([&] { optimizer.step(parameters, parameters); }) == name + ": parameters.size() = 2, must equal size 0");
+  };
+  check(gavel::sgd<double>(2, {.momentum = 0.9}), "gavel::sgd::step");
+  check(gavel::adam<double>(2), "gavel::adam::step");
 }
 
 }  // namespace optimizers_test

@@ -38,6 +38,10 @@ class running_median {
     for (std::ptrdiff_t at = -half_; at <= half_; ++at) position_[node_at(at).slot] = at;
   }
 
+  // A move is a copy: a window without its values has no median.
+  running_median(const running_median&) = default;
+  running_median& operator=(const running_median&) = default;
+
   /// The middle one of the w values in order.
   [[nodiscard]] double median() const noexcept { return value_at(0); }
   /// w.

@@ -216,6 +216,9 @@ class table {
     rates_.assign(rates.begin(), rates.end());
   }
   table(std::initializer_list<double> rates) : table(vector_view<const double>(rates.begin(), rates.size())) {}
+  // A move is a copy: a table without rates is no schedule.
+  table(const table&) = default;
+  table& operator=(const table&) = default;
   /// The first @p steps rates of another schedule, each evaluated once.
   /// @throws std::invalid_argument if steps is 0, or as above for the rates
   template <rate_schedule S>

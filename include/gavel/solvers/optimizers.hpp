@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
+#include <gavel/core/reset_on_move.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -150,7 +151,7 @@ class sgd {
 
  private:
   sgd_options options_{};
-  std::size_t size_ = 0;
+  reset_on_move<std::size_t> size_;
   sgd_state state_;
 };
 
