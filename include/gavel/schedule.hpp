@@ -3,14 +3,15 @@
 
 /// @file
 /// Learning-rate schedules through one idea, rate = base x profile(progress(sampling(t))): every mainstream shape, sampling and warm-up as
-/// composable values; presets that reproduce PyTorch, transformers, optax, timm and Keras; plateau and schedule-free rates; refinement of a
-/// schedule from the gradient norms of a run, with a bound that compares schedules; and laws that predict a loss curve under a schedule that
-/// was never run.
+/// composable values, chosen while compiling or by name; presets that reproduce PyTorch, transformers, optax, timm and Keras; plateau and
+/// schedule-free rates; averages of checkpoints that stand for a decay; refinement of a schedule from the gradient norms of a run, with a bound
+/// that compares schedules; and laws that predict a loss curve under a schedule that was never run.
 
 #include <gavel/schedule/annealing_areas.hpp>
 #include <gavel/schedule/annealing_bootstrap.hpp>
 #include <gavel/schedule/annealing_fit.hpp>
 #include <gavel/schedule/annealing_law.hpp>
+#include <gavel/schedule/checkpoint_merge.hpp>
 #include <gavel/schedule/combinators.hpp>
 #include <gavel/schedule/explain.hpp>
 #include <gavel/schedule/horizon_free.hpp>

@@ -96,6 +96,9 @@ class text_regression {
     return result;
   }
 
+  /// All parameters, to read or to replace.
+  [[nodiscard]] std::vector<double>& parameters() noexcept { return parameters_; }
+
   /// Mean loss in nats over up to @p most held-out characters.
   [[nodiscard]] double held_out_loss(std::size_t most = 3000) const {
     const std::size_t n = (std::min)(most, text_.held_out.size());
