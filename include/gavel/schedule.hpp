@@ -11,6 +11,7 @@
 #include <gavel/schedule/annealing_bootstrap.hpp>
 #include <gavel/schedule/annealing_fit.hpp>
 #include <gavel/schedule/annealing_law.hpp>
+#include <gavel/schedule/any_profile.hpp>
 #include <gavel/schedule/checkpoint_merge.hpp>
 #include <gavel/schedule/combinators.hpp>
 #include <gavel/schedule/explain.hpp>

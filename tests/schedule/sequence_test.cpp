@@ -260,4 +260,19 @@ TEST_CASE("Tables refuse rates that are not rates", "[schedule][sequence]") {
   CHECK(message_of([] { (void)table(counts_steps{}, 0); }) == "gavel::schedule::table: steps = 0, must be >= 1");
 }
 
+TEST_CASE("A warm-up of so many steps keeps the length of the run", "[schedule][sequence]") {
+  const auto rates = warmup_by_steps(300, stretch(rex{}, {.steps = 1'000, .base_rate = 0.3, .minimum_rate = 0.1}, every(10), inclusive{}));
+  const auto rest = stretch(rex{}, {.steps = 700, .base_rate = 0.3, .minimum_rate = 0.1}, every(10), inclusive{});
+  CHECK(rates.steps() == 1'000);
+  CHECK(rates.rate(0) == 0.0);
+  CHECK(rates.rate(150) == Approx(0.15));
+  for (std::uint64_t t = 300; t <= 1'100; ++t) CHECK(rates.rate(t) == rest.rate(t - 300));
+  CHECK(warmup_by_steps(100, stretch(linear{}, {.steps = 200}), cosine{}).rate(50) == Approx(0.5));
+  const auto whole = stretch(linear{}, {.steps = 200});
+  for (std::uint64_t t = 0; t < 200; ++t) CHECK(warmup_by_steps(0, whole).rate(t) == whole.rate(t));
+  static_assert(warmup_by_steps(1, stretch(linear{}, {.steps = 5})).rate(3) == 0.5);
+  CHECK(message_of([&] { (void)warmup_by_steps(200, whole); }) ==
+        "gavel::schedule::warmup_by_steps: steps = 200, must be < rates.steps() 200");
+}
+
 }  // namespace sequence_test

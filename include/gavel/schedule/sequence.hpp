@@ -109,6 +109,20 @@ class sequence {
   Second second_;
 };
 
+/// A warm-up counted in steps: the first @p steps of the run rise to the rate that @p rates starts with, the rest of its budget has its shape. For
+/// a share of the run, the profile `warmup`.
+/// @param steps W, below `rates.steps()`, which stays the length of the run
+/// @param rates what to warm up to, made by `stretch`
+/// @param rise  as in `ramp`
+/// @throws std::invalid_argument unless W < rates.steps()
+template <profile P, sampling_rate Sampling, progress_convention Convention, profile Rise = linear>
+[[nodiscard]] constexpr sequence<ramp<Rise>, profile_schedule<P, Sampling, Convention>> warmup_by_steps(
+    std::uint64_t steps, const profile_schedule<P, Sampling, Convention>& rates, Rise rise = Rise{}) {
+  if (!(steps < rates.steps())) refuse("gavel::schedule::warmup_by_steps", "steps", steps, "must be < rates.steps()", rates.steps());
+  const auto rest = rates.with_steps(rates.steps() - steps);
+  return {ramp<Rise>({.from = 0.0, .to = rest.rate(0), .steps = steps}, rise), steps, rest};
+}
+
 /// The product of two schedules at the same step. With a `constant_rate` it is a change of units, or the rate of a parameter group that has a
 /// factor of its own: `product(constant_rate(0.1), rates)` is a tenth of the rate at every step.
 template <rate_schedule First, rate_schedule Second>
@@ -203,7 +217,7 @@ class cooldown {
 };
 
 /// Stored rates, one per step: a schedule read from a file, measured, or computed once. Past its end the last rate is held. Every schedule fits
-/// into this one type, so it is also what a schedule chosen by name at run time can be.
+/// into this one type; for a profile chosen by name at run time `any_profile` needs no table.
 /// @note Allocates 8 bytes per step once and copies them with the table; a rate is one read of memory. Not for constant expressions.
 class table {
  public:
