@@ -6,6 +6,7 @@
 //
 //   merge_checkpoints [--steps T] [--decay SHARE] [--checkpoints K] [--seeds N] [--text FILE]
 #include "schedule/support/text_regression.hpp"
+#include "support/output.hpp"
 #include "support/run_main.hpp"
 
 #include <gavel/core/philox.hpp>
@@ -107,8 +108,8 @@ void run(const arguments& args) {
       mean.decayed[s] += share * one.decayed[s];
     }
   }
-  std::printf("Held-out loss of the next character after %llu steps, mean of %zu runs; the decay is the last %.0f %%\n\n",
-              static_cast<unsigned long long>(args.steps), args.seeds, 100.0 * args.decay);
+  std::printf("Held-out loss of the next character after %llu steps, mean of %s; the decay is the last %.0f %%\n\n",
+              static_cast<unsigned long long>(args.steps), examples::counted(args.seeds, "run").c_str(), 100.0 * args.decay);
   std::printf("   %-24s %10.4f\n\n   %-24s %10s %10s\n", "constant rate", mean.constant, "decay", "trained", "merged");
   for (std::size_t s = 0; s < n_shapes; ++s) std::printf("   %-24s %10.4f %10.4f\n", names[s], mean.decayed[s], mean.merged[s]);
   std::printf("\n   merged: the average of %zu checkpoints of the constant run that stands for this decay; no step was trained for it.\n",
