@@ -343,6 +343,8 @@ TEST_CASE("Parameters outside their range are refused", "[schedule][profile]") {
 
 TEST_CASE("One cycle refuses what would divide by zero or turn round", "[schedule][profile]") {
   CHECK(message_of([] { (void)one_cycle({.peak_at = 1.1}); }) == "gavel::schedule::one_cycle: peak_at = 1.1, must be <= 1");
+  CHECK(message_of([] { (void)one_cycle({.peak_at = -1e308, .three_phase = true}); }) ==
+        "gavel::schedule::one_cycle: back_at = -inf, must be in (peak_at, 1)");
   CHECK(message_of([] { (void)one_cycle({.peak_at = -infinity}); }) == "gavel::schedule::one_cycle: peak_at = -inf, must be finite");
   CHECK(message_of([] { (void)one_cycle({.peak_at = not_a_number}); }) ==
         "domain: gavel::schedule::one_cycle: peak_at = nan, must be finite");

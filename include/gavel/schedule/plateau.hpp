@@ -68,7 +68,7 @@ struct plateau_state {
 /// the base rate and options out of range. A relative threshold is a share of |best|: PyTorch's, of best, never finds a plateau of a metric
 /// below 0. Infinite metrics compare as numbers: when minimising, infinity is a bad reading and -infinity a best one that nothing improves on.
 /// @par Source
-/// PyTorch, `torch.optim.lr_scheduler.ReduceLROnPlateau`, the same in 1.13 and in the releases of 2026. Keras 3.16, `ReduceLROnPlateau`; optax
+/// PyTorch, `torch.optim.lr_scheduler.ReduceLROnPlateau`, not changed since 1.13. Keras 3.16, `ReduceLROnPlateau`; optax
 /// 0.2.8, `contrib.reduce_on_plateau`.
 class plateau {
  public:

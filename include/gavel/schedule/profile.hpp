@@ -348,7 +348,7 @@ class one_cycle {
     check_at_least(function, "start_divisor", options.start_divisor, 1.0);
     check_at_least(function, "final_divisor", options.final_divisor, 1.0);
     if (options.back_at == 0.0) options_.back_at = 2.0 * options.peak_at;
-    const bool starts_past_both = options.back_at == 0.0 && options.peak_at <= 0.0;
+    const bool starts_past_both = options.back_at == 0.0 && options.peak_at <= 0.0 && options_.back_at > -infinity;
     if (options.three_phase && !starts_past_both && !(options_.back_at > options.peak_at && options_.back_at < 1.0)) {
       refuse(function, "back_at", options_.back_at, "must be in (peak_at, 1)");
     }

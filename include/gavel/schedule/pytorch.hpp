@@ -27,7 +27,7 @@
 /// Errors of every function: std::invalid_argument for an option outside its range, std::domain_error for NaN.
 ///
 /// @par Source
-/// PyTorch, torch/optim/lr_scheduler.py: the closed forms, which are the same in 1.13 and in the releases of 2026.
+/// PyTorch, torch/optim/lr_scheduler.py: the closed forms, which have not changed since 1.13.
 
 namespace gavel::schedule::pytorch {
 
