@@ -69,10 +69,12 @@ TEST_CASE("A profile chosen at run time composes like any other, without a table
   CHECK(sum == 0.0);
   CHECK(any_profile(rex{}) != any_profile(rex{0.9}));
   CHECK(any_profile(rex{}) != any_profile(linear{}));
-  struct place {
-    double value;
-  };
-  CHECK(any_profile(rex{}).at(place{0.5}) == rex{}(0.5));
+  // A nest moves the place of a step by rounding; the held profile is told by how much, as the one by its own type is.
+  for (std::uint64_t steps = 100; steps < 1'000; steps += 7) {
+    const auto held = stretch(restart(3.0, warmup(0.1, any_profile(wsd({.decay = 0.3}, one_minus_sqrt{})))), {.steps = steps});
+    const auto direct = stretch(restart(3.0, warmup(0.1, wsd({.decay = 0.3}, one_minus_sqrt{}))), {.steps = steps});
+    for (std::uint64_t t = 0; t <= steps; ++t) REQUIRE(held.rate(t) == direct.rate(t));
+  }
 }
 
 TEST_CASE("What has no name of its own is one line", "[schedule][any_profile]") {

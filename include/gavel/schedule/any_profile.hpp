@@ -46,18 +46,9 @@ class any_profile {
   [[nodiscard]] constexpr double operator()(double z) const {
     return std::visit([z](const auto& shape) { return shape(z); }, shape_);
   }
-  /// As part of a combinator that knows more of the place than a number: handed on to what reads it so.
-  template <class Place>
-  [[nodiscard]] constexpr double at(const Place& z) const {
-    return std::visit(
-        [&z](const auto& shape) {
-          if constexpr (requires { shape.at(z); }) {
-            return shape.at(z);
-          } else {
-            return shape(z.value);
-          }
-        },
-        shape_);
+  /// As part of another profile, which knows how far rounding may have moved the place.
+  [[nodiscard]] constexpr double at(const detail::position& z) const {
+    return std::visit([&z](const auto& shape) { return detail::read(shape, z); }, shape_);
   }
   /// What it holds.
   [[nodiscard]] constexpr const variant& held() const noexcept { return shape_; }
