@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace npy_test {
@@ -73,6 +74,11 @@ const double six[6] = {1.0, -2.5, 0.0, 3.0, -std::numeric_limits<double>::infini
 
 }  // namespace
 
+template <class Array>
+concept viewable = requires { std::declval<Array>().view(); };
+static_assert(viewable<const gavel::npy_array&> && !viewable<gavel::npy_array> && !viewable<const gavel::npy_array>,
+              "a view of a temporary array would dangle");
+
 TEST_CASE("npy: the bytes that numpy.save writes are read, for every version, order and element type", "[core][npy]") {
   for (const char major : {'\1', '\2', '\3'}) {
     const auto bytes = bytes_of(file(dictionary("<f4", "(2, 3)"), six_floats, major));
@@ -110,7 +116,7 @@ TEST_CASE("npy: rows are copied as float or double", "[core][npy]") {
   const auto bytes = bytes_of(file(dictionary("<f2", "(2, 3)"), six_halves));
   const auto array = gavel::parse_npy(bytes, "a.npy");
   std::vector<double> row(3);
-  array.read_row(1, std::span<double>(row));
+  array.read_row(1, row);
   CHECK(row == std::vector<double>(six + 3, six + 6));
   std::vector<float> narrow(3);
   array.read_row(0, std::span<float>(narrow));

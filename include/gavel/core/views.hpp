@@ -5,8 +5,7 @@
 
 #include <concepts>
 #include <cstddef>
-#include <iterator>  // data, size
-#include <span>
+#include <span>  // data, size too
 #include <type_traits>
 #include <utility>
 
