@@ -50,7 +50,10 @@ int main() {
   // The order of arguments.
   (void)gavel::categorical(FIRST_SECOND(rng, q));  // fails-with: the generator is the first argument: categorical(rng, weights)
   gavel::shuffle(FIRST_SECOND(rng, span));         // fails-with: the generator is the first argument: shuffle(rng, values)
-  (void)single.verify(FIRST_SECOND(drafts, rng));  // fails-with: verify takes the drafts first and the generator last
+  std::vector<std::size_t> chosen;
+  gavel::weighted_sample_without_replacement(FIRST_SECOND(rng, q),
+                                             chosen);  // fails-with: the generator is the first argument: weighted_sample
+  (void)single.verify(FIRST_SECOND(drafts, rng));      // fails-with: verify takes the drafts first and the generator last
   // A view of constant data never becomes one that can write.
   const gavel::matrix_view<const float> constant(q.data(), 2, 2);
 #ifdef GAVEL_MUST_FAIL

@@ -30,8 +30,6 @@ inline void shuffle(G& rng, C&& values) {
     if (j != i) swap(span[i], span[j]);
   }
 }
-
-/// Does not compile: says in which order the arguments stand.
 template <dense_vector C, random_bits G>
 void shuffle(C&, G&) {
   static_assert(!random_bits<G>, "gavel: the generator is the first argument: shuffle(rng, values).");
@@ -171,6 +169,10 @@ inline void weighted_sample_without_replacement(G& rng, const C& weights, Out&& 
     to[end] = heap[0].index;
     sink(0, end, heap[end]);
   }
+}
+template <dense_vector C, random_bits G, class Out>
+void weighted_sample_without_replacement(const C&, G&, Out&&) {
+  static_assert(!random_bits<G>, "gavel: the generator is the first argument: weighted_sample_without_replacement(rng, weights, out).");
 }
 
 }  // namespace gavel

@@ -75,8 +75,8 @@ struct drafts_first {  // a base of the verifiers: swapped arguments explain the
 /// A rule that turns drafts into one token whose law is exactly the target's. The calls of all verifiers, which document only what
 /// differs:
 ///
-/// `prepare(p, q, n)` borrows the rows, which must outlive the last call that follows (a temporary row does not compile), and does the work
-/// that does not depend on the drafts.
+/// `prepare(p, q, n)` borrows the rows, which must outlive the last call that follows (as `kept_view` they cannot be temporaries), and does
+/// the work that does not depend on the drafts.
 /// p and q, [V], are non-negative and sum to one within 1e-6. They are used as they are: a row whose sum is off moves the law of the output
 /// by about n times that at most. n >= 1 is the number of drafts; where drafts differ, no more than tokens with q > 0 (`top_n`: than V).
 /// Here and everywhere in `speculative` q > 0 means q >= 2^-100 in float and 16-bit rows, 2^-1000 in double: what is smaller was not drawn.
