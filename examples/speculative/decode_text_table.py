@@ -8,10 +8,11 @@ def number(text, digits):
 
 def table(rows):
     tested = [float(row["p_value"]) for row in rows if row["kind"] != "control"]
-    lines = ["~: no closed form; one position: estimated with the earlier drafts drawn, decoding: measured. p-value: the probability that an exact "
-             f"verifier strays at least that far from the target's law; of {len(tested)} exact rows, all tested, the smallest is {min(tested):.2g}, "
-             "while a draft that nobody verifies gets "
-             f"{next(float(row['p_value']) for row in rows if row['kind'] == 'control'):.0g}.", "",
+    smallest = min(tested)
+    control = next(float(row["p_value"]) for row in rows if row["kind"] == "control")
+    lines = ["~: no closed form; one position: estimated with the earlier drafts drawn, decoding: measured. p-value: the probability that an exact",
+             f"verifier strays at least that far from the target's law. Of {len(tested)} exact rows, all tested, the smallest is {smallest:.2g}; a draft that nobody",
+             f"verifies gets {control:.0g}.", "",
              "| drafts drawn | verifier | n | accepted | optimum | gap | tokens per target call | µs per token | p-value of the output law |",
              "|---|---|---|---|---|---|---|---|---|"]
     for row in rows:

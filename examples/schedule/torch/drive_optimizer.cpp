@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // test-arguments: --steps 120
-// test-arguments: --steps 60 --csv rates.csv
+// test-arguments: --steps 60 --csv rates.csv --svg rates.svg
 //
 // Drives a libtorch optimiser with gavel schedules: before every step the rate of that step is written into the optimiser's groups, and that
 // is all. A small network learns to predict the next character of a text; every tenth block of it is held out.
@@ -11,6 +11,7 @@
 //   3. A run that is stopped and goes on from a checkpoint needs the step number and nothing else to have the right rates.
 //
 //   drive_optimizer [--text FILE] [--steps T] [--base-rate R] [--seed S] [--extra-steps N] [--csv FILE]
+#include "support/gnuplot.hpp"
 #include "support/output.hpp"
 #include "support/run_main.hpp"
 #include "support/text_file.hpp"
@@ -31,6 +32,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -45,7 +47,7 @@ struct arguments {
   double base_rate = 8e-3;
   std::uint64_t seed = 1;
   std::uint64_t extra_steps = 1;
-  std::string csv;
+  std::string csv, svg;
 };
 
 struct texts {
@@ -180,6 +182,28 @@ std::string to_csv(const arguments& args, const std::vector<double>& torch_rates
   return csv.text();
 }
 
+// What drove the optimiser, step by step.
+std::string figure(const arguments& args, const std::vector<double>& torch_rates, const std::vector<named_schedule>& schedules) {
+  const char* const colors[] = {"#999999", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#333333"};
+  examples::gnuplot_data data;
+  const auto curve = [&](auto&& rate) {
+    std::string points;
+    for (std::uint64_t t = 0; t < args.steps; ++t) points += examples::point(static_cast<double>(t), rate(t));
+    return data.add(points) + " using 1:2 with lines ";
+  };
+  std::string plots =
+      curve([&](std::uint64_t t) { return torch_rates[t]; }) + "lw 5 lc rgb '#e69f00' title 'torch::optim::StepLR, and its equal'";
+  for (std::size_t k = 0; k < schedules.size(); ++k) {
+    plots += ", " + curve(schedules[k].rate) + "lw 2.5 lc rgb '" + colors[k % std::size(colors)] + "' title " +
+             examples::gnuplot_quoted(schedules[k].name);
+  }
+  return examples::figure_head(args.svg, 830, 380, 13) + data.text() +
+         "set border 3\nset tics nomirror out\nset grid ytics lc rgb '#dddddd'\nset key outside right center Left reverse noenhanced "
+         "samplen 2\n"
+         "set format y '%g'\nset yrange [0:*]\nset xlabel 'training step'\nset ylabel 'rate'\nplot " +
+         plots + "\n";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -194,6 +218,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   app.add_option("--csv", args.csv, "the rates of every step (default: not written)")->type_name("FILE");
+  app.add_option("--svg", args.svg, "figure of the rates, by gnuplot (default: not drawn)")->type_name("FILE");
   return examples::run_main(app, argc, argv, [&] {
     const texts data = read_examples(args.text);
     const std::vector<named_schedule> schedules = shown_schedules(args);
@@ -204,6 +229,7 @@ int main(int argc, char** argv) {
     show_schedules(schedules, args, data);
     const bool resumed = resume(args, data);
     if (!args.csv.empty()) examples::write_text(args.csv, to_csv(args, torch_rates, schedules));
+    if (!args.svg.empty()) examples::draw_or_note(args.svg, figure(args, torch_rates, schedules));
     if (!equal || !resumed) throw examples::check_error("runs that must agree differ");
   });
 }
