@@ -125,16 +125,19 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   app.add_option("--threads", args.comparison.threads, "threads that train")->check(CLI::Range(1, 1024))->capture_default_str();
+  const std::string default_corpus = GAVEL_SOURCE_DIR "/examples/schedule/data/alice.txt";
   app.add_option(
-      "--corpus", args.corpus,
-      "text files, or directories whose sources and documents are read (default: chapter I of Alice's Adventures in Wonderland)");
+         "--corpus", args.corpus,
+         "text files, or directories: every text below them, whatever its ending, but hidden files and build folders (default: chapter "
+         "I of Alice's Adventures in Wonderland)")
+      ->default_str(default_corpus);
   app.add_option("--csv", args.csv, "every setting and schedule as CSV (default: not written)")->type_name("FILE");
   app.add_option("--svg", args.svg, "figure: the profiles, and loss against budget, by gnuplot (default: not drawn)")->type_name("FILE");
   return examples::run_main(app, argc, argv, [&] {
     for (std::size_t i = 1; i < args.comparison.budgets.size(); ++i) {
       if (!(args.comparison.budgets[i - 1] < args.comparison.budgets[i])) throw CLI::ValidationError("--budgets", "must increase");
     }
-    if (args.corpus.empty()) args.corpus.emplace_back(GAVEL_SOURCE_DIR "/examples/schedule/data/alice.txt");
+    if (args.corpus.empty()) args.corpus.push_back(default_corpus);
     run(args);
   });
 }
