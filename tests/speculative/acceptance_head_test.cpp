@@ -310,7 +310,7 @@ TEST_CASE("head: bad input is named and changes nothing", "[speculative][accepta
         "domain: " + prefix + "acceptance_loss: logits[2] = nan, must be finite");
   states[2] = 3.0;
   const gavel::philox4x32 unmoved = rng;
-  const adam_options large = {.learning_rate = 1e300};
+  const gavel::adam_options large = {.learning_rate = 1e308};
   CHECK(message_of([&] { (void)train_acceptance_head<double>(head, view, labels, rng, {.optimizer = large}); }) != "no exception");
   CHECK(rng == unmoved);
   CHECK(head == before);

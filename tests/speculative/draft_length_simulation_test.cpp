@@ -253,15 +253,15 @@ TEST_CASE("simulation: bad input is named", "[speculative][draft_length_simulati
   });
   CHECK(message_of([&] { (void)simulate_length_rule(broken, rule, {}); }) ==
         "domain: gavel::speculative::row_source: sum of q = 0.9, must be 1 within 1e-06");
-  philox4x32 rng(1);
+  gavel::philox4x32 rng(1);
   CHECK(message_of([&] { broken.commit(0, rng); }) == "domain: gavel::speculative::row_source: sum of q = 0.9, must be 1 within 1e-06");
-  CHECK(rng == philox4x32(1));
+  CHECK(rng == gavel::philox4x32(1));
 }
 
 TEST_CASE("sources that were moved from can be drawn from", "[speculative][draft_length_simulation]") {
   independent_levels levels(two_levels, two_probs);
   const independent_levels heir = std::move(levels);
-  philox4x32 rng(1), same(1);
+  gavel::philox4x32 rng(1), same(1);
   CHECK(levels.draft(rng).acceptance == heir.draft(same).acceptance);
   row_source source(5, std::vector<token_id>{1, 2}, [](std::span<const token_id>, std::span<double> p, std::span<double> q) {
     for (std::size_t y = 0; y < 5; ++y) p[y] = q[y] = 0.2;
