@@ -14,6 +14,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -91,7 +92,8 @@ class optimal_acceptance_solver {
 
   /// alpha* of every row of a batch.
   /// @param target_rows,draft_rows [B, V]
-  /// @param rates [B] receives alpha*; untouched if a row is refused (the message names it)
+  /// @param rates [B] receives alpha*, NaN for a row that `solve` would refuse (which then says why), so that it stops no other
+  /// @throws std::invalid_argument for sizes, and an n that the law excludes for every row; `rates` is untouched then
   template <dense_matrix P, dense_matrix Q>
     requires detail::row_scalars<scalar_of<P>, scalar_of<Q>>
   void solve_rows(const P& target_rows, const Q& draft_rows, draft_law law, std::size_t n, std::span<double> rates) {
@@ -102,14 +104,14 @@ class optimal_acceptance_solver {
     check_size(function, "draft_rows.rows()", draft.rows(), "target_rows.rows()", rows);
     check_size(function, "draft_rows.cols()", draft.cols(), "target_rows.cols()", target.cols());
     check_size(function, "rates.size()", rates.size(), "target_rows.rows()", rows);
-    rates_.resize(rows);
+    check_count(function, law, n);
     for (std::size_t r = 0; r < rows; ++r) {
-      const double p_sum = detail::check_row<S>(function, "target_rows", target, r);
-      const double q_sum = detail::check_row<S>(function, "draft_rows", draft, r);
       const std::span<const S> p = target.row(r), q = draft.row(r);
-      rates_[r] = solve_checked(function, p, q, p_sum, q_sum, law, n).acceptance_rate;
+      double p_sum = 0.0, q_sum = 0.0;
+      const bool good = detail::is_distribution(p, p_sum) && detail::is_distribution(q, q_sum) &&
+                        (law == draft_law::iid || detail::support_up_to(n, q) == n);
+      rates[r] = good ? solve_checked(function, p, q, p_sum, q_sum, law, n).acceptance_rate : std::numeric_limits<double>::quiet_NaN();
     }
-    for (std::size_t r = 0; r < rows; ++r) rates[r] = rates_[r];
   }
 
   /// Q(H): the probability that all n drafts lie in a set H of your choice, for example to see how much of a failing draft falls where.
@@ -154,10 +156,14 @@ class optimal_acceptance_solver {
     }
   }
 
+  static void check_count(const char* function, draft_law law, std::size_t n) {
+    detail::check_draft_count(function, law, n);
+    if (law == draft_law::without_replacement) check_at_most(function, "n", n, detail::exponential_clock::max_drafts);
+  }
   template <class T>
   static void check_count(const char* function, draft_law law, std::span<const T> q, std::size_t n) {
     detail::check_draft_count(function, law, q, n);
-    if (law == draft_law::without_replacement) check_at_most(function, "n", n, detail::exponential_clock::max_drafts);
+    check_count(function, law, n);
   }
 
   // How many of the most probable tokens every tuple of the law contains.
@@ -289,7 +295,7 @@ class optimal_acceptance_solver {
   std::vector<token_id> ids_;
   std::vector<std::uint64_t> seen_;
   std::vector<float> gathered_float_;
-  std::vector<double> gathered_double_, rates_;
+  std::vector<double> gathered_double_;
 };
 
 /// One-shot form of `optimal_acceptance_solver::solve`; allocates its workspace.

@@ -88,6 +88,17 @@ inline double check_row(const char* function, const char* parameter, std::span<c
     report_row(function, parameter, row, index);
   return scan.sum;
 }
+/// Whether `check_row` would accept a row; @p sum receives its sum.
+template <class T>
+[[nodiscard]] inline bool is_distribution(std::span<const T> row, double& sum) noexcept {
+  const weight_scan scan = scan_weights(row.data(), row.size());
+  sum = scan.sum;
+  if (!(std::fabs(sum - 1.0) <= row_tolerance)) return false;
+  for (std::size_t i = 0; scan.suspect && i < row.size(); ++i) {
+    if (row[i] < T(0)) return false;
+  }
+  return true;
+}
 template <class T>
 inline double check_row(const char* function, const char* parameter, matrix_view<const T> rows, std::size_t index) {
   return check_row(function, parameter, rows.row(index), index);

@@ -76,11 +76,16 @@ template <class T>
 inline void check_support(const char* function, std::size_t support, std::size_t n) {
   check_at_most(function, "n", n, support_name<T>, support);
 }
+/// The same, but no more than n: it stops as soon as enough tokens are seen.
+template <class T>
+[[nodiscard]] inline std::size_t support_up_to(std::size_t n, std::span<const T> q) noexcept {
+  std::size_t support = 0;
+  for (std::size_t x = 0; x < q.size() && support < n; ++x) support += drawable(q[x]) ? 1u : 0u;
+  return support;
+}
 template <class T>
 inline void check_support(const char* function, std::span<const T> q, std::size_t n) {
-  std::size_t support = 0;  // stop as soon as enough tokens are seen
-  for (std::size_t x = 0; x < q.size() && support < n; ++x) support += drawable(q[x]) ? 1u : 0u;
-  check_support<T>(function, support, n);
+  check_support<T>(function, support_up_to(n, q), n);
 }
 
 /// The rules on n that do not depend on q.
