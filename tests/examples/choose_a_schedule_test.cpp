@@ -258,7 +258,7 @@ TEST_CASE("choose_a_schedule: every schedule in every setting, the same with any
   char shown[32];
   std::snprintf(shown, sizeof shown, "%9.5f", table.at("text/AdamW/100/REX").loss);
   CHECK(one.out.find(shown) != std::string::npos);
-  CHECK(one.out.find("12 settings, 11 schedules") != std::string::npos);
+  CHECK(one.out.find("12 settings (workload, optimiser, budget), 11 schedules; ") != std::string::npos);
   // What the errors leave out is said where they stand.
   CHECK(one.out.find("counts the seeds alone: the grid of base rates moves them too") != std::string::npos);
   CHECK(one.out.find("\n- Networks, REX minus linear: ") != std::string::npos);
@@ -302,8 +302,9 @@ TEST_CASE("choose_a_schedule: at a full budget decay pays on text", "[examples][
   if (std::system("command -v gnuplot >/dev/null 2>&1") == 0) {
     const std::string svg = folder.read("a.svg");
     CHECK(svg.find("</svg>") != std::string::npos);
-    CHECK(svg.find("loss relative to linear (%), cut off at ±12") != std::string::npos);
-    for (const std::string& name : schedule_names) CHECK(svg.find(">" + name + "<") != std::string::npos);
+    CHECK(svg.find("loss on the networks, relative to linear decay (%)") != std::string::npos);
+    for (const std::string name : {"linear", "REX", "cosine", "WSD 1-sqrt", "sched-free"})
+      CHECK(svg.find(">" + name + "<") != std::string::npos);
   }
 }
 

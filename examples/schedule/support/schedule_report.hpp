@@ -276,11 +276,11 @@ namespace detail {
   double least = 0.0, most = 0.0;
   for (const shown_schedule& shown : shown_schedules) {
     const std::size_t i = index_of(schedules, shown.name);
-    const std::string style = std::string(" using 1:2 with lines lw 4 lc rgb '") + shown.color + "'";
+    const std::string style = std::string(" lw 4 lc rgb '") + shown.color + "'";
     std::string points;
     for (int k = 0; k <= 400 && !schedules[i].averaged; ++k) points += point(k / 400.0, schedules[i].shape(k / 400.0));
     if (!points.empty()) {
-      profiles += (profiles.empty() ? "" : ", ") + data.add(points) + style;
+      profiles += (profiles.empty() ? "" : ", ") + data.add(points) + " using 1:2 with lines" + style;
       labels += "set label " + gnuplot_quoted(shown.name) + " at " + real(shown.label_x) + "," + real(shown.label_y) + " tc rgb '" +
                 shown.color + "'\n";
     }
@@ -291,7 +291,7 @@ namespace detail {
       least = (std::min)(least, relative[k]);
       most = (std::max)(most, relative[k]);
     }
-    losses += (losses.empty() ? "" : ", ") + data.add(points) + style;
+    losses += (losses.empty() ? "" : ", ") + data.add(points) + " using 1:2 with linespoints pt 7 ps 0.6" + style;
     ends.push_back({relative.back(), &shown});
   }
   // Names stand where their curves end, pushed apart where those end together.
@@ -303,6 +303,7 @@ namespace detail {
     names += "set label " + gnuplot_quoted(ends[k].shown->name) + " at " + real(percents.back()) + "," + real(ends[k].y) +
              " left offset 0.8,0 tc rgb '" + ends[k].shown->color + "'\n";
   }
+  const double first = percents.size() > 1 ? percents.front() : 0.5 * percents.back();  // an axis has a length
   return figure_head(svg, 830, 400, 13) + data.text() +
          "set multiplot\nset border 3\nset tics nomirror out\nset grid ytics lc rgb '#dddddd'\nset key off\n"
          "set lmargin at screen 0.075\nset rmargin at screen 0.43\nset tmargin at screen 0.9\nset bmargin at screen 0.19\n"
@@ -311,7 +312,7 @@ namespace detail {
          "\nunset label\nset lmargin at screen 0.52\nset rmargin at screen 0.87\n"
          "set title 'loss on the networks, relative to linear decay (%)'\nset xlabel 'budget, % of a full run'\nset logscale x\n"
          "set format x '%g'\nset xrange [" +
-         real(percents.front()) + ":" + real(percents.back()) + "]\nset yrange [" + real(least - 0.05 * (most - least) - 1e-3) + ":" +
+         real(first) + ":" + real(percents.back()) + "]\nset yrange [" + real(least - 0.05 * (most - least) - 1e-3) + ":" +
          real((std::max)(most, ends.back().y) + line_height) + "]\n" + names + "plot " + losses + "\nunset multiplot\n";
 }
 
