@@ -127,7 +127,9 @@ std::string figure(const speculative::tree_shape_table& table, const settings& s
   examples::gnuplot_data data;
   const std::string line = data.add(points), mark = data.add(examples::point(static_cast<double>(best.nodes()), best.time_per_token()));
   return examples::figure_head(s.svg, 830, 380, 13) + data.text() +
-         "set border 3\nset tics nomirror out\nset grid ytics lc rgb '#dddddd'\nset key top right\nset logscale x 2\nset yrange [0:*]\n"
+         "set border 3\nset tics nomirror out\nset grid ytics lc rgb '#dddddd'\nset key top right\nset logscale x 2\nset xrange [" +
+         examples::real(0.9 * static_cast<double>(budgets.front())) + ":" + examples::real(1.1 * static_cast<double>(budgets.back())) +
+         "]\nset yrange [0:*]\n"
          "set xlabel 'nodes of the tree that one target call verifies'\nset ylabel 'time per token'\nplot " +
          line + " using 1:2 with linespoints lw 3 pt 7 ps 0.7 lc rgb '#0072b2' title 'the fastest tree of so many nodes', " + mark +
          " using 1:2 with points pt 7 ps 1.6 lc rgb '#d55e00' title " + examples::gnuplot_quoted(label) + "\n";
