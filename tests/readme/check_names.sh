@@ -20,7 +20,7 @@ for document in "$@"; do
   while read -r script; do expect "$script" test -x "$script"; done < <(names '(scripts|\.ci)/[a-z_/]+' | sed 's|[.,]$||')
   while read -r link; do
     case $link in http*|\#*) ;; *) expect "$link" test -e "$here/${link%%#*}" ;; esac
-  done < <(grep -oE '\]\([^)]+\)' "$document" | sed 's/^](//; s/)$//' | sort -u)
+  done < <(sed '/^```/,/^```/d; s/`[^`]*`//g' "$document" | grep -oE '\]\([^)]+\)' | sed 's/^](//; s/)$//' | sort -u)
   while read -r header; do expect "$header" test -f "include/$header"; done < <(names 'gavel/[a-z_]+(/[a-z_]+)*\.hpp')
   while read -r file; do expect "$file" test -e "$file"; done < <(names '(examples|tests|bench|docs)/[A-Za-z0-9_/-]+(\.[a-z]+)?')
   while read -r option; do expect "$option" grep -qrw -- "$option" CMakeLists.txt examples/CMakeLists.txt tests include; done < <(names 'GAVEL_[A-Z_]+')
