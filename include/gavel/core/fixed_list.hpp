@@ -41,7 +41,8 @@ class fixed_list {
   /// @throws std::invalid_argument if there are more than Capacity values
   constexpr fixed_list(vector_view<const T> values) {
     check_at_most(Name::value, "size", values.size(), "capacity", Capacity);
-    for (const T& value : values) values_[size_++] = value;
+    while (size_ < values.size() && size_ < Capacity)
+      values_[size_] = values[size_], ++size_;  // g++ 12 warns of a bound that it cannot see
   }
 
   [[nodiscard]] static constexpr std::size_t capacity() noexcept { return Capacity; }
