@@ -78,6 +78,7 @@ GAVEL_ALWAYS_INLINE void exp_in_place(typename Isa::template vec<double>& x) {
   Isa::fma(r, n, c, r);
   real p;
   fill(p, 2.510038549551032e-08);
+#pragma GCC unroll 9
   for (const double coefficient : coefficients) {
     fill(c, coefficient);
     Isa::fma(p, p, r, c);
@@ -108,6 +109,7 @@ GAVEL_ALWAYS_INLINE void log_in_place(typename Isa::template vec<double>& x) {
   real p;
   real c;
   fill(p, 0.13086767009948175);
+#pragma GCC unroll 9
   for (const double coefficient : coefficients) {
     fill(c, coefficient);
     Isa::fma(p, p, s, c);
