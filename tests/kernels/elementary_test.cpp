@@ -22,6 +22,15 @@ struct exp_float_kernel {
     return v[0];
   }
 };
+struct exp_of_product_kernel {
+  template <class Isa>
+  static GAVEL_ALWAYS_INLINE float run(float x, float factor) {
+    typename Isa::template vec<float> v;
+    kernels::fill(v, x);
+    kernels::exp_of_product<Isa>(v, factor);
+    return v[0];
+  }
+};
 double ulps(double actual, long double expected, int digits) {
   return static_cast<double>(std::fabs(static_cast<long double>(actual) - expected) / std::ldexp(1.0L, std::ilogb(expected) - digits));
 }
@@ -40,6 +49,24 @@ TEST_CASE("float exp stays within 1.1 ulp and flushes below -87.7", "[kernels][e
   for (const std::uint32_t bits : {0x7fc00000u, 0xffc00000u, 0x7fc001ffu, 0xffffffffu, 0x7fc12345u}) {
     REQUIRE(std::isnan(kernels::dispatch<exp_float_kernel>(std::bit_cast<float>(bits))));
   }
+}
+
+TEST_CASE("float exp of a product loses the rounding of the product and 1.2 ulp", "[kernels][elementary]") {
+  const auto value = [](float x, float factor) { return kernels::dispatch<exp_of_product_kernel>(x, factor); };
+  for (const float factor : {1.0f, 0.7f, 3.0f}) {
+    for (int i = 0; i <= 40000; ++i) {
+      const float d = -87.3f + 175.3f * static_cast<float>(i) / 40000.0f;
+      const long double exact = static_cast<long double>(d / factor) * static_cast<long double>(factor);
+      const double error = static_cast<double>(std::fabs(static_cast<long double>(value(d / factor, factor)) / std::exp(exact) - 1.0L));
+      REQUIRE(error <= (1.2 + static_cast<double>(std::fabs(exact))) * 0x1p-23);
+    }
+    REQUIRE(value(0.0f, factor) == 1.0f);
+    REQUIRE(value(-87.7f / factor, factor) == 0.0f);
+    REQUIRE(value(-std::numeric_limits<float>::infinity(), factor) == 0.0f);
+    REQUIRE(std::isnan(value(std::bit_cast<float>(0xffc00123u), factor)));
+  }
+  REQUIRE(value(0.0f, 1.7e38f) == 1.0f);
+  REQUIRE(value(-1.0f, 1.7e38f) == 0.0f);
 }
 
 TEST_CASE("double exp stays within 1.1 ulp and flushes below -708.8", "[kernels][elementary]") {

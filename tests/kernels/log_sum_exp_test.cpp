@@ -82,6 +82,27 @@ TEST_CASE("a row longer than the chunk table", "[kernels][log_sum_exp]") {
   REQUIRE(kernels::log_sum_exp(x.data(), n) == Approx(static_cast<double>(twin_log_sum_exp(wide(x)))).epsilon(1e-6));
 }
 
+TEMPLATE_TEST_CASE("the largest logit may stand anywhere", "[kernels][log_sum_exp]", float, double, half, bfloat16) {
+  // Chunks are of 2,048 elements (1,024 doubles); each looks ahead at the next, unless that is short or was reached over a masked one.
+  const TestType high = row_maker<TestType>::make(200.0);
+  const TestType masked = row_maker<TestType>::make(-std::numeric_limits<double>::infinity());
+  const TestType nan = row_maker<TestType>::make(std::numeric_limits<double>::quiet_NaN());
+  for (const std::size_t n : {2048u, 4096u, 6144u, 6215u}) {
+    for (std::size_t at = 0; at < n; at += 61) {
+      INFO("n " << n << ", at " << at);
+      std::vector<TestType> x(n, row_maker<TestType>::make(1.0));
+      if (at % 2 == 0) std::fill(x.begin() + 1024, x.begin() + 2048, masked);
+      x[at] = high;
+      REQUIRE(kernels::summarize(x.data(), n).maximum == 200.0);
+      REQUIRE(kernels::summarize(x.data(), n).sum == Approx(1.0));
+      REQUIRE(kernels::summarize(x.data(), n, 1.0, 150.0).sum == 1.0);
+      x[at] = nan;
+      REQUIRE(std::isnan(kernels::log_sum_exp(x.data(), n)));
+      REQUIRE(std::isnan(kernels::summarize(x.data(), n, 1.0, 150.0).sum));
+    }
+  }
+}
+
 TEST_CASE("NaN wins over +inf wherever they stand", "[kernels][log_sum_exp]") {
   constexpr float inf = std::numeric_limits<float>::infinity();
   for (const std::size_t n : {2u, 70u, 9000u}) {

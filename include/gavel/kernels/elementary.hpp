@@ -52,6 +52,36 @@ GAVEL_ALWAYS_INLINE void exp_in_place(typename Isa::template vec<float>& x) {
   Isa::fma(x, p, power, power);
 }
 
+/// x <- exp(x * factor), 0 < factor < 2e38, lane by lane, for products up to 88; 0 below -87.7. It goes by powers of two, fewer steps than a
+/// product and `exp_in_place`. Within 1.2 ulp of the exponential of a rounded product: one of size d costs d 2^-23 more. Exactly 1 at x = 0.
+/// NaN stays NaN.
+template <class Isa>
+GAVEL_ALWAYS_INLINE void exp_of_product(typename Isa::template vec<float>& x, float factor) {
+  using real = typename Isa::template vec<float>;
+  using bits = typename Isa::template vec<std::int32_t>;
+  constexpr float coefficients[] = {0.0013390863364671234f, 0.009618082557277855f, 0.05550357114219078f, 0.2402265076056813f,
+                                    0.6931471880262288f};
+  real c;
+  fill(c, static_cast<float>(static_cast<double>(factor) * 0x1.71547652b82fep+0));  // over ln 2
+  x *= c;
+  fill(c, -127.0f);
+  rounded(c);         // opaque: a constant here costs g++ a comparison and a blend
+  x = c > x ? c : x;  // in this order, so that NaN passes
+  // Adding 1.5 * 2^23 + 127 leaves n + 127, n = round(x), in the low bits: the exponent field of 2^n. n = -127 gives 0.
+  const real shifted = x + 0x1.8000fep23f;
+  x -= shifted - 0x1.8000fep23f;
+  real p;
+  fill(p, 0.0001545316294512069f);
+#pragma GCC unroll 9
+  for (const float coefficient : coefficients) {
+    fill(c, coefficient);
+    Isa::fma(p, p, x, c);
+  }
+  x *= p;
+  const real power = __builtin_bit_cast(real, __builtin_bit_cast(bits, shifted) << 23);
+  Isa::fma(x, x, power, power);
+}
+
 /// x <- exp(x) for x <= 709, lane by lane; 0 below -708.8 (the exact value is under 1.5e-308). Within 1.1 ulp of the exact value while that
 /// is a normal number. NaN stays NaN.
 template <class Isa>
@@ -87,6 +117,12 @@ GAVEL_ALWAYS_INLINE void exp_in_place(typename Isa::template vec<double>& x) {
   Isa::fma(p, p, square, r);
   const real power = __builtin_bit_cast(real, __builtin_bit_cast(bits, shifted) << 52);
   Isa::fma(x, p, power, power);
+}
+
+template <class Isa>
+GAVEL_ALWAYS_INLINE void exp_of_product(typename Isa::template vec<double>& x, double factor) {
+  x *= factor;
+  exp_in_place<Isa>(x);
 }
 
 /// x <- log(x) for normal positive x (2.3e-308 and up), lane by lane. Within 1 ulp away from 1, absolute error below 1e-16 near it.

@@ -24,11 +24,12 @@ struct logits_summary {
 inline namespace GAVEL_BASE_ISA {
 namespace detail {
 
-/// 1 / temperature, kept finite and positive in the row's type: infinity would turn the maximum, zero a masked logit into NaN.
+/// 1 / temperature, kept finite and positive in the row's type, with room for / ln 2: infinity would turn the maximum, zero a masked logit
+/// into NaN.
 template <stored_scalar S>
 [[nodiscard]] constexpr double inverse_temperature_of(double temperature) noexcept {
   constexpr double least = static_cast<double>(std::numeric_limits<compute_type<S>>::denorm_min());
-  constexpr double most = static_cast<double>((std::numeric_limits<compute_type<S>>::max)());
+  constexpr double most = static_cast<double>((std::numeric_limits<compute_type<S>>::max)()) / 2;
   const double inverse = 1.0 / temperature;
   return inverse < least ? least : inverse > most ? most : inverse;
 }
@@ -213,7 +214,7 @@ inline constexpr double no_draw = -1.0;
 /// One pass over a row of logits: its largest element, the sum of exp((x_i - max) / temperature) and the log-normaliser.
 /// @param logits      [n]; finite or -inf (a masked token). NaN or +inf anywhere gives a `log_normalizer` that is not finite. A logit
 ///                    further below the maximum than the row's type can say counts as -inf.
-/// @param temperature > 0; float and 16-bit rows take one outside [3e-39, 7e44], double rows one below 6e-309, for the nearest inside
+/// @param temperature > 0; float and 16-bit rows take one outside [6e-39, 7e44], double rows one below 2e-308, for the nearest inside
 /// @param cutoff      a number of the row's type: logits below it count as -inf (see `truncation_cutoff`)
 /// @note No allocation, 12 KiB of stack. Time: two walks over each cache-resident chunk, one read of memory.
 template <stored_scalar S>

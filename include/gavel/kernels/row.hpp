@@ -56,8 +56,8 @@ struct logits_row {
   GAVEL_ALWAYS_INLINE void load(typename Isa::template vec<compute>& v, std::size_t i, std::size_t count) const {
     using vec = typename Isa::template vec<compute>;
     kernels::load<Isa>(v, data + i, count, -std::numeric_limits<compute>::infinity());
-    vec x = (v - shift) * inverse_temperature;
-    exp_in_place<Isa>(x);
+    vec x = v - shift;
+    exp_of_product<Isa>(x, inverse_temperature);
     x *= scale;
     rounded(x);
     if constexpr (Truncated) {
