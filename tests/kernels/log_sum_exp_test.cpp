@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "kernels/scalar_kernels.hpp"
+#include "support/numbers.hpp"
 
 #include <gavel/kernels/log_sum_exp.hpp>
 
@@ -86,7 +87,7 @@ TEMPLATE_TEST_CASE("the largest logit may stand anywhere", "[kernels][log_sum_ex
   // Chunks are of 2,048 elements (1,024 doubles); each looks ahead at the next, unless that is short or was reached over a masked one.
   const TestType high = row_maker<TestType>::make(200.0);
   const TestType masked = row_maker<TestType>::make(-std::numeric_limits<double>::infinity());
-  const TestType nan = row_maker<TestType>::make(std::numeric_limits<double>::quiet_NaN());
+  const TestType nan = row_maker<TestType>::make(not_a_number);
   for (const std::size_t n : {2048u, 4096u, 6144u, 6215u}) {
     for (std::size_t at = 0; at < n; at += 61) {
       INFO("n " << n << ", at " << at);

@@ -29,10 +29,20 @@ struct row_draw {
 
 inline namespace GAVEL_BASE_ISA {
 
+namespace detail {
+/// A row that takes no exponentials says `plain = true`: then the walk waits for memory alone.
+template <class Row>
+inline constexpr bool is_plain = [] {
+  if constexpr (requires { Row::plain; }) return Row::plain;
+  return false;
+}();
+}  // namespace detail
+
 /// Weights as they lie in memory.
 template <stored_scalar T>
 struct weights_row {
   using compute = compute_type<T>;
+  static constexpr bool plain = true;
   const T* data = nullptr;
 
   template <class Isa>
@@ -74,6 +84,7 @@ template <class P, class Q>
 struct residual_row {
   using compute = typename P::compute;
   static_assert(sizeof(compute) == sizeof(typename Q::compute), "gavel: both rows of a residual must compute in the same type");
+  static constexpr bool plain = detail::is_plain<P> && detail::is_plain<Q>;
   P p;
   Q q;
   compute q_scale = 1;
@@ -100,6 +111,7 @@ template <class P, class Q>
 struct overlap_row {
   using compute = typename P::compute;
   static_assert(sizeof(compute) == sizeof(typename Q::compute), "gavel: both rows of an overlap must compute in the same type");
+  static constexpr bool plain = detail::is_plain<P> && detail::is_plain<Q>;
   P p;
   Q q;
   compute q_scale = 1;
@@ -153,21 +165,22 @@ GAVEL_ALWAYS_INLINE double sum_range(const Row& row, std::size_t begin, std::siz
   using T = typename Row::compute;
   using vec = typename Isa::template vec<T>;
   constexpr std::size_t lanes = Isa::template lanes<T>;
+  constexpr std::size_t at_once = is_plain<Row> ? (Isa::vectors < 8 ? Isa::vectors : 8) : Isa::at_once;
   const std::size_t whole = end - (end - begin) % block_size<T>;
   vec sums[Isa::vectors];
-  for (std::size_t j = 0; j < Isa::vectors; j += Isa::at_once) {
-    vec part[Isa::at_once];
+  for (std::size_t j = 0; j < Isa::vectors; j += at_once) {
+    vec part[at_once];
     for (vec& sum : part) sum = vec{};
     for (std::size_t i = begin + j * lanes; i < whole; i += block_size<T>) {
-#pragma GCC unroll 4
-      for (std::size_t k = 0; k < Isa::at_once; ++k) {
+#pragma GCC unroll 8
+      for (std::size_t k = 0; k < at_once; ++k) {
         vec v;
         row.template load<Isa>(v, i + k * lanes, lanes);
         part[k] += v;
         visit(v, k, i + k * lanes, lanes);
       }
     }
-    for (std::size_t k = 0; k < Isa::at_once; ++k) sums[j + k] = part[k];
+    for (std::size_t k = 0; k < at_once; ++k) sums[j + k] = part[k];
   }
   if (whole < end) {
     T rest[block_size<T>];
@@ -177,7 +190,7 @@ GAVEL_ALWAYS_INLINE double sum_range(const Row& row, std::size_t begin, std::siz
       kernels::load<Isa>(v, rest + j * lanes);
       sums[j] += v;
       const std::size_t i = whole + j * lanes;
-      if (i < end) visit(v, j % Isa::at_once, i, end - i < lanes ? end - i : lanes);
+      if (i < end) visit(v, j % at_once, i, end - i < lanes ? end - i : lanes);
     }
   }
   return sum_block<Isa, T>(sums);

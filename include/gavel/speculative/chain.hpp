@@ -89,6 +89,7 @@ template <class Residual, class Target>
 template <stored_scalar D>
 struct checked_weights_row {
   using compute = compute_type<D>;
+  static constexpr bool plain = true;
   kernels::weights_row<D> row;
 
   template <class Isa>
