@@ -40,8 +40,12 @@ namespace {
 
 constexpr const char* after_help =
     "A log is a table with a row per step: commas, semicolons or tabs between cells, a header of names or none, # for comments. It\n"
-    "needs the step (whole numbers that ascend), the learning rate of that step, and the loss (> 0; validation losses fit best).\n"
-    "Rates and losses may stand in different rows: leave the other cell empty. Losses of the warm-up are left out.\n"
+    "needs the step (whole numbers), the learning rate of that step, and the loss (> 0; validation losses fit best).\n"
+    "Rates and losses may stand in different rows: leave the other cell empty. Of a step that stands twice, as after a run was resumed, "
+    "the\n"
+    "last reading counts. Losses of the warm-up are left out, and of more than 2000 losses of a curve those between even places: the "
+    "table\n"
+    "says how many.\n"
     "One curve under a constant rate and one that decays determine the annealing law. Curves that leave it open predict no schedule (exit\n"
     "status 5, the last line says what is missing); files then hold the curves alone.";
 
@@ -185,6 +189,7 @@ int main(int argc, char** argv) {
                  "column of losses (default: loss, val_loss, validation_loss, eval_loss, train_loss or train/loss)");
   auto* const warmup =
       app.add_option("--log-warmup", log_warmup, "warm-up steps of the logs (default: where the first rise of the rate ends)");
+  app.add_flag("--drop-non-finite", args.log.drop_non_finite, "leave out rates and losses that are nan or inf (default: refuse them)");
   app.add_option("--between", args.between,
                  "the rate between two rows of a log: linear, for decays that were logged now and then; constant, for stairs\n"
                  "(the library's own default, since its rate_log need not come from a decay)")

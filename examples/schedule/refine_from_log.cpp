@@ -6,8 +6,8 @@
 //
 //   refine_from_log [LOG.csv | -] [--column NAME|NUMBER] [--norm l2|l1] [--steps T] [--out FILE|-] [--svg FILE] ...
 //
-// The log is a table with one row per step and a column of gradient norms, taken before any clipping: Euclidean norms (l2) for SGD, sums of
-// absolute values (l1) for Adam. Without a log the program makes one: it trains a softmax regression on gavel's own sources, refines, and
+// The log is a table with a column of gradient norms, taken before any clipping: Euclidean norms (l2) for SGD, sums of absolute values (l1)
+// for Adam, and a column of steps unless rows stand at even distances. Without a log the program makes one: it trains a softmax regression on gavel's own sources, refines, and
 // then trains again under each schedule, to show what the bounds are worth. --help gives the form of a log and the exit codes.
 #include "schedule/support/text_regression.hpp"
 #include "support/csv_reader.hpp"
@@ -15,7 +15,6 @@
 #include "support/output.hpp"
 #include "support/run_main.hpp"
 
-#include <gavel/core/median_filter.hpp>
 #include <gavel/core/moments.hpp>
 #include <gavel/core/philox.hpp>
 #include <gavel/schedule/combinators.hpp>
@@ -33,7 +32,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <iterator>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,13 +43,16 @@ using schedule::refinement_status;
 namespace {
 
 constexpr const char* after_help =
-    "A log is a table with one row per step: commas, semicolons or tabs between cells, a header of names or none, # for comments. Its\n"
-    "column of gradient norms is found by name (grad_norm, grad_norm_l2 or grad_norm_l1, gradient_norm, train/grad_norm), or is the only\n"
-    "one there is, or is named by --column. Norms are >= 0, taken before any clipping: Euclidean norms (l2) for SGD, sums of absolute\n"
-    "values (l1) for Adam. A log that calls for linear decay is a success too; the table says so.";
+    "A log is a table with one row per step that was logged: commas, semicolons or tabs between cells, a header of names or none, # for\n"
+    "comments. Its column of gradient norms is found by name (grad_norm, grad_norm_l2 or grad_norm_l1, gradient_norm, train/grad_norm), "
+    "or\n"
+    "is the only one there is, or is named by --column. Norms are >= 0, taken before any clipping: Euclidean norms (l2) for SGD, sums of\n"
+    "absolute values (l1) for Adam. The column of steps (step, global_step, iteration, iter, or --step-column) says where in the run a\n"
+    "norm stands; without one, rows stand at even distances. Of a step that stands twice, as after a run was resumed, the last reading\n"
+    "counts. A log that calls for linear decay is a success too; the table says so.";
 
 struct arguments {
-  std::string log, column, norm = "l2", out, svg, save_log, text = GAVEL_SOURCE_DIR "/include/gavel/core";
+  std::string log, column, step_column, norm = "l2", out, svg, save_log, text = GAVEL_SOURCE_DIR "/include/gavel/core";
   schedule::refinement_options refine;
   std::size_t demo_steps = 1000, seeds = 5;
   std::uint64_t seed = 1;
@@ -63,6 +64,8 @@ struct arguments {
 struct log_of_norms {
   std::string description;
   std::vector<double> norms;
+  std::vector<std::uint64_t> steps{};  ///< empty: rows at even distances
+  std::size_t empty_cells = 0;         ///< left out
 };
 
 log_of_norms read_log(const arguments& args) {
@@ -70,14 +73,26 @@ log_of_norms read_log(const arguments& args) {
   const std::size_t column =
       table.column(args.column.empty() && table.columns() == 1 ? "1" : args.column,
                    {"grad_norm", "grad_norm_" + args.norm, "gradient_norm", "train/grad_norm"}, "gradient norms", "--column");
+  const std::optional<std::size_t> step_column = table.step_column(args.step_column, "--step-column");
   log_of_norms result{table.name() + ", " + table.label(column), {}};
   for (std::size_t row = 0; row < table.rows(); ++row) {
+    if (table.text(row, column).empty()) {
+      if (!args.refine.drop_non_finite) table.fail(row, column, "must be a number (or left out by --drop-non-finite)");
+      ++result.empty_cells;
+      continue;
+    }
     const double norm = table.number(row, column);
     if (norm < 0.0) table.fail(row, column, "a norm must be >= 0");
     if (!std::isfinite(norm) && !args.refine.drop_non_finite) table.fail(row, column, "must be finite (or left out by --drop-non-finite)");
     result.norms.push_back(norm);
+    if (step_column) result.steps.push_back(table.step(row, *step_column, 0x1p53, "2^53"));
   }
+  if (result.norms.empty()) throw examples::input_error(result.description + " is empty");
   return result;
+}
+
+schedule::refined_schedule refine(const log_of_norms& log, const schedule::refinement_options& options) {
+  return log.steps.empty() ? schedule::refine(log.norms, options) : schedule::refine(log.steps, log.norms, options);
 }
 
 constexpr std::size_t demo_batch = 16;
@@ -103,26 +118,6 @@ demo_log train_for_log(const examples::character_text& text, const arguments& ar
 // ---------------------------------------------------------------------------------------------------------------------------------------
 // The refined schedule beside the usual ones.
 
-/// What `refine` worked with: norms smoothed, raised where they are (nearly) 0, and stretched to the next run's steps.
-std::vector<double> smoothed_norms(const std::vector<double>& norms, const arguments& args, const schedule::refined_schedule& refined) {
-  std::vector<double> kept;
-  for (std::size_t t = args.refine.drop_ends; t + args.refine.drop_ends < norms.size(); ++t) {
-    if (std::isfinite(norms[t])) kept.push_back(norms[t]);
-  }
-  std::vector<double> smooth(kept.size()), result(refined.steps());
-  gavel::median_filter(kept, smooth, {.width = refined.smoothing_width, .right = gavel::edge_padding::reflect});
-  std::vector<double> positive;
-  std::copy_if(smooth.begin(), smooth.end(), std::back_inserter(positive), [](double norm) { return norm > 0.0; });
-  if (!positive.empty()) {
-    const auto middle = positive.begin() + static_cast<std::ptrdiff_t>(positive.size() / 2);
-    std::nth_element(positive.begin(), middle, positive.end());
-    const double floor = std::numeric_limits<double>::epsilon() * *middle;
-    for (double& norm : smooth) norm = (std::max)(norm, floor);
-  }
-  schedule::resample(smooth, result);
-  return result;
-}
-
 struct candidate {
   std::string name;
   std::vector<double> rates;  ///< largest 1
@@ -134,7 +129,8 @@ std::vector<double> rates_of(P shape, std::uint64_t steps) {
   return schedule::table(schedule::stretch(shape, {.steps = steps}), steps).rates();
 }
 
-std::vector<candidate> candidates(const schedule::refined_schedule& refined, const std::vector<double>& norms, double distance) {
+std::vector<candidate> candidates(const schedule::refined_schedule& refined, double distance) {
+  const std::vector<double>& norms = refined.norms;
   const std::uint64_t steps = refined.steps();
   std::vector<candidate> result{{"refined from the log", refined.rates, {}},
                                 {"linear", rates_of(schedule::linear{}, steps), {}},
@@ -180,10 +176,19 @@ std::string status_text(const schedule::refined_schedule& refined) {
   return {};
 }
 
+/// Where the bound of linear decay is below this times the refined one, measured losses were no better (docs/schedule.md).
+constexpr double little_to_gain = 1.2;
+
 void print_table(const log_of_norms& log, const arguments& args, const schedule::refined_schedule& refined,
                  const std::vector<candidate>& all) {
-  std::printf("%s: %zu %s norms, smoothed over %zu", log.description.c_str(), log.norms.size(), args.norm.c_str(), refined.smoothing_width);
-  if (refined.dropped_norms > 0) std::printf(", %zu left out", refined.dropped_norms);
+  std::printf("%s: %zu %s norms", log.description.c_str(), log.norms.size(), args.norm.c_str());
+  if (!log.steps.empty()) {
+    const auto [first, last] = std::minmax_element(log.steps.begin(), log.steps.end());
+    std::printf(" of steps %llu to %llu", static_cast<unsigned long long>(*first), static_cast<unsigned long long>(*last));
+  }
+  std::printf(", smoothed over %zu", refined.smoothing_width);
+  if (refined.dropped_norms + log.empty_cells > 0) std::printf(", %zu left out", refined.dropped_norms + log.empty_cells);
+  if (refined.repeated_norms > 0) std::printf(", %zu of steps that were logged again later", refined.repeated_norms);
   std::printf("; next run: %zu steps\n%s\n", refined.steps(), status_text(refined).c_str());
   if (refined.status == refinement_status::refined || refined.status == refinement_status::floored_zero_norms) {
     const schedule::warmup_power_fit shape = schedule::fit_warmup_power(refined.rates);
@@ -223,6 +228,14 @@ void print_table(const log_of_norms& log, const arguments& args, const schedule:
         "until late (constant, WSD): late steps hardly count in it. But the norms died away under the schedule of the log, and another "
         "one\n"
         "need not make them do so. Linear decay needs no log.\n");
+  } else if (all[0].bound.status == schedule::best_base_rate_status::converged && all[1].bound.status == all[0].bound.status &&
+             all[1].bound.bound < little_to_gain * all[0].bound.bound && refined.status == refinement_status::refined) {
+    std::printf(
+        "\nNOTE: at these norms the bound of linear decay is only %.1f %% above that of the refined schedule. Where it was below %.0f %% "
+        "no gain\n"
+        "in the loss has been seen, rather a small loss: take linear decay, which needs no log. Refinement is for runs that begin with\n"
+        "gradients many times as large as later ones.\n",
+        100.0 * (std::max)(all[1].bound.bound / all[0].bound.bound - 1.0, 0.0), 100.0 * (little_to_gain - 1.0));
   }
 }
 
@@ -280,13 +293,15 @@ std::string to_csv(const schedule::refined_schedule& refined) {
 }
 
 // At most about a thousand points per curve: a figure has no room for more.
-std::string points(const std::vector<double>& values) {
+std::string points(const std::vector<double>& values, const std::vector<std::uint64_t>& steps = {}) {
   std::string text;
   const std::size_t stride = values.size() / 1000 + 1;
+  const auto ends = std::minmax_element(steps.begin(), steps.end());
   for (std::size_t t = 0; t < values.size(); t += stride) {
     if (!std::isfinite(values[t])) continue;
-    const double at = values.size() > 1 ? static_cast<double>(t) / static_cast<double>(values.size() - 1) : 0.0;
-    text += examples::point(at, values[t]);
+    const double since = static_cast<double>(steps.empty() ? t : steps[t] - *ends.first);
+    const double whole = static_cast<double>(steps.empty() ? values.size() - 1 : *ends.second - *ends.first);
+    text += examples::point(whole > 0.0 ? since / whole : 0.0, values[t]);
   }
   return text;
 }
@@ -317,7 +332,7 @@ std::string norm_axis(const std::vector<double>& norms) {
 
 std::string figure(const std::string& svg, const log_of_norms& log, const std::vector<double>& smooth, const std::vector<candidate>& all) {
   examples::gnuplot_data data;
-  const std::string raw = data.add(points(log.norms)), smoothed = data.add(points(smooth));
+  const std::string raw = data.add(points(log.norms, log.steps)), smoothed = data.add(points(smooth));
   std::string plots;
   const char* colors[] = {"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#999999"};
   for (std::size_t k = 0; k < 6; ++k) {
@@ -350,16 +365,15 @@ void run(const arguments& args) {
   } else {
     log = read_log(args);
   }
-  const schedule::refined_schedule refined = schedule::refine(log.norms, args.refine);
+  const schedule::refined_schedule refined = refine(log, args.refine);
   if (args.out == "-") {
     std::fputs(to_csv(refined).c_str(), stdout);
   } else {
-    const std::vector<double> smooth = smoothed_norms(log.norms, args, refined);
-    const std::vector<candidate> all = candidates(refined, smooth, args.refine.distance > 0.0 ? args.refine.distance : 1.0);
+    const std::vector<candidate> all = candidates(refined, args.refine.distance > 0.0 ? args.refine.distance : 1.0);
     print_table(log, args, refined, all);
     if (text && args.norm == "l2" && args.seeds > 0) show_next_runs(*text, args, all);
     if (!args.out.empty()) examples::write_text(args.out, to_csv(refined));
-    if (!args.svg.empty()) examples::draw_or_note(args.svg, figure(args.svg, log, smooth, all));
+    if (!args.svg.empty()) examples::draw_or_note(args.svg, figure(args.svg, log, refined.norms, all));
   }
 }
 
@@ -369,20 +383,24 @@ int main(int argc, char** argv) {
   arguments args;
   CLI::App app{"Turns the gradient norms of one run into the learning-rate schedule of the next.", "refine_from_log"};
   app.footer(after_help);
-  app.add_option("log", args.log, "table with one row per step, - for standard input (default: a run made here)")->type_name("LOG.csv");
+  app.add_option("log", args.log, "table with one row per step that was logged, - for standard input (default: a run made here)")
+      ->type_name("LOG.csv");
   app.add_option("--column", args.column,
                  "column of gradient norms, by name or by number from 1 (default: grad_norm and the like, see below)");
+  app.add_option("--step-column", args.step_column,
+                 "column of steps, by name or by number from 1 (default: step and the like, else rows at even distances)");
   app.add_option("--norm", args.norm, "what was logged: l2 (for SGD) or l1 (for Adam)")
       ->check(CLI::IsMember({"l2", "l1"}))
       ->capture_default_str();
-  app.add_option("--steps", args.refine.steps, "steps of the next run (default: as many as rows)")->check(CLI::Range(1, 100000000));
+  app.add_option("--steps", args.refine.steps, "steps of the next run (default: of the run that was logged)")
+      ->check(CLI::Range(1, 100000000));
   app.add_option("--smoothing", args.refine.smoothing, "share of the run that the running median covers, 0 = none")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   app.add_option("--width", args.refine.smoothing_width,
                  "width of the running median in rows, odd, in place of --smoothing (default: by --smoothing)");
   app.add_option("--drop-ends", args.refine.drop_ends, "rows left out at either end")->capture_default_str();
-  app.add_flag("--drop-non-finite", args.refine.drop_non_finite, "leave out rows that are nan or inf (default: refuse them)");
+  app.add_flag("--drop-non-finite", args.refine.drop_non_finite, "leave out norms that are empty, nan or inf (default: refuse them)");
   auto* const distance =
       app.add_option("--distance", args.refine.distance, "D >= |x_0 - x*|, if known: rates in absolute units, l2 only (default: unknown)")
           ->check(CLI::PositiveNumber);

@@ -3,7 +3,9 @@
 
 #include "support/text_file.hpp"
 
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <initializer_list>
 #include <optional>
@@ -68,6 +70,16 @@ class csv_table {
     fail_with_columns("name the one that holds " + what + " with " + option);
   }
 
+  /// The column of training steps that a user asked for, or else one with a usual name; empty if there is none.
+  /// @throws input_error if the one asked for does not exist
+  [[nodiscard]] std::optional<std::size_t> step_column(const std::string& wanted, const std::string& option) const {
+    if (!wanted.empty()) return column(wanted, {}, "the step", option);
+    for (const char* name : {"step", "global_step", "iteration", "iter"}) {
+      if (const auto found = find(name)) return found;
+    }
+    return std::nullopt;
+  }
+
   [[nodiscard]] const std::string& text(std::size_t row, std::size_t column) const { return rows_[row].cells[column]; }
   /// The number in a cell; `nan` and `inf` are numbers.
   /// @throws input_error otherwise
@@ -75,6 +87,14 @@ class csv_table {
     const auto value = to_number(text(row, column));
     if (!value) fail(row, column, "must be a number");
     return *value;
+  }
+  /// The training step in a cell.
+  /// @param largest  at most 2^53, and how a message writes it
+  /// @throws input_error unless it is a whole number in [0, largest]
+  [[nodiscard]] std::uint64_t step(std::size_t row, std::size_t column, double largest, const std::string& largest_text) const {
+    const double value = number(row, column);
+    if (value >= 0.0 && value <= largest && value == std::floor(value)) return static_cast<std::uint64_t>(value);
+    fail(row, column, "must be a whole number in [0, " + largest_text + "]");
   }
   [[noreturn]] void fail(std::size_t row, std::size_t column, const std::string& rule) const {
     throw input_error(rows_[row].place + ": " + label(column) + " is '" + text(row, column) + "', " + rule);

@@ -150,6 +150,7 @@ TEST_CASE("refine_from_log: the table ranks schedules by their bound and names t
   CHECK(warned.out.find("\nWARNING: fell back to linear decay. The norms die away (last quarter / middle = ") != std::string::npos);
   CHECK(warned.out.find("\nNOTE: do not rank by this table. The bound takes the norms as given") != std::string::npos);
   CHECK(noisy.out.find("NOTE") == std::string::npos);
+  CHECK(equal.out.find("\nNOTE: at these norms the bound of linear decay is only 0.0 % above") != std::string::npos);
   CHECK(rates_of(folder.read("rates.csv"))[100] == Approx(99.0 / 199.0));
   const program_result forced = run(folder, "dying.txt --force --out rates.csv");
   CHECK(forced.status == 0);
@@ -179,6 +180,42 @@ TEST_CASE("refine_from_log: the table ranks schedules by their bound and names t
   CHECK(run(folder, "zero.txt").out.find("\nWARNING: fell back to linear decay, no norm is positive\n") != std::string::npos);
   folder.write("one.txt", "3\n");
   CHECK(run(folder, "one.txt").out.find("\nWARNING: one step cannot be scheduled; it gets the full rate\n") != std::string::npos);
+}
+
+TEST_CASE("refine_from_log: the steps of a log say where its norms stand", "[examples][refine_from_log]") {
+  const scratch_directory folder;
+  std::vector<std::uint64_t> steps;
+  std::vector<double> norms;
+  std::string text = "global_step,loss,grad_norm\n", named = "at;grad_norm\n", resumed = text;
+  for (std::uint64_t t = 0; t <= 10'000; t += t < 1000 ? 10 : 100) {
+    steps.push_back(t);
+    norms.push_back(t < 1000 ? 3.0 - 2e-3 * static_cast<double>(t) : 1.0);
+    text += std::to_string(t) + ",1," + text_of(norms.back()) + "\n";
+    named += std::to_string(t) + ";" + text_of(norms.back()) + "\n";
+    resumed += std::to_string(t) + ",1," + text_of(norms.back()) + "\n" + std::to_string(t) + ",0.9,\n";  // an evaluation of the same step
+    if (t == 700) {                                                                                       // resumed from step 500
+      for (std::uint64_t again = 500; again <= 700; again += 10) {
+        resumed += std::to_string(again) + ",1," + text_of(3.0 - 2e-3 * static_cast<double>(again)) + "\n";
+      }
+    }
+  }
+  const auto expected = gavel::schedule::refine(steps, norms).rates;
+  REQUIRE(expected.size() == 10'001);
+  folder.write("steps.csv", text);
+  folder.write("named.csv", named);
+  folder.write("resumed.csv", resumed);
+  const program_result found = run(folder, "steps.csv --out rates.csv --svg steps.svg");
+  CHECK(found.status == 0);
+  CHECK(found.out.find("steps.csv, column 'grad_norm': 191 l2 norms of steps 0 to 10000, smoothed over 101; next run: 10001 steps\n") == 0);
+  CHECK(found.out.find("linear warm-up over 12.5 % of the run") != std::string::npos);
+  CHECK(rates_of(folder.read("rates.csv")) == expected);
+  CHECK(run(folder, "named.csv --step-column at --out rates.csv").status == 0);
+  CHECK(rates_of(folder.read("rates.csv")) == expected);
+  CHECK(run(folder, "resumed.csv").status == 2);
+  const program_result again = run(folder, "resumed.csv --drop-non-finite --out rates.csv");
+  CHECK(again.status == 0);
+  CHECK(again.out.find(", 191 left out, 21 of steps that were logged again later; next run: 10001 steps\n") != std::string::npos);
+  CHECK(rates_of(folder.read("rates.csv")) == expected);
 }
 
 TEST_CASE("refine_from_log: without a log it makes one, which can be read back", "[examples][refine_from_log]") {
@@ -233,6 +270,11 @@ TEST_CASE("refine_from_log: bad logs are refused with the file, the line and the
   CHECK(refusal(folder, "1\ninf\n") == start + ":2: column 1 is 'inf', must be finite (or left out by --drop-non-finite)\n");
   CHECK(refusal(folder, "a,b\n1,2\n") == start + ": name the one that holds gradient norms with --column; it has 2 columns: a, b\n");
   CHECK(refusal(folder, "a,b\n1,2\n", "--column c") == start + ": has no column 'c'; it has 2 columns: a, b\n");
+  CHECK(refusal(folder, "step,grad_norm\n0,1\n1,\n") ==
+        start + ":3: column 'grad_norm' is '', must be a number (or left out by --drop-non-finite)\n");
+  CHECK(refusal(folder, "step,grad_norm\n0,\n1,\n", "--drop-non-finite") == start + ", column 'grad_norm' is empty\n");
+  CHECK(refusal(folder, "step,grad_norm\n0.5,1\n") == start + ":2: column 'step' is '0.5', must be a whole number in [0, 2^53]\n");
+  CHECK(refusal(folder, "a,grad_norm\n0,1\n", "--step-column b") == start + ": has no column 'b'; it has 2 columns: a, grad_norm\n");
   CHECK(refusal(folder, "nan\n", "--drop-non-finite") ==
         "refine_from_log: gavel::schedule::refine: finite gradient_norms = 0, must be >= 1\n");
   CHECK(refusal(folder, "1\n2\n3\n", "--drop-ends 2") ==

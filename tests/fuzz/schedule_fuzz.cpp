@@ -154,6 +154,15 @@ void check_refinement(byte_reader& input) {
     require((result.status == schedule::refinement_status::too_short) == (result.steps() == 1), "status of a single step");
     require(result.smoothing_width % 2 == 1 && result.floored_norms + result.dropped_norms <= norms.size(), "counts");
   });
+  std::vector<std::uint64_t> steps;
+  for (std::size_t i = 0; i < norms.size(); ++i) steps.push_back(input.next_step());
+  options.steps = 20;
+  attempt([&] {
+    const schedule::refined_schedule result = schedule::refine(steps, norms, options);
+    require(result.steps() == 20 && result.norms.size() == 20, "number of rates");
+    check_refined(result.rates, options.base_rate, options.distance, all_modest(norms) && is_modest(options.distance));
+    require(result.repeated_norms + result.dropped_norms < norms.size(), "counts");
+  });
   std::vector<double> rates(norms.size(), -7.0);
   double guarantee = 0.0;
   const bool done = attempt([&] {

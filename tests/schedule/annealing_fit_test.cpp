@@ -491,7 +491,12 @@ TEST_CASE("Bad observations and options are named", "[schedule][annealing]") {
   CHECK(message_of([&] { o.add_curve(from_zero, steps, two); }) == where + "S_1 = 0, must be > 0 at step 0");
   CHECK(message_of([&] { o.add_curve(from_zero, rates, rates); }) == where + "forward_areas[0] = 0, must be finite and > 0");
   CHECK(message_of([&] { o.add_curve(two, worse, two); }) == "domain: " + where + "annealing_areas[0] = nan, must be finite");
+  CHECK(message_of([&] { o.add_curve(rates, steps, two, 1); }) ==
+        where + "steps[0] = 0, must leave out losses of the warm-up, >= warmup_steps 1");
   CHECK(o == annealing_observations{});
+  annealing_observations from_peak;
+  from_peak.add_curve(rates, std::vector<std::uint64_t>{1, 2}, two, 1);  // step W has the peak
+  CHECK(from_peak.size() == 2);
 
   o.add_curve(rates, steps, two);
   const auto refuse = [&](auto&& change) {

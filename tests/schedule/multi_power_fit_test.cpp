@@ -466,6 +466,9 @@ TEST_CASE("multi-power fit: what is refused", "[schedule][multi_power]") {
   CHECK(observations.size() == 0);
   CHECK(message_of([&] { observations.add_curve(rates, std::vector<std::uint64_t>{1}, std::vector<double>{3.0}, 3); }) ==
         name + "warmup_steps = 3, must be <= the last step of the rates, 2");
+  CHECK(message_of([&] { observations.add_curve(rates, std::vector<std::uint64_t>{1, 2}, std::vector<double>{3.0, 2.9}, 2); }) ==
+        name + "steps[0] = 1, must leave out losses of the warm-up, >= warmup_steps 2");
+  CHECK(observations.size() == 0);
   const std::vector<std::uint64_t> unsorted = {5, 2};
   const std::vector<double> two = {1e-3, 1e-3};
   CHECK(message_of([&] {

@@ -104,12 +104,25 @@ inline void print_decay_factors(const fits& fitted, bool published, bool fixed) 
   }
 }
 
+/// What was read of a log and is not fitted, and why.
+inline void print_skipped(const loss_curve& curve) {
+  const loss_curve::left_out& skipped = curve.skipped;
+  const auto say = [](std::size_t count, const char* what) {
+    if (count > 0) std::printf("%6s left out: %zu %s\n", "", count, what);
+  };
+  say(skipped.warmup, "losses of the warm-up");
+  say(skipped.repeated, "readings of steps that were logged again later");
+  say(skipped.non_finite, "rates and losses that are not finite");
+  say(skipped.thinned, "losses between those at even places, to keep the fits short");
+}
+
 inline void print_fits(const curves& data, const fits& fitted, bool fixed_decay_factor) {
   std::printf("Fitted to %zu losses of %zu curve(s):\n", fitted.observations.size(), data.fitted.size());
   for (const loss_curve& curve : data.fitted) {
     std::printf("   %-40s %zu losses, steps %llu to %llu, warm-up %llu, rate %g to %g\n", curve.name.c_str(), curve.losses.size(),
                 static_cast<unsigned long long>(curve.steps.front()), static_cast<unsigned long long>(curve.steps.back()),
                 static_cast<unsigned long long>(curve.warmup_steps), curve.rates.front(), curve.rates.back());
+    print_skipped(curve);
   }
   std::printf("\nAnnealing law L = L_0 + A S_1^-alpha - C S_2, lambda = %g\n\n   %-27s %20s %20s %20s %20s  %s\n",
               fitted.squares.law.decay_factor, "", "L_0", "A", "C", "alpha", "R^2");
@@ -187,6 +200,7 @@ inline void print_order(const char* law, const order_of_ends& order) {
     };
     std::printf("   %-40s %10.5f %22s %22s\n", curve.name.c_str(), curve.losses.back(), errors(guess.annealing).c_str(),
                 fitted.multi_power_known() ? errors(guess.multi_power).c_str() : "-");
+    print_skipped(curve);
     annealing_ends.push_back(guess.annealing.back());
     multi_power_ends.push_back(guess.multi_power.back());
   }
@@ -238,6 +252,10 @@ inline void print_refit(const fits& fitted, bool fixed_decay_factor) {
   if (below_zero > 0) {
     std::printf("   The law falls to 0 under %zu of them, which says nothing: is the peak rate in the unit of the curves?\n", below_zero);
   }
+  std::printf(
+      "   All at one peak rate: what holds it longer has trained further, and what decays from the start, like linear, comes late. With a "
+      "peak\n"
+      "   rate of its own, usually a higher one, it may lead (choose_a_schedule tunes each; --peak predicts another).\n");
   if (outside > 0) {
     std::printf("   %zu of them leave out their own prediction: the scatter is not noise, the law misses the shape of the curves.\n",
                 outside);

@@ -44,16 +44,17 @@ struct annealing_observations {
 
   /// Appends a measured curve.
   /// @param rates  any `rate_source`: the schedule of the run, the rate of every step, or a log of rates
-  /// @param steps  `[n]` at which the loss was measured, strictly ascending
+  /// @param steps  `[n]` at which the loss was measured, strictly ascending, >= @p warmup_steps
   /// @param losses `[n]` finite, > 0
   /// @param warmup_steps W, as in `annealing_areas_options`
-  /// @throws as `areas_at`; std::invalid_argument if the sizes differ, a loss is not finite and > 0 or a forward area is 0. Nothing is
-  ///         appended then.
+  /// @throws as `areas_at`; std::invalid_argument if the sizes differ, a loss is not finite and > 0 or one of the warm-up, or a forward area
+  ///         is 0. Nothing is appended then.
   template <rate_source R>
   void add_curve(const R& rates, vector_view<const std::uint64_t> steps, vector_view<const double> losses, std::uint64_t warmup_steps = 0) {
     check_losses("steps.size()", steps.size(), losses);
     std::vector<double> s1(steps.size()), s2(steps.size());
     detail::areas_at(add_name, rates, steps, s1, s2, {.decay_factor = decay_factor, .warmup_steps = warmup_steps});
+    detail::check_after_warmup(add_name, steps, warmup_steps);
     if (!s1.empty() && s1[0] == 0.0) refuse(add_name, "S_1", s1[0], "must be > 0 at step", steps[0]);
     append(s1, s2, losses);
   }

@@ -41,11 +41,11 @@ class multi_power_observations {
   /// Appends a run. A rising warm-up would count as negative annealing: leave it out, or say how long it is.
   /// @param rates  a `rate_source`: the schedule of the run, the rate of every step from 0 on, or a log of rates; read up to the last of
   ///        @p steps
-  /// @param steps  `[n]` at which losses were measured, strictly ascending
+  /// @param steps  `[n]` at which losses were measured, strictly ascending, >= @p warmup_steps
   /// @param losses `[n]` finite, > 0
   /// @param warmup_steps W: steps 0..W count with the rate of step W, as in `loss_prediction_options`
-  /// @throws std::invalid_argument for sizes and steps, a source that is empty, not in order or too short, a rate or loss out of range, and
-  ///         if S_1 + S_W is 0 at the first step or infinite at the last; std::domain_error for NaN. Nothing is appended then.
+  /// @throws std::invalid_argument for sizes and steps, a source that is empty, not in order or too short, a rate or loss out of range, a
+  ///         loss of the warm-up, and if S_1 + S_W is 0 at the first step or infinite at the last; std::domain_error for NaN. Nothing is appended then.
   /// @note O(last step). Keeps 8 bytes per step and about 120 per change of the rate.
   template <rate_source R>
   void add_curve(const R& rates, vector_view<const std::uint64_t> steps, vector_view<const double> losses, std::uint64_t warmup_steps = 0) {
@@ -55,6 +55,7 @@ class multi_power_observations {
     if (steps.empty()) return;
     const detail::source_reader<R> source(function, rates, warmup_steps);
     detail::check_read_steps(function, steps, source.last_step());
+    detail::check_after_warmup(function, steps, warmup_steps);
     detail::rate_changes changes = detail::changes_until(source, steps[steps.size() - 1]);
     detail::check_total_area(function, steps[0], changes.area(steps[0]) + warmup_area_);
     check_finite(function, "S_1 + warmup_area", changes.area(steps[steps.size() - 1]) + warmup_area_);

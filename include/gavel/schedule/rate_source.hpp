@@ -152,6 +152,13 @@ class source_reader {
   double peak_ = 0.0;
 };
 
+/// A loss of the warm-up is no point of a law whose warm-up counts at the peak.
+inline void check_after_warmup(const char* function, vector_view<const std::uint64_t> steps, std::uint64_t warmup_steps) {
+  if (!steps.empty() && steps[0] < warmup_steps) {
+    refuse(function, "steps", steps[0], "must leave out losses of the warm-up, >= warmup_steps", warmup_steps, 0);
+  }
+}
+
 /// Strictly ascending and known to the source.
 inline void check_read_steps(const char* function, vector_view<const std::uint64_t> steps, std::uint64_t last) {
   check_ascending(function, "steps", steps);
