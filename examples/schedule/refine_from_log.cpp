@@ -7,8 +7,9 @@
 //   refine_from_log [LOG.csv | -] [--column NAME|NUMBER] [--norm l2|l1] [--steps T] [--out FILE|-] [--svg FILE] ...
 //
 // The log is a table with a column of gradient norms, taken before any clipping: Euclidean norms (l2) for SGD, sums of absolute values (l1)
-// for Adam, and a column of steps unless rows stand at even distances. Without a log the program makes one: it trains a softmax regression on gavel's own sources, refines, and
-// then trains again under each schedule, to show what the bounds are worth. --help gives the form of a log and the exit codes.
+// for Adam, and a column of steps unless rows stand at even distances. Without a log the program makes one: it trains a softmax regression
+// on gavel's own sources, refines, and then trains again under each schedule, to show what the bounds are worth. --help gives the form of a
+// log and the exit codes.
 #include "schedule/support/text_regression.hpp"
 #include "support/csv_reader.hpp"
 #include "support/gnuplot.hpp"
@@ -176,7 +177,7 @@ std::string status_text(const schedule::refined_schedule& refined) {
   return {};
 }
 
-/// Where the bound of linear decay is below this times the refined one, measured losses were no better (docs/schedule.md).
+/// Where the bound of linear decay is below this times the refined one, measured losses were no lower on the whole (docs/schedule.md).
 constexpr double little_to_gain = 1.2;
 
 void print_table(const log_of_norms& log, const arguments& args, const schedule::refined_schedule& refined,
@@ -231,10 +232,11 @@ void print_table(const log_of_norms& log, const arguments& args, const schedule:
   } else if (all[0].bound.status == schedule::best_base_rate_status::converged && all[1].bound.status == all[0].bound.status &&
              all[1].bound.bound < little_to_gain * all[0].bound.bound && refined.status == refinement_status::refined) {
     std::printf(
-        "\nNOTE: at these norms the bound of linear decay is only %.1f %% above that of the refined schedule. Where it was below %.0f %% "
-        "no gain\n"
-        "in the loss has been seen, rather a small loss: take linear decay, which needs no log. Refinement is for runs that begin with\n"
-        "gradients many times as large as later ones.\n",
+        "\nNOTE: at these norms the bound of linear decay is only %.1f %% above that of the refined schedule. Where it was below %.0f %%, "
+        "small\n"
+        "networks ended no lower on the whole under the refined one: take linear decay, which needs no log. Refinement is for SGD that "
+        "begins\n"
+        "with gradients many times as large as later ones.\n",
         100.0 * (std::max)(all[1].bound.bound / all[0].bound.bound - 1.0, 0.0), 100.0 * (little_to_gain - 1.0));
   }
 }
