@@ -201,7 +201,7 @@ TEST_CASE("predict_loss_curve: a log may hold a resumed run, readings that are n
   folder.write("decayed.csv", decayed.text);
   const program_result clean = run(folder, "--log flat.csv --log decayed.csv --csv clean.csv");
   REQUIRE(clean.status == 0);
-  CHECK(clean.out.find("left out: 2 losses of the warm-up\n") != std::string::npos);
+  CHECK(clean.out.find("left out, losses of the warm-up: 2\n") != std::string::npos);
   CHECK(clean.out.find("logged again") == std::string::npos);
   // The run went wrong at step 1000, was stopped at 1200 and resumed from 1000: its log goes back.
   const std::size_t at = decayed.text.find("\n1000,") + 1;
@@ -211,8 +211,8 @@ TEST_CASE("predict_loss_curve: a log may hold a resumed run, readings that are n
   const program_result result = run(folder, "--log flat.csv --log decayed.csv --csv resumed.csv --drop-non-finite");
   INFO(result.err);
   REQUIRE(result.status == 0);
-  CHECK(result.out.find("left out: 5 readings of steps that were logged again later\n") != std::string::npos);
-  CHECK(result.out.find("left out: 1 rates and losses that are not finite\n") != std::string::npos);
+  CHECK(result.out.find("left out, readings of steps that were logged again later: 5\n") != std::string::npos);
+  CHECK(result.out.find("left out, rates and losses that are not finite: 1\n") != std::string::npos);
   CHECK(folder.read("resumed.csv") == folder.read("clean.csv"));
 }
 
@@ -235,7 +235,7 @@ TEST_CASE("predict_loss_curve: a long log is thinned, and that is said", "[examp
   REQUIRE(result.status == 0);
   CHECK(result.out.find("Fitted to 4000 losses of 2 curve(s):") == 0);
   CHECK(result.out.find("2000 losses, steps 0 to 29999,") != std::string::npos);
-  CHECK(result.out.find("left out: 28000 losses between those at even places, to keep the fits short\n") != std::string::npos);
+  CHECK(result.out.find("left out, losses between those at even places, to keep the fits short: 28000\n") != std::string::npos);
   const std::string csv = folder.read("fits.csv");
   CHECK(csv.find("fit,\"flat.csv\",29999,") != std::string::npos);
 }

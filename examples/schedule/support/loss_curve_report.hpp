@@ -108,7 +108,7 @@ inline void print_decay_factors(const fits& fitted, bool published, bool fixed) 
 inline void print_skipped(const loss_curve& curve) {
   const loss_curve::left_out& skipped = curve.skipped;
   const auto say = [](std::size_t count, const char* what) {
-    if (count > 0) std::printf("%6s left out: %zu %s\n", "", count, what);
+    if (count > 0) std::printf("%6s left out, %s: %zu\n", "", what, count);
   };
   say(skipped.warmup, "losses of the warm-up");
   say(skipped.repeated, "readings of steps that were logged again later");
