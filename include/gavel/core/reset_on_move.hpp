@@ -23,7 +23,8 @@ class reset_on_move {
   reset_on_move& operator=(const reset_on_move&) = default;
   constexpr reset_on_move(reset_on_move&& other) noexcept : value_(std::exchange(other.value_, T{})) {}
   constexpr reset_on_move& operator=(reset_on_move&& other) noexcept {
-    value_ = std::exchange(other.value_, T{});  // in this order a move to itself changes nothing
+    value_ = other.value_;
+    other.value_ = T{};  // last, so that a move to itself resets too: it empties the vectors
     return *this;
   }
   ~reset_on_move() = default;
