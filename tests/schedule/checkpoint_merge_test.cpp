@@ -68,6 +68,11 @@ TEST_CASE("From a decay to weights and back", "[schedule][checkpoint_merge]") {
     merge_decay(weights, back);
     for (std::size_t j = 0; j < k; ++j) CHECK(back[j] == Approx(decay[j]).margin(1e-15));
   }
+  std::vector<double> decay(3), back(4);  // weights that add up to more than 1, as after float arithmetic, and none on the first checkpoint
+  merge_decay(std::vector{0.0, 0.25, 0.25, 0.5 + 1e-7}, decay);
+  CHECK(decay == std::vector{1.0, 0.25 + (0.5 + 1e-7), 0.5 + 1e-7});
+  merge_weights(decay, back);
+  CHECK(back[0] == 0.0);
 }
 
 TEST_CASE("Merged checkpoints are the run that decayed, where the updates are the same", "[schedule][checkpoint_merge]") {

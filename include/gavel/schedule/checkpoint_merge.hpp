@@ -80,7 +80,7 @@ constexpr void merge_weights(vector_view<const double> decay, std::span<double> 
 
 /// Which decay an average of checkpoints stands for: w_j = c_j + ... + c_k, the share of the constant rate between checkpoints j - 1 and j.
 /// @param weights `[k + 1]` c_0..c_k >= 0 with sum 1, oldest checkpoint first
-/// @param decay   `[k]` receives w_1..w_k, which do not rise
+/// @param decay   `[k]` receives w_1..w_k in [0, 1], which do not rise
 /// @throws std::invalid_argument if @p decay has another size; std::domain_error if @p weights is no distribution; nothing is written then
 /// @note O(k); no allocation.
 inline void merge_decay(vector_view<const double> weights, std::span<double> decay) {
@@ -88,7 +88,10 @@ inline void merge_decay(vector_view<const double> weights, std::span<double> dec
   check_distribution(function, "weights", weights);
   check_size(function, "decay.size()", decay.size(), "weights.size() - 1 =", weights.size() - 1);
   double sum = 0.0;
-  for (std::size_t j = weights.size(); j-- > 1;) decay[j - 1] = sum += weights[j];
+  for (std::size_t j = weights.size(); j-- > 1;) {
+    sum += weights[j];
+    decay[j - 1] = sum < 1.0 ? sum : 1.0;  // weights may miss their sum by rounding
+  }
 }
 
 }  // namespace gavel::schedule
