@@ -60,8 +60,9 @@ template <rate_schedule S>
     area += rate;
     if (rate == 0.0) ++result.zero_steps;
     else if (rate < 0x1p-52 * result.peak.rate) ++result.nearly_zero_steps;
-    if (falling && rate - before > 0x1p-50 * rate) ++result.restarts;
-    falling = rate < before || (falling && rate == before);
+    const bool rises = rate - before > 0x1p-50 * rate;  // by more than rounding
+    if (falling && rises) ++result.restarts;
+    falling = rate < before || (falling && !rises);
     before = rate;
     if (rate > result.peak.rate) result.peak = {t, rate};
     rising = rising && rate >= result.warmup_end.rate;
