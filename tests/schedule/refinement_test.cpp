@@ -374,6 +374,9 @@ TEST_CASE("The steps of a log say where in the run its norms stand", "[schedule]
   }
   CHECK(refine(spaced, noisy).steps() == 5001);
   CHECK(refine(std::vector<std::uint64_t>{7}, doubles{2.0}).status == refinement_status::too_short);
+  // A single gap that is longer than the others, if only by half, is no even distance.
+  const doubles straight = refine(std::vector<std::uint64_t>{0, 10, 25}, doubles{1.0, 11.0, 26.0}, {.smoothing = 0.0}).norms;
+  CHECK(straight[10] == Approx(11.0));
 }
 
 TEST_CASE("Of a step that was logged twice the last norm counts", "[schedule][refinement]") {

@@ -304,7 +304,7 @@ inline std::vector<std::size_t> kept_places(const std::vector<std::size_t>& plac
   for (std::size_t i = 0; i < kept.size(); ++i) at[i] = steps[kept[i]];
   std::uint64_t closest = ~std::uint64_t{0};
   for (std::size_t i = 1; i < at.size(); ++i) closest = at[i] - at[i - 1] < closest ? at[i] - at[i - 1] : closest;
-  const std::uint64_t intervals = (at.back() - at.front()) / closest, limit = at.size() < most ? most : at.size();
+  const std::uint64_t intervals = (at.back() - at.front() + (closest - 1)) / closest, limit = at.size() < most ? most : at.size();
   if (intervals + 1 != at.size()) {
     std::vector<double> even(intervals < limit ? intervals + 1 : limit);
     resample(at, result.norms, even);
