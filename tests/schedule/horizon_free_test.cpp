@@ -214,6 +214,7 @@ TEST_CASE("Warm restarts begin their cycles where whole lengths add up, far out 
   };
   const growth cases[] = {{10, 1, 1, 60}, {1, 1, 1, 60}, {10, 2, 1, 48}, {1, 2, 1, 52}, {7, 3, 1, 30}, {std::uint64_t{1} << 20, 3, 2, 20},
                           {3, 10, 1, 14}};
+  REQUIRE(warm_restarts<linear>({.first_steps = 1000.0}).rate(5'000'000'000'000'000 - 1) == Approx(1e-3));
   for (const growth& g : cases) {
     const double ratio = static_cast<double>(g.numerator) / static_cast<double>(g.denominator);
     INFO("first " << g.first << ", ratio " << ratio);

@@ -327,8 +327,9 @@ class warm_restarts {
     const auto now = static_cast<double>(step);
     if (options_.length_ratio == 1.0) {
       const double nearest = elementary::floor(now / options_.first_steps + 0.5);
-      const double since = now - nearest * options_.first_steps;  // within two roundings, below a step: at its start
-      if (since < 0x1p-52 * now && -since < 0x1p-52 * now) return {nearest, 0.0};
+      const double since = now - nearest * options_.first_steps;
+      const double rounding = now < 0x1p51 ? 0x1p-52 * now : 0.5;  // twice, and less than a step
+      if (since < rounding && -since < rounding) return {nearest, 0.0};
       const double cycle = since < 0.0 ? nearest - 1.0 : nearest;
       return {cycle, detail::unit((now - cycle * options_.first_steps) / options_.first_steps)};
     }
