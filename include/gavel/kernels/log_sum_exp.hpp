@@ -150,7 +150,7 @@ GAVEL_ALWAYS_INLINE logits_summary join(const chunk_summary* chunks, std::size_t
   }
   for (std::size_t c = 0; c < count; c += Isa::template lanes<double>) {
     typename Isa::template vec<double> v;
-    kernels::load<Isa>(v, scales + c);
+    kernels::load<Isa>(v, scales + c, count - c, 0.0);
     exp_in_place<Isa>(v);
     store(scales + c, v);
   }

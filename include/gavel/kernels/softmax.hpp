@@ -62,7 +62,7 @@ struct softmax_kernel {
       const auto write = [&](const typename Isa::template vec<T>& v, std::size_t, std::size_t i, std::size_t left)
                              __attribute__((always_inline)) { write_vector<T>(out + i, v, left); };
       chunks[count] = summarize_chunk<Isa>(x, n, begin, end, inverse_temperature, -infinity, peak, write);
-      if (chunks[count].sum == 0.0) {  // all masked: nothing was written
+      if (!(chunks[count].sum > 0.0)) {  // all masked, or NaN: perhaps nothing was written
         for (std::size_t i = begin; i < end; ++i) out[i] = Out{0};
       }
     }
