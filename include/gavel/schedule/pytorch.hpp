@@ -209,8 +209,8 @@ struct one_cycle_lr_options {
 /// last step T - 1, held from there on.
 ///
 /// With pct_start T < 1, as in runs of 1 to 3 steps, the peak stands before step 0 and the run starts on the way down, a run of one step at its
-/// end. PyTorch divides by zero for pct_start T = 1, where ours starts at the peak; at step T it extrapolates back up. Momentum is not cycled:
-/// see solvers/optimizers.hpp.
+/// end. PyTorch divides by zero for pct_start T = 1, where ours starts at the peak, or with three phases at the first rate; at step T it
+/// extrapolates back up. Momentum is not cycled: see solvers/optimizers.hpp.
 /// @throws std::invalid_argument also for three phases if 2 pct_start T >= T + 1
 [[nodiscard]] constexpr profile_schedule<one_cycle, every_step, inclusive> one_cycle_lr(const one_cycle_lr_options& options) {
   constexpr const char* function = "gavel::schedule::pytorch::one_cycle_lr";

@@ -76,7 +76,7 @@ template <class T>
 inline void check_support(const char* function, std::size_t support, std::size_t n) {
   check_at_most(function, "n", n, support_name<T>, support);
 }
-/// The same, but no more than n: it stops as soon as enough tokens are seen.
+/// Tokens that can be drafted, counted up to n: it stops as soon as enough are seen.
 template <class T>
 [[nodiscard]] inline std::size_t support_up_to(std::size_t n, std::span<const T> q) noexcept {
   std::size_t support = 0;
