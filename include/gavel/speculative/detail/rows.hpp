@@ -79,16 +79,7 @@ GAVEL_COLD inline void report_row(const char* function, const char* parameter, s
   check_distribution(function, row_name(parameter, index).c_str(), row);
 }
 
-/// Refuses a row that is no distribution, as `check_distribution` does, under the name `parameter` or `parameter.row(index)`.
-/// @return its sum
-template <class T>
-inline double check_row(const char* function, const char* parameter, std::span<const T> row, std::size_t index = no_index) {
-  const weight_scan scan = scan_weights(row.data(), row.size());
-  if (scan.suspect || !(std::fabs(scan.sum - 1.0) <= row_tolerance)) [[unlikely]]
-    report_row(function, parameter, row, index);
-  return scan.sum;
-}
-/// Whether `check_row` would accept a row; @p sum receives its sum.
+/// Whether `check_distribution` would accept a row; @p sum receives its sum.
 template <class T>
 [[nodiscard]] inline bool is_distribution(std::span<const T> row, double& sum) noexcept {
   const weight_scan scan = scan_weights(row.data(), row.size());
@@ -98,6 +89,16 @@ template <class T>
     if (row[i] < T(0)) return false;
   }
   return true;
+}
+
+/// Refuses a row that is no distribution, as `check_distribution` does, under the name `parameter` or `parameter.row(index)`.
+/// @return its sum
+template <class T>
+inline double check_row(const char* function, const char* parameter, std::span<const T> row, std::size_t index = no_index) {
+  double sum = 0.0;
+  if (!is_distribution(row, sum)) [[unlikely]]
+    report_row(function, parameter, row, index);
+  return sum;
 }
 template <class T>
 inline double check_row(const char* function, const char* parameter, matrix_view<const T> rows, std::size_t index) {
