@@ -16,7 +16,7 @@ namespace gavel {
 ///     ...                                // draws, and throws for a row that it finds to be bad
 ///     rollback.keep();
 ///
-/// @tparam G any generator; one that cannot be copied stays advanced
+/// @tparam G any generator; one that cannot be copied stays advanced, as does a handle to a state that its copies share
 /// @note Copies the generator once.
 template <class G>
 class generator_rollback {

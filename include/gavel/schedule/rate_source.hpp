@@ -28,7 +28,8 @@ enum class rate_interpolation {
 };
 
 /// Which lines of a log count, by ascending step. Of a step that stands more than once the last line does: a run that was resumed from a
-/// checkpoint has trained the steps after it again, and its log goes on from there.
+/// checkpoint has trained the steps after it again, and its log goes on from there. Steps that were logged only before it was resumed still
+/// count: where a resumed run logs at other steps than before, cut the old lines off at the checkpoint first.
 /// @param steps `[n]`, in the order they were logged
 /// @return the places in @p steps, one for each step that there is
 /// @note O(n) where steps ascend, else O(n log n).
@@ -55,8 +56,8 @@ enum class rate_interpolation {
 /// Steps before the first line have its rate, so a log whose warm-up is cut off follows the warm-up rule by itself. The areas of a gap
 /// between two lines are exact for the chosen interpolation and cost O(log gap).
 struct rate_log {
-  kept_view<const std::uint64_t>
-      steps;                      ///< `[n]`, strictly ascending (`last_readings`), n >= 1; below 2^64 - 1, so that steps can be counted
+  /// `[n]`, strictly ascending (see `last_readings`), n >= 1; below 2^64 - 1, so that steps can be counted
+  kept_view<const std::uint64_t> steps;
   kept_view<const double> rates;  ///< `[n]`, finite, >= 0
   rate_interpolation between = rate_interpolation::constant;
 

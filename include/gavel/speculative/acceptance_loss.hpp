@@ -33,7 +33,7 @@ namespace gavel::speculative {
   return target_prob >= draft_prob ? 1.0 : target_prob / draft_prob;
 }
 
-/// The soft label of every draft of a round.
+/// The soft label of every draft of a round. The drafts are one sequence, so one bad row refuses them all.
 /// @param target_rows `[>= K, V]` p at the position of each draft (a row for the bonus token may follow)
 /// @param draft_rows  `[K, V]` q
 /// @param drafts      `[K]` drafted tokens, < V

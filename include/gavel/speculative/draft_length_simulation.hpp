@@ -2,8 +2,8 @@
 #pragma once
 
 #include <gavel/core/check.hpp>
-#include <gavel/core/reset_on_move.hpp>
 #include <gavel/core/philox.hpp>
+#include <gavel/core/reset_on_move.hpp>
 #include <gavel/core/simplex.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>

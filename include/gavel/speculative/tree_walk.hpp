@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gavel/core/generator_rollback.hpp>
 #include <gavel/core/config.hpp>
+#include <gavel/core/generator_rollback.hpp>
 #include <gavel/core/uniform.hpp>
 #include <gavel/core/views.hpp>
 #include <gavel/speculative/detail/rows.hpp>
