@@ -141,7 +141,7 @@ TEST_CASE("Restarts are counted, and what rounding leaves of a rate of 0", "[sch
   CHECK(missed.nearly_zero_steps == 2);
   CHECK(missed.zero_steps == 1);
   CHECK(explain(table({1.0, 0.5, 0.5, 0.7, 0.7, 0.2, 0.3, 0.4})).restarts == 2);
-  CHECK(explain(table({0.1, 0.1, 0.5, 0.5, 0.6})).restarts == 0);  // a warm-up is none
+  CHECK(explain(table({0.1, 0.1, 0.5, 0.5, 0.6})).restarts == 0);                 // a warm-up is none
   CHECK(explain(table({1.0, 0.5, 0.1, 0.1 + 0x1p-56, 1.0, 0.5})).restarts == 1);  // nor is a rounding at the bottom, which hides no restart
   CHECK(explain(table({1e-30, 1.0, 1e-15, 1e-16, 0.0})).nearly_zero_steps == 1);
 }
