@@ -144,7 +144,7 @@ TEST_CASE("OneCycleLR takes its phases from fractional steps", "[schedule][pytor
                                                      .div_factor = 20.0,
                                                      .final_div_factor = 500.0,
                                                      .three_phase = three});
-        check_against(schedule, total, [&, pct = pct](double t) {
+        check_against(schedule, total, [&](double t) {
           double begin = 0.0;
           for (const phase& now : phases) {
             if (t <= now.end || now.end == steps - 1.0) {

@@ -159,7 +159,7 @@ TEST_CASE("inputs: rows of paths, trees and batches", "[speculative][inputs]") {
 
   std::vector<double> labels(length), rates(length);
   soft_labels(target, draft, m.ids, labels);
-  CHECK(labels[1] == soft_label(target(1, 0), draft(1, 0)));
+  CHECK(labels[1] == soft_label(static_cast<double>(target(1, 0)), static_cast<double>(draft(1, 0))));
   optimal_acceptance(target.topRows(3), draft, draft_law::iid, 2, rates);
   CHECK(rates[0] == optimal_acceptance(target.row(0), draft.row(0), draft_law::iid, 2).acceptance_rate);
 
